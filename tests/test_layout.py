@@ -41,6 +41,7 @@ ORDER = (
     "judgement",
     "drift",
     "verdict",
+    "ahead",
     "recording",
     "faults",
     "report",

@@ -73,7 +73,7 @@ INNOCENT = {
     "module": Innocent("plain loops", options=("--initcheck-engine", "module")),
     "chunks-1": Innocent("one replica a chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
     "chunks-all": Innocent(
-        "all replicas in two chunks", lambda: replaced(training, "MOST_REPLICAS", 10**6)
+        "all replicas in one chunk", lambda: replaced(training, "MOST_REPLICAS", 10**6)
     ),
     "aten-avx2": _processor("torch's kernels for AVX2", ATEN_CPU_CAPABILITY="avx2"),
     "aten-default": _processor("torch's kernels without AVX", ATEN_CPU_CAPABILITY="default"),
