@@ -79,6 +79,13 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Time the same training in other tools, in turns, and write benchmarks/peers/RESULTS.md."""
+    session.install("--editable", ".", "jax", "scikit-learn", "skorch")
+    session.run("python", "-m", "benchmarks.peers", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and run the gate from it where there is no checkout."""
     built = Path(session.create_tmp())
