@@ -86,6 +86,20 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def reproduce(session: nox.Session) -> None:
+    """Run the notebooks' own protocols in parts: `nox -s reproduce -- --data-root DIR --list`."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "initcheck.reproduction", *session.posargs)
+
+
+@nox.session
+def operating(session: nox.Session) -> None:
+    """Measure how often the gate is wrong, and write OPERATING.md: `nox -s operating -- --help`."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "initcheck.operating", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and run the gate from it where there is no checkout."""
     built = Path(session.create_tmp())

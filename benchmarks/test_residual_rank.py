@@ -2,26 +2,37 @@
 
 from functools import partial
 
-from initcheck import SGD, Arm, Recipe, claim, mlp
-from initcheck.initializers import constant_, every, hadamard_, partial_identity_
+import pytest
+
+from initcheck import SGD, Adam, AdamW, Arm, Recipe, RMSprop, claim
+from initcheck.initializers import every, hadamard_, normal_, partial_identity_
 from initcheck.probes import residual_outside, residual_rank
-
-INPUTS = 784  # pixels; the hidden layers are wider, so padding is what decides
-LAYER = "hidden3.weight"  # 1024 x 1024, the square layer behind the widening one
-NETWORK = mlp(INPUTS, INPUTS, 1024, 1024, 10)  # ReLU: notebook 002 at hidden width 1024
-BIAS_FREE = mlp(INPUTS, INPUTS, 1024, 1024, 10, bias=False)
-RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=200, keep_at=(50, 100), keep=(LAYER,))
-
-IDENTITY = Arm(BIAS_FREE, every(partial_identity_, name="partial identity"), RECIPE)
-HADAMARD = Arm(BIAS_FREE, every(hadamard_, name="hadamard"), RECIPE)
-EQUAL_BIASES = constant_(0.01)  # the notebook's
-IDENTITY_BIASED = Arm(
-    NETWORK, every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01"), RECIPE
+from initcheck.systems_wide import (
+    HADAMARD,
+    HADAMARD_BIASED,
+    IDENTITY,
+    IDENTITY_BIASED,
+    PIXELS,
+    POOLED,
+    POOLED_BIAS_FREE,
+    POOLED_PIXELS,
+    SQUARE,
+    identity_biased,
 )
-HADAMARD_BIASED = Arm(NETWORK, every(hadamard_, EQUAL_BIASES, "hadamard, biases .01"), RECIPE)
 
-rank = partial(residual_rank, layer=LAYER)
-outside = partial(residual_outside, layer=LAYER, inputs=INPUTS)
+rank = partial(residual_rank, layer=SQUARE)
+outside = partial(residual_outside, layer=SQUARE, inputs=PIXELS)
+outside_pooled = partial(residual_outside, layer=SQUARE, inputs=POOLED_PIXELS)
+
+identity = every(partial_identity_, name="partial identity")
+hadamard = every(hadamard_, name="hadamard")
+OPTIMIZERS = {
+    "sgd": SGD(lr=0.1),
+    "momentum": SGD(lr=0.1, momentum=0.9),
+    "adam": Adam(lr=1e-3),
+    "rmsprop": RMSprop(lr=1e-3),
+}
+BATCH, STEPS = 32, 60  # images a step, steps, on images pooled to 7 x 7
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
@@ -40,6 +51,46 @@ def test_identity_caps_residual_rank(verdict):
 )
 def test_hadamard_breaks_rank_cap(verdict):
     """Under plain SGD, with the Hadamard transform in the widening layer, the same network and
-    recipe lift the rank of W - I above the 784 inputs within 200 steps."""
+    recipe lift the rank of W - I above the 784 inputs within 150 steps."""
     verdict.holds(rank, treated=HADAMARD, control=IDENTITY)
     verdict.holds(rank, treated=HADAMARD_BIASED, control=IDENTITY_BIASED, case="equal biases")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
+def test_identity_confines_residual_under_any_optimizer(verdict, optimizer, dtype):
+    """On 7 x 7 images, under any optimizer that answers a zero gradient with a zero step, a
+    bias-free ReLU network that starts at the partial identity keeps W - I of its square hidden
+    layer bit-zero beyond the leading 49 x 49 block, for 60 steps."""
+    recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS, dtype=dtype)
+    verdict.holds(
+        outside_pooled,
+        treated=Arm(POOLED_BIAS_FREE, identity, recipe),
+        control=Arm(POOLED_BIAS_FREE, hadamard, recipe),
+    )
+
+
+@claim(source="notebook 002; a2-rank-support", kind="theorem")
+def test_weight_decay_breaks_confinement(verdict):
+    """Decoupled weight decay shrinks the padded diagonal, which no gradient reaches, so under AdamW
+    the residual of the same network leaves the leading block, which under Adam it does not."""
+    decayed = Recipe(AdamW(lr=1e-3, weight_decay=0.01), batch=BATCH, steps=STEPS)
+    plain = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
+    verdict.holds(
+        outside_pooled,
+        treated=Arm(POOLED_BIAS_FREE, identity, decayed),
+        control=Arm(POOLED_BIAS_FREE, identity, plain),
+    )
+
+
+@claim(source="notebook 002; a2-rank-bias-plus-one", kind="theorem")
+def test_equal_biases_add_at_most_one_dimension(verdict):
+    """Under Adam on 7 x 7 images, equal biases let the rank of W - I rise to 50 at most, one more
+    than the 49 inputs, since all padded units stay alike; biases that differ lift it beyond."""
+    recipe = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
+    verdict.holds(
+        rank,
+        treated=Arm(POOLED, identity_biased, recipe),
+        control=Arm(POOLED, every(partial_identity_, normal_(0.01), "random biases"), recipe),
+    )

@@ -21,7 +21,16 @@ from initcheck.evidence import (
 )
 from initcheck.gate import Limit
 
-__all__ = ["KINDS", "BaselineError", "Baselines", "LimitEntry", "read_limits"]
+__all__ = [
+    "KINDS",
+    "BaselineError",
+    "Baselines",
+    "LimitEntry",
+    "check_evidence",
+    "read_evidence",
+    "read_limits",
+    "write_atomic",
+]
 
 KINDS = ("measured", "theorem", "exact")  # from the weakest to the strictest
 NUMBERS = ("max", "min", "margin")

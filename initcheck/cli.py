@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import NoReturn
 
 from initcheck import __version__
@@ -45,6 +46,21 @@ def claims(options: argparse.Namespace) -> int:
     return DONE
 
 
+def explain(options: argparse.Namespace) -> int:
+    """Print all there is to say about one claim."""
+    from initcheck.baselines import BaselineError, Baselines
+    from initcheck.explain import UnknownClaimError, find, folder_of
+    from initcheck.explain import explain as explained
+    from initcheck.listing import CollectionError, collect
+
+    try:
+        found = find(options.claim, collect(options.paths))
+        print(explained(found, Baselines(options.baselines or folder_of(found[0]))))
+    except (BaselineError, CollectionError, UnknownClaimError) as error:
+        return _refuse(str(error))
+    return DONE
+
+
 def doctor(options: argparse.Namespace) -> int:
     """Print what there is to run claims with; 4 where something needed is missing."""
     from initcheck.doctor import as_text, examine, missing
@@ -76,6 +92,14 @@ def _parser() -> Parser:
     form.add_argument("--json", action="store_true", help="for machines")
     form.add_argument("--markdown", action="store_true", help="the table of the README")
     command.set_defaults(run=claims)
+
+    command = commands.add_parser(
+        "explain", help="say what a claim rests on, and what it would notice"
+    )
+    command.add_argument("claim", metavar="CLAIM", help="its name, with or without test_")
+    command.add_argument("paths", nargs="*", metavar="PATH", help="default: those of this project")
+    command.add_argument("--baselines", type=Path, metavar="DIR", help="default: beside the claim")
+    command.set_defaults(run=explain)
 
     command = commands.add_parser("doctor", help="say what there is to run claims with")
     command.add_argument(

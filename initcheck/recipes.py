@@ -18,14 +18,18 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The name of a class in ``torch.optim`` and its options; torch's own code takes the steps."""
+    """The name of a class in ``torch.optim`` and its options; torch's own code takes the steps.
+
+    ``kind`` is a class of one's own in place of torch's, which is then called by ``name``.
+    """
 
     name: str
     options: tuple[tuple[str, float | bool | tuple[float, ...]], ...] = ()
+    kind: Callable[..., torch.optim.Optimizer] | None = None
 
     def over(self, parameters: Iterable[torch.Tensor], **engine: bool) -> torch.optim.Optimizer:
         """The optimizer of these parameters; ``engine`` adds what an engine needs (``fused``)."""
-        make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, self.name)
+        make: Callable[..., torch.optim.Optimizer] = self.kind or getattr(torch.optim, self.name)
         return make(list(parameters), **dict(self.options), **engine)
 
     def __str__(self) -> str:

@@ -70,7 +70,7 @@ class Option:
 def _devices(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
-        raise ValueError("names no device. Give one or more, as in cpu,cuda, or auto.")
+        raise ValueError("names no device. Give one or more, parted by commas, or auto.")
     return names
 
 

@@ -87,6 +87,7 @@ class Verdict:
     setting: Setting = field(default_factory=Setting)
     probes: list[dict[str, Any]] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    _departures: dict[Arm, Drift] = field(default_factory=dict)
 
     def holds(self, probe: Probe, *, treated: Arm, control: Arm, case: str = "") -> None:
         """Treated inside the limit, control outside, on every seed.
@@ -220,9 +221,11 @@ class Verdict:
         if "entry" not in recorded:
             return dict(recorded["missing"])
         arm = pair.arms[side]
-        drawn = seeds.reference()[: self._count()]
-        return drift.followed(arm, self.laboratory.trained(arm, drawn, self.device),
-                              recorded["entry"])  # fmt: skip
+        if arm not in self._departures:  # several probes share an arm
+            drawn = seeds.reference()[: self._count()]
+            trained = self.laboratory.trained(arm, drawn, self.device)
+            self._departures[arm] = drift.followed(arm, trained, recorded["entry"])
+        return self._departures[arm]
 
 
 def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> dict[str, Any]:

@@ -78,7 +78,9 @@ def recorded(arm, data):
 def case(name):
     """A recorded arm, once a session."""
     if name == "notebook 001":
-        return recorded(toy.arm(NOTEBOOKS, Recipe(Adam(lr=1e-2), 32, 64)), noisy_images())
+        # Between steps 32 and 64, 17 of 64 sets of four runs that differ by rounding alone leave
+        # the envelope of 32 twins at once, all for the same r = 1,236.
+        return recorded(toy.arm(NOTEBOOKS, Recipe(Adam(lr=1e-2), 32, 32)), noisy_images())
     optimizer = {"Adam": Adam(lr=1e-2), "SGD": SGD(lr=0.1, momentum=0.9)}[name]
     return recorded(toy.arm(recipe=Recipe(optimizer, 8, 64)), toy.data())
 

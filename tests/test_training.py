@@ -24,7 +24,7 @@ ENGINES = ("ensemble", "module")
 RECIPE = Recipe(Adam(lr=0.01), batch=8, steps=12)
 ARM = toy.arm(recipe=RECIPE)
 DROPPING = toy.default_arm(Network("dropping", toy.Dropping), RECIPE)
-EPSILONS = 100  # machine epsilons of the largest entry after twelve steps; measured: at most YY
+EPSILONS = 100  # machine epsilons of the largest entry after twelve steps; measured:
 
 
 def same_bits(a, b):

@@ -33,8 +33,8 @@ ELEMENTWISE = FUSED | {
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train all starts at once; ``Outcome.engine`` says in which way it could."""
-    if work.recipe.optimizer.name not in ELEMENTWISE:
-        return plain.run(starts, work)
+    if work.recipe.optimizer.name not in ELEMENTWISE or not work.recipe.steps:
+        return plain.run(starts, work)  # without a step there is nothing to stack
     made = chain.stack(starts, work.device) or stacked.stack(starts, work.device)
     made = made or _mapped(starts, work)
     return plain.run(starts, work) if made is None else _train(made, work)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initcheck import gate, initializers, laboratory, recipes, training, verdict
+from initcheck import gate, initializers, judgement, laboratory, recipes, training, verdict
 from initcheck.datasets import DataSet
 from initcheck.draws import zeros_
 from initcheck.faults.common import Context, Fault, Function, after_each_step, replaced, wrapped
@@ -60,7 +60,7 @@ def _stored_order(_seed: int, images: int, recipe: recipes.Recipe) -> Tensor:
 
 
 def _swapped(function: Function) -> Function:
-    return lambda probe, treated, control, case="": function(probe, control, treated, case)
+    return lambda probe, treated, control, *rest: function(probe, control, treated, *rest)
 
 
 def _first_layer_only(function: Function) -> Function:
@@ -99,7 +99,7 @@ def _nan_unseen() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(after_each_step(_poison))
         stack.enter_context(replaced(gate, "np", _Blind()))
-        stack.enter_context(replaced(verdict, "np", _Blind()))
+        stack.enter_context(replaced(judgement, "_not_finite", lambda values: ""))
         yield
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from initcheck.baselines import write_atomic
+from initcheck.evidence import write_atomic
 from initcheck.operating import measure, page, shards
 
 
@@ -26,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plans(options: argparse.Namespace) -> list[measure.Plan]:
-    claims = measure.every_claim()
+    claims = [
+        c for c in measure.every_claim()
+        if not options.claim or c.claim.partition("[")[0] in options.claim
+    ]  # fmt: skip
     made = {
         "innocent": lambda: measure.innocents(claims, options.python),
         "fault": lambda: measure.faults(
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, default=30.0, help="measure no longer; 0 only writes the page")
     add("--only", action="append", choices=("innocent", "fault", "clean"), help="repeatable")
     add("--fault", action="append", default=[], metavar="NAME", help="only these; repeatable")
+    add("--claim", action="append", default=[], metavar="NAME", help="only these; repeatable")
     add("--runs", type=int, default=20, help="a fault")
     add("--headline-runs", type=int, default=59, help="a fault that a headline claim must see")
     add("--clean-runs", type=int, default=60, help="of the whole suite, on fresh seeds")

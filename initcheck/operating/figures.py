@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from initcheck import gate
+from initcheck.evidence import DELTA
 from initcheck.operating.shards import Run
-from initcheck.verdict import DELTA
 
 SPLITS = 2000  # of one recording into a part that plays "recorded" and one that plays "now"
 Arm = tuple[str, str]  # claim, arm
@@ -139,7 +139,7 @@ def sensitivity(sample: Sample, registered: int, now: int) -> Sensitivity:
         whole += not apart <= max(k_split * s, sample.delta)
     s = float(y.std(ddof=1))
     k = gate.k_factor(len(y), now, alpha1)
-    shift = gate.detectable_shift(k, sample.delta / s, now)
+    shift = gate.detectable_shift(k, sample.delta / s, now, len(y))
     return Sensitivity(sample, whole, bare, alpha1, shift, shift * s)
 
 

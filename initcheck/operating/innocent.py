@@ -51,6 +51,16 @@ def _float64() -> Iterator[None]:
         recipes.DTYPES["float32"] = torch.float32
 
 
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """The public switch also sets TF32, and warns of it where there is no such thing."""
+    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(True)  # noqa: SLF001
+
+
 def _processor(says: str, **variables: str) -> Innocent:
     return Innocent(says, variables=variables)
 
@@ -58,10 +68,7 @@ def _processor(says: str, **variables: str) -> Innocent:
 INNOCENT = {
     "same": Innocent("another process, nothing changed"),
     "threads": Innocent("two arithmetic threads", partial(_threads, 2)),
-    "no-onednn": Innocent(
-        "without oneDNN",
-        lambda: torch.backends.mkldnn.flags(enabled=False),
-    ),
+    "no-onednn": Innocent("without oneDNN", _without_onednn),
     "float64": Innocent("float64 arithmetic", _float64),
     "module": Innocent("plain loops", options=("--initcheck-engine", "module")),
     "chunks-1": Innocent("one replica a chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
@@ -83,8 +90,10 @@ INNOCENT = {
 def main(arguments: Sequence[str]) -> int:
     """The exit code of pytest under one change: its name, then pytest's arguments."""
     name, *rest = arguments
+    # initcheck is imported before pytest can rewrite it, and it has no assertions.
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     with INNOCENT[name].apply():
-        return int(pytest.main(rest))
+        return int(pytest.main([*quiet, *rest]))
 
 
 if __name__ == "__main__":

@@ -87,10 +87,10 @@ def faults(
     """Every fault against the claims bound to it, first once each, then again and again."""
     plans = []
     for name, victims in bound(read_limits(baselines / "limits.toml")).items():
-        if not victims or FAULTS[name].needs_accelerator or (names and name not in names):
+        tests = nodes(claims, victims)
+        if not tests or FAULTS[name].needs_accelerator or (names and name not in names):
             continue
         wanted = headline if set(victims) & set(HEADLINE) else runs
-        tests = nodes(claims, victims)
         plans += [(i, Plan("fault", name, f"{name}-{i}", tests)) for i in range(wanted)]
     return [plan for _, plan in sorted(plans, key=lambda pair: pair[0])]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from initcheck import gate
-from initcheck.baselines import Baselines, read_evidence
+from initcheck.baselines import Baselines
 from initcheck.envelope import FACTOR
+from initcheck.evidence import read_evidence
 from initcheck.faults import FAULTS, bound
 from initcheck.operating import figures
 from initcheck.operating.innocent import INNOCENT
@@ -83,10 +84,11 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
         yield "Not measured: no run judged an arm."
         return
     r, (claim, arm), name = top
+    count = sum(len(row) for row in table.values())
     yield (
         f"r is the largest distance to the recorded losses in rounding envelopes; {FACTOR:g} is "
-        f"the limit. The largest of {sum(len(row) for row in table.values())} is **{r:.2f}**: {arm} "
-        f"of {claim}, {name}. A dash: not judged, since the loss stands still or the start is another."
+        f"the limit. The largest of {count} is **{r:.2f}**: {arm} of {claim}, {name}. A dash: not "
+        "judged, since the loss stands still or the start is another."
     )
     yield ""
     names = sorted({name for row in table.values() for name in row}, key=_place)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initcheck.baselines import write_atomic
+from initcheck.evidence import write_atomic
 
 KINDS = ("clean", "innocent", "fault")
 

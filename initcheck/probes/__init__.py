@@ -7,6 +7,7 @@ which layer, ``functools.partial`` says so: ``partial(residual_rank, layer="hidd
 from initcheck.probes.common import Probe, name_of
 from initcheck.probes.outcomes import (
     classes_predicted,
+    epoch_loss,
     final_loss,
     first_loss,
     logit_spread,
@@ -18,6 +19,7 @@ from initcheck.probes.symmetry import rows_against_bias, unit_spread, weight_mag
 __all__ = [
     "Probe",
     "classes_predicted",
+    "epoch_loss",
     "final_loss",
     "first_loss",
     "logit_spread",

@@ -21,13 +21,18 @@ test_accuracy.__test__ = False  # type: ignore[attr-defined]  # a probe, not one
 
 
 def final_loss(trained: Trained) -> Tensor:
-    """Training loss in nats, mean over the last ten steps."""
+    """Training loss in nats, mean over the last ten steps; NaN where no step was taken."""
     return trained.losses[:, -LOSS_WINDOW:].mean(1)
 
 
+def epoch_loss(trained: Trained) -> Tensor:
+    """Training loss in nats, mean over all steps: what a notebook prints after its first epoch."""
+    return trained.losses.mean(1)
+
+
 def first_loss(trained: Trained) -> Tensor:
-    """Training loss in nats before the first step."""
-    return trained.losses[:, 0]
+    """Training loss in nats before the first step; NaN where no step was taken."""
+    return trained.losses[:, :1].mean(1)
 
 
 def classes_predicted(trained: Trained) -> Tensor:

@@ -1,0 +1,103 @@
+"""Batch normalization between zero weights: a dead-lock that only rounding, or a shift, opens.
+
+It maps a channel that is the same for every image to its shift, zero, so the linear layer behind it
+sees zeros, and its own shift gets gradients only through that layer's zero weights.
+"""
+
+from functools import partial
+
+import pytest
+
+from initcheck import SGD, Adam, Arm, Recipe, claim
+from initcheck.initializers import randn_, torch_default, zeros
+from initcheck.probes.answers import few_logit_spread
+from initcheck.probes.rows import movement
+from initcheck.systems import (
+    BATCH_NORM_CNN,
+    CIFAR_CNN,
+    EXACT_BIASES,
+    MNIST_CNN,
+    normal_biases,
+)
+
+BATCH, STEPS = 16, 20  # images, steps; 16 images of 4 x 4 pixels: a power of two for the mean
+LOCKED = ("conv1.weight", "conv2.weight", "norm.weight", "norm.bias", "hidden.weight")
+CIFAR_LOCKED = ("conv1a.weight", "conv3b.weight", "norm3.bias", "hidden1.weight")
+
+in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
+under_two_optimizers = pytest.mark.parametrize(
+    "optimizer", [SGD(lr=0.01, momentum=0.9), Adam(lr=1e-2)], ids=["momentum", "adam"]
+)
+
+
+@claim(source="notebook 000; a0-zero-cnn-const", kind="exact")
+@under_two_optimizers
+def test_all_zero_convolutions_stay_zero(verdict, optimizer):
+    """Under momentum and Adam without weight decay, the notebook's all-zero MNIST network of two
+    5 x 5 ELU convolutions moves nothing but its output biases, for 10 steps, bit by bit."""
+    recipe = Recipe(optimizer, batch=4, steps=10)
+    verdict.holds(
+        movement,
+        treated=Arm(MNIST_CNN, zeros, recipe),
+        control=Arm(MNIST_CNN, torch_default, recipe),
+    )
+
+
+@claim(source="notebook 000; a0-zero-cnn-const", kind="exact")
+@under_two_optimizers
+@in_both_precisions
+def test_all_zero_batch_norm_network_stays_zero(verdict, optimizer, dtype):
+    """Under momentum and Adam without weight decay, an all-zero convolutional ReLU network with
+    batch normalization moves nothing but its output biases, for 20 steps, bit by bit: a channel
+    of zeros is normalized to zeros."""
+    recipe = Recipe(optimizer, BATCH, STEPS, dtype=dtype)
+    verdict.holds(
+        movement,
+        treated=Arm(BATCH_NORM_CNN, zeros, recipe),
+        control=Arm(BATCH_NORM_CNN, torch_default, recipe),
+    )
+
+
+@claim(source="notebook 000; a0-bn-rounding", kind="exact")
+@under_two_optimizers
+@in_both_precisions
+def test_batch_norm_locks_zero_weights(verdict, optimizer, dtype):
+    """Under momentum and Adam, a ReLU network of zero weights and random biases with batch
+    normalization between its convolutions and its linear layers keeps all weights before the
+    last layer bit-zero for 20 steps where the biases are powers of two, so that nothing is rounded;
+    random shifts of the normalization free it."""
+    recipe = Recipe(optimizer, BATCH, STEPS, dtype=dtype)
+    verdict.holds(
+        partial(movement, names=LOCKED),
+        treated=Arm(BATCH_NORM_CNN, EXACT_BIASES, recipe),
+        control=Arm(BATCH_NORM_CNN, EXACT_BIASES.but("norm.bias", randn_), recipe),
+    )
+
+
+@claim(source="notebook 000; a0-bn-rounding", kind="measured")
+@in_both_precisions
+def test_rounding_opens_batch_norm_lock(verdict, dtype):
+    """Under Adam at lr 1e-2, such a network with power-of-two biases answers every image alike
+    after 40 steps, and on a CPU it comes to tell images apart, on most seeds though not on all, if
+    only its N(0, 1) biases are not rounded to powers of two: what it learns then, in float32 and in
+    float64, grows from rounding errors."""
+    recipe = Recipe(Adam(lr=1e-2), BATCH, 2 * STEPS, dtype=dtype)
+    locked = Arm(BATCH_NORM_CNN, EXACT_BIASES, recipe)
+    default = Arm(BATCH_NORM_CNN, torch_default, recipe)
+    verdict.holds(few_logit_spread, treated=locked, control=default)
+    if verdict.device == "cpu":  # elsewhere kernels may round to exactly zero, which is no fault
+        rounded = Arm(BATCH_NORM_CNN, normal_biases(), recipe)
+        verdict.gains(few_logit_spread, better=rounded, worse=locked, case="rounding")
+
+
+@claim(source="notebook 000; a0-zero-cnn-const, a0-bn-rounding", kind="exact")
+def test_batch_norm_locks_zero_weights_on_cifar(verdict):
+    """Under Adam at lr 1e-3, the notebook's CIFAR network of six ReLU convolutions with batch
+    normalization keeps its zero weights bit-zero for 5 steps, whether its biases are zero or powers
+    of two; from torch's default start it moves them."""
+    recipe = Recipe(Adam(lr=1e-3), batch=4, steps=5)  # dear: 0.8 GFLOP an image and step
+    default = Arm(CIFAR_CNN, torch_default, recipe, "cifar10")
+    locked = partial(movement, names=CIFAR_LOCKED)
+    for case, start in (("zero biases", zeros), ("random biases", EXACT_BIASES)):
+        treated = Arm(CIFAR_CNN, start, recipe, "cifar10")
+        verdict.holds(locked, treated=treated, control=default, case=case)

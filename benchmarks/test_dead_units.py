@@ -1,0 +1,68 @@
+"""Dead units: behind zero weights a ReLU with a negative bias never sees a gradient."""
+
+from functools import partial
+
+import pytest
+
+from initcheck import Arm, Recipe, claim
+from initcheck.initializers import torch_default, zeros_
+from initcheck.probes import rows_against_bias
+from initcheck.probes.rows import dead_rows
+from initcheck.systems import (
+    MNIST_FNN,
+    MNIST_FNN_RELU,
+    NOTEBOOK_001,
+    STILL,
+    normal_biases,
+    uniform_biases,
+)
+
+STEPS = 10  # the wave has passed after two
+ZEROED = torch_default.but("hidden1.weight", zeros_)
+OPTIMIZERS = {name: STILL[name] for name in ("momentum", "adam", "rmsprop")}
+
+in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
+under_each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+@claim(source="notebook 000; a0-relu-half-dead", kind="exact")
+@under_each_optimizer
+@in_both_precisions
+def test_negative_biases_freeze_relu_rows(verdict, optimizer, dtype):
+    """Under momentum, Adam and RMSprop without weight decay, exactly those units of a zero-weight
+    ReLU network 784-500-10 whose N(0, 1) bias is negative keep bit-zero weights and their bias, for
+    10 steps; ELU units all move."""
+    recipe = Recipe(optimizer, 16, STEPS, dtype=dtype)
+    verdict.holds(
+        partial(rows_against_bias, layer="hidden1"),
+        treated=Arm(MNIST_FNN_RELU, normal_biases(), recipe),
+        control=Arm(MNIST_FNN, normal_biases(), recipe),
+    )
+
+
+@claim(source="notebook 000; a0-relu-half-dead", kind="theorem")
+def test_normal_biases_kill_half_of_relu_units(verdict):
+    """Under Adam, half of the 500 ReLU units with zero weights and N(0, 1) biases, as a fair coin
+    would have it, are dead after 10 steps, and with U(0, 1) biases none is."""
+    recipe = Recipe(STILL["adam"], 16, STEPS)
+    verdict.holds(
+        partial(dead_rows, layer="hidden1"),
+        treated=Arm(MNIST_FNN_RELU, normal_biases(), recipe),
+        control=Arm(MNIST_FNN_RELU, uniform_biases(), recipe),
+    )
+
+
+@claim(source="notebook 001; a1-dead-rows-exact", kind="exact")
+@under_each_optimizer
+@in_both_precisions
+def test_negative_biases_freeze_zeroed_rows(verdict, optimizer, dtype):
+    """Under momentum, Adam and RMSprop without weight decay, the zeroed first layer of a ReLU
+    network 784-64-32-32-10 keeps bit-zero rows, with their biases, exactly where torch's
+    default bias is negative, for 10 steps; rows that do not start at zero move whatever their
+    bias."""
+    recipe = Recipe(optimizer, 32, STEPS, dtype=dtype)
+    verdict.holds(
+        partial(rows_against_bias, layer="hidden1"),
+        treated=Arm(NOTEBOOK_001, ZEROED, recipe),
+        control=Arm(NOTEBOOK_001, torch_default, recipe),
+    )

@@ -1,0 +1,79 @@
+"""ZerO: what Algorithm 1 builds, layer by layer, and that it draws nothing."""
+
+from functools import partial
+
+from initcheck import Arm, claim, mlp
+from initcheck.initializers import every, hadamard, hadamard_, he, identity, scaled_
+from initcheck.probes.signals import start_logit_range, start_loss
+from initcheck.probes.starts import (
+    identity_distance,
+    magnitude_defect,
+    orthonormal_defect,
+    randomness_drawn,
+)
+from initcheck.systems_wide import PIXELS, START, hadamard_biased, identity_biased, pooled
+
+WIDENING = "hidden1.weight"
+POWER_OF_TWO = mlp(PIXELS, 1024, 10)
+NO_POWER_OF_TWO = mlp(PIXELS, 1000, 10)
+NOT_WIDENING = mlp(PIXELS, PIXELS, 256, 256, 10)  # notebook 002's first run
+AS_WIDENING = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # and its last
+PRINTED = every(scaled_(hadamard_, 2**0.5), name="hadamard by 2^(-(m - 1) / 2)")
+
+
+@claim(source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-zero-equals-eye", kind="exact")
+def test_zero_is_identity_where_nothing_widens(verdict):
+    """Where no layer has more outputs than inputs, ZerO is the partial identity in every layer, bit
+    for bit; where one widens it is not."""
+    verdict.holds(
+        identity_distance,
+        treated=Arm(pooled(32, 16, 10), hadamard, START),
+        control=Arm(pooled(128, 128, 10), hadamard, START),
+    )
+
+
+@claim(
+    source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-hadamard-orthonormal",
+    kind="theorem",
+)
+def test_hadamard_columns_are_orthonormal(verdict):
+    """In a layer that widens to a power of two, ZerO's columns are orthonormal and its entries all
+    of one magnitude; they are not orthonormal at any other width, nor with the factor
+    2^(-(m - 1) / 2) that the paper prints."""
+    defect = partial(orthonormal_defect, layer=WIDENING)
+    magnitude = partial(magnitude_defect, layer=WIDENING)
+    treated = Arm(POWER_OF_TWO, hadamard, START)
+    other_width = Arm(NO_POWER_OF_TWO, hadamard, START, name="hadamard, width 1000")
+    verdict.holds(defect, treated=treated, control=other_width)
+    verdict.holds(
+        defect, treated=treated, control=Arm(POWER_OF_TWO, PRINTED, START), case="printed factor"
+    )
+    verdict.holds(magnitude, treated=treated, control=Arm(POWER_OF_TWO, he, START))
+
+
+@claim(source="notebook 002; ZerO, arXiv 2110.12661; a2-deterministic", kind="exact")
+def test_zero_draws_no_randomness(verdict):
+    """ZerO gives the same weights whatever the seed and leaves its generator where it was."""
+    verdict.holds(
+        randomness_drawn,
+        treated=Arm(pooled(128, 128, 10), hadamard, START),
+        control=Arm(pooled(128, 128, 10), he, START),
+    )
+
+
+@claim(source="notebook 002; a2-loss0", kind="exact")
+def test_identity_starts_at_loss_of_guessing(verdict):
+    """Where the hidden layers of a ReLU network are no wider than its 784 pixels, identity starts
+    copy the first ten pixels, always black, to the logits, so that these are all equal, with or
+    without equal biases, and the first loss is ln 10; ZerO at hidden width 1024 mixes pixels."""
+    control = Arm(AS_WIDENING, hadamard, START)
+    without = Arm(NOT_WIDENING, identity, START)
+    equal = Arm(NOT_WIDENING, identity_biased, START)
+    verdict.holds(start_logit_range, treated=without, control=control)
+    verdict.holds(
+        start_logit_range,
+        treated=equal,
+        control=Arm(AS_WIDENING, hadamard_biased, START),
+        case="equal biases",
+    )
+    verdict.holds(start_loss, treated=without, control=control)

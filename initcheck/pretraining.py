@@ -1,0 +1,202 @@
+"""Restricted Boltzmann machines, trained greedily layer by layer, as the start of a deep network.
+
+A machine has visible units v and hidden units h in {0, 1} and the energy
+-v Wᵀ h - a v - b h; the arithmetic is float64 whatever the network's dtype, so that a sampled unit
+hardly ever falls on the other side of its threshold because of rounding. Letters: B images a batch,
+V visible and H hidden units.
+
+Sources: contrastive divergence, Hinton 2002, Neural Computation 14, 1771; layer after layer,
+Hinton, Osindero & Teh 2006, Neural Computation 18, 1527, section 4; the visible biases, Hinton
+2010, A Practical Guide to Training Restricted Boltzmann Machines, section 8.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from initcheck import datasets
+from initcheck.initializers import Initializer, InitializerError, glorot
+
+START_STD = 0.01  # of the weights, the guide's section 8
+RAREST = 1e-2  # a pixel that is never lit still gets a finite bias: p is kept in [.01, .99]
+
+
+@dataclass
+class Machine:
+    """One restricted Boltzmann machine, float64, changed in place by ``cd1``.
+
+    Attributes:
+        weight: ``(H, V)``, laid out as the weight of ``nn.Linear(V, H)``.
+        hidden_bias: ``(H,)``.
+        visible_bias: ``(V,)``.
+        errors: reconstruction error an image, a number for each epoch of training.
+    """
+
+    weight: Tensor
+    hidden_bias: Tensor
+    visible_bias: Tensor
+    errors: list[float] = field(default_factory=list)
+
+    def up(self, visible: Tensor) -> Tensor:
+        """P(h = 1 | v): ``(B, V)`` to ``(B, H)``; Hinton, Osindero & Teh 2006, eq. 2.2."""
+        return torch.sigmoid(visible @ self.weight.T + self.hidden_bias)
+
+    def down(self, hidden: Tensor) -> Tensor:
+        """P(v = 1 | h): ``(B, H)`` to ``(B, V)``."""
+        return torch.sigmoid(hidden @ self.weight + self.visible_bias)
+
+
+def log_odds(inputs: Tensor) -> Tensor:
+    """log(p / (1 - p)) of the mean p of each visible unit: ``(N, V)`` to ``(V,)``.
+
+    With these biases and no weights, a machine answers with the mean image.
+    """
+    return torch.logit(inputs.mean(0), eps=RAREST)
+
+
+def machine(inputs: Tensor, hidden: int, generator: torch.Generator) -> Machine:
+    """An untrained machine for ``(N, V)`` inputs: small weights, visible biases from the means."""
+    weight = torch.empty(hidden, inputs.shape[1], dtype=torch.float64)
+    weight.normal_(std=START_STD, generator=generator)
+    return Machine(weight, torch.zeros(hidden, dtype=torch.float64), log_odds(inputs))
+
+
+def cd1(machine: Machine, batch: Tensor, *, lr: float, generator: torch.Generator) -> Tensor:
+    """One step of contrastive divergence on ``(B, V)``; returns the reconstruction ``(B, V)``.
+
+    The hidden units are sampled once, everything else is a probability: dW is proportional to
+    <h v> of the data less <h v> of the reconstruction (Hinton 2002, eq. 3.2 with one step).
+    """
+    hidden = machine.up(batch)
+    uniform = torch.rand(hidden.shape, generator=generator, dtype=hidden.dtype)
+    again = machine.down((uniform < hidden).to(hidden.dtype))
+    answer = machine.up(again)
+    rate = lr / len(batch)
+    machine.weight.addmm_(hidden.T, batch, alpha=rate).addmm_(answer.T, again, alpha=-rate)
+    machine.hidden_bias.add_((hidden - answer).sum(0), alpha=rate)
+    machine.visible_bias.add_((batch - again).sum(0), alpha=rate)
+    return again
+
+
+def fit(inputs: Tensor, hidden: int, schedule: Schedule, generator: torch.Generator) -> Machine:
+    """A machine with ``hidden`` units trained on ``(N, V)`` float64 inputs."""
+    found = machine(inputs, hidden, generator)
+    for _ in range(schedule.epochs):
+        order = torch.randperm(len(inputs), generator=generator)
+        error = 0.0
+        for first in range(0, len(inputs), schedule.batch):
+            part = order[first : first + schedule.batch]
+            again = cd1(found, inputs[part], lr=schedule.lr, generator=generator)
+            error += float((inputs[part] - again).square().sum())
+        found.errors.append(error / len(inputs))
+    return found
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How every machine is trained.
+
+    Attributes:
+        epochs: passes over the images.
+        images: how many of the data set's training images are seen, from the first on.
+        batch: images a step.
+        lr: learning rate, for a gradient that is a mean over the batch.
+    """
+
+    epochs: int = 3
+    images: int = 2000
+    batch: int = 20
+    lr: float = 0.1
+
+    def __str__(self) -> str:
+        return f"{self.epochs} epochs of {self.images} images, batch {self.batch}, lr {self.lr:g}"
+
+
+@dataclass(frozen=True)
+class Pretrained(Initializer):
+    """Hidden linear layers start from machines stacked on one another, the rest from ``rest``.
+
+    The images are ``datasets.load(data)``'s, without their labels; a data set that needs a root is
+    looked for where ``INITCHECK_DATA_ROOT`` says. Only for networks whose hidden layers are linear
+    and sigmoid, one after the other.
+
+    Attributes:
+        schedule: how every machine is trained.
+        data: the name of the data set.
+        rest: what the last layer starts from.
+    """
+
+    schedule: Schedule = field(default_factory=Schedule)
+    data: str = "mnist5k"
+    rest: Initializer = glorot
+
+    @torch.no_grad()
+    def __call__(self, module: nn.Module, generator: torch.Generator) -> None:
+        """Fill the parameters in place.
+
+        Raises:
+            InitializerError: where the network is not a stack of sigmoid layers.
+        """
+        hidden = hidden_layers(module, self.name)
+        widths = tuple(layer.out_features for layer in hidden)
+        machines = self.machines(widths, generator)
+        self.rest(module, generator)
+        for layer, found in zip(hidden, machines, strict=True):
+            layer.weight.copy_(found.weight)
+            layer.bias.copy_(found.hidden_bias)
+
+    def machines(self, widths: Sequence[int], generator: torch.Generator) -> tuple[Machine, ...]:
+        """One machine a hidden layer, each trained on what the one below it answers.
+
+        Takes one number from the generator, the same as ``__call__`` takes first.
+        """
+        seed = int(torch.randint(2**63 - 1, (), generator=generator))
+        return _stack(self.data, self.schedule, tuple(widths), seed)
+
+
+def pretrained(schedule: Schedule, data: str = "mnist5k", rest: Initializer = glorot) -> Pretrained:
+    """A ``Pretrained`` whose name says all that it depends on."""
+    name = f"CD-1 pretraining, {schedule}, {data}, output {rest.name}"
+    return Pretrained(name, schedule=schedule, data=data, rest=rest)
+
+
+def hidden_layers(module: nn.Module, name: str) -> list[nn.Linear]:
+    """The linear layers below the last one.
+
+    Raises:
+        InitializerError: fewer than two linear layers, one without biases, or no sigmoid behind.
+    """
+    leaves = [leaf for leaf in module.modules() if not next(leaf.children(), None)]
+    linear = [leaf for leaf in leaves if isinstance(leaf, nn.Linear)]
+    behind = [leaves[leaves.index(layer) + 1] for layer in linear[:-1]]
+    if not behind or not all(isinstance(leaf, nn.Sigmoid) for leaf in behind):
+        raise InitializerError(
+            f'The initializer "{name}" stacks machines of binary units: every hidden layer has to '
+            "be nn.Linear with nn.Sigmoid behind it, and there must be one."
+        )
+    if any(layer.bias is None for layer in linear[:-1]):
+        raise InitializerError(f'The initializer "{name}" needs biases in every hidden layer.')
+    return linear[:-1]
+
+
+@functools.lru_cache(maxsize=128)  # starts are built again for templates, and read by probes
+def _stack(
+    data: str, schedule: Schedule, widths: tuple[int, ...], seed: int
+) -> tuple[Machine, ...]:
+    """Each machine has a stream of its own, so that deeper stacks begin with the shallower ones."""
+    if not widths:
+        return ()
+    below = _stack(data, schedule, widths[:-1], seed)
+    key = np.random.SeedSequence([seed, len(below)]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(key >> 1))
+    images = datasets.load(data).train_inputs[: schedule.images]
+    inputs = images.flatten(1).double()  # (N, V)
+    for lower in below:
+        inputs = lower.up(inputs)
+    return (*below, fit(inputs, widths[-1], schedule, generator))

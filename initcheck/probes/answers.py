@@ -1,0 +1,32 @@
+"""Answers: what the network says before training, and to a handful of images after it."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from initcheck.probes.common import largest
+from initcheck.training import Trained
+
+FEW = 32  # images: enough to differ, cheap for a convolutional network
+
+
+def few_logit_spread(trained: Trained) -> Tensor:
+    """Largest difference of one logit between two of the first 32 test images."""
+    logits = trained.logits(trained.data.test_inputs[:FEW])  # (R, 32, classes)
+    return largest(logits.amax(1) - logits.amin(1))
+
+
+def loss_off_chance(trained: Trained) -> Tensor:
+    """How far the loss before the first step is from ln(classes), in nats, absolute."""
+    return (trained.losses[:, 0] - math.log(trained.data.classes)).abs()
+
+
+def loss_movement(trained: Trained) -> Tensor:
+    """Largest relative change of the training loss since the first step.
+
+    With all training images in every batch nothing but the parameters can change it.
+    """
+    first = trained.losses[:, :1]
+    return largest((trained.losses - first).abs() / first)

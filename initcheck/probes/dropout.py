@@ -1,0 +1,73 @@
+"""Dropout: what a mask spares, and what training accuracy then means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initcheck.training import Trained
+
+SAMPLES, UNITS = 1000, 100  # ones that are sent through a layer
+DRAWS = 8  # passes over the test images
+SURVIVAL = 0.8 * 0.8 * 0.9  # notebook 003 keeps these shares of its three hidden layers
+
+
+def emptied_samples(trained: Trained) -> Tensor:
+    """Largest share of samples of which a dropout layer keeps no unit at all."""
+    return _largest(trained, lambda kept, p: float((kept == 0).all(1).double().mean()))
+
+
+def mask_mean_error(trained: Trained) -> Tensor:
+    """Largest distance of a dropout layer's mean answer to ones from one, in standard errors."""
+    return _largest(trained, _mean_error)
+
+
+def _mean_error(kept: Tensor, p: float) -> float:
+    return float((kept.mean() - 1).abs()) / math.sqrt(p / (1 - p) / kept.numel())
+
+
+def _largest(trained: Trained, measure: Callable[[Tensor, float], float]) -> Tensor:
+    """The largest value over the dropout layers, seed by seed, on the CPU."""
+    found = []
+    for seed in trained.seeds:
+        layers = _dropout(trained.arm.build(seed))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            ones = torch.ones(SAMPLES, UNITS, dtype=torch.float64)
+            found.append(max(measure(layer(ones), layer.p) for layer in layers))
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _dropout(module: nn.Module) -> list[Any]:
+    """The layers that have a probability ``p``, torch's name for the share that is dropped."""
+    return [layer for layer in module.children() if "p" in vars(layer)]
+
+
+def masked_accuracy_error(trained: Trained) -> Tensor:
+    """Distance of the accuracy under masks from K a + (1 - K) / classes.
+
+    K is the share of samples that survive masks of whole samples, a the accuracy without masks;
+    the test images have as many of each class, so a constant answer is right for 1 / classes.
+    """
+    data = trained.data
+    plain = (trained.test_logits.argmax(-1) == data.test_targets).double().mean(-1).cpu()
+    masked = torch.tensor(_masked_accuracies(trained), dtype=torch.float64)
+    return (masked - (SURVIVAL * plain + (1 - SURVIVAL) / data.classes)).abs()
+
+
+def _masked_accuracies(trained: Trained) -> list[float]:
+    data, found = trained.data, []
+    for seed, state in zip(trained.seeds, trained.replicas(), strict=True):
+        module = trained.arm.build(seed).to(trained.device).train()
+        with torch.no_grad():
+            right = [
+                torch.func.functional_call(module, state, (data.test_inputs,)).argmax(-1)
+                == data.test_targets
+                for _ in range(DRAWS)
+            ]
+        found.append(float(torch.stack(right).double().mean()))
+    return found

@@ -1,0 +1,102 @@
+"""Signals: what a network computes, at its start or after training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
+
+from initcheck.probes.common import largest
+from initcheck.training import Trained
+
+CLAMP = 1e-8  # notebook 003 clamps probabilities here
+CAP = -math.log(CLAMP)  # nats: the largest loss it can report, 18.42
+POWERS = (-3, 1, 8)  # of two: exact in every binary format
+BYTES = 255.0  # what inputs in [0, 1] are multiplied by where nobody divided
+
+
+def start_loss(trained: Trained) -> Tensor:
+    """Cross-entropy of the test images before the first step, in nats."""
+    return _cross_entropy(trained, _answers(trained))
+
+
+def start_logit_range(trained: Trained) -> Tensor:
+    """Largest difference between two logits of one test image before the first step."""
+    logits = _answers(trained)
+    return largest(logits.amax(-1) - logits.amin(-1))
+
+
+def clamped_loss_gap(trained: Trained) -> Tensor:
+    """Distance of notebook 003's clamped loss from 18.42 nats times the share of errors.
+
+    On the test images, before the first step.
+    """
+    logits, targets = _answers(trained).cpu().double(), trained.data.test_targets.cpu()
+    right = logits.softmax(-1)[:, torch.arange(len(targets)), targets]  # (R, N)
+    errors = (logits.argmax(-1) != targets).double().mean(1)
+    return (-right.clamp(CLAMP, 1 - CLAMP).log().mean(1) - CAP * errors).abs()
+
+
+def top_share(trained: Trained, layer: str = "output") -> Tensor:
+    """The largest singular value's share of the squared norm of what enters ``layer`` at first.
+
+    For 500 test images; 1 is a state of rank one.
+    """
+    states = entering(trained, layer, trained.data.test_inputs[:500], at_start=True)
+    squares = [torch.linalg.svdvals(x.cpu().double()).square() for x in states]
+    return torch.stack([s[0] / s.sum() for s in squares])
+
+
+def homogeneity_defect(trained: Trained) -> Tensor:
+    """Largest entry of f(2ᵏ x) - 2ᵏ f(x) over test images, before the first step."""
+    x = trained.data.test_inputs[:500]
+    base = trained.logits(x, at_start=True)
+    worst = [
+        largest((trained.logits(x * 2.0**k, at_start=True) - base * 2.0**k).abs()) for k in POWERS
+    ]
+    return torch.stack(worst).amax(0)
+
+
+def accuracy_kept_by_bytes(trained: Trained) -> Tensor:
+    """Test accuracy of images left in [0, 255] over that of images in [0, 1]."""
+    targets = trained.data.test_targets
+    raw = trained.logits(trained.data.test_inputs * BYTES)
+    before, after = (
+        (logits.argmax(-1) == targets).double().mean(-1) for logits in (trained.test_logits, raw)
+    )
+    return (after / before).cpu()
+
+
+def loss_ratio_by_bytes(trained: Trained) -> Tensor:
+    """Test loss of images left in [0, 255] over that of images in [0, 1]."""
+    raw = trained.logits(trained.data.test_inputs * BYTES)
+    return _cross_entropy(trained, raw) / _cross_entropy(trained, trained.test_logits)
+
+
+def nats_learned(trained: Trained) -> Tensor:
+    """How far the training loss, averaged over all steps, lies below that of guessing, in nats."""
+    return math.log(trained.data.classes) - trained.losses.mean(1)
+
+
+def entering(trained: Trained, layer: str, inputs: Tensor, *, at_start: bool) -> Iterator[Tensor]:
+    """What enters a layer, replica by replica: ``(N, features)``."""
+    module = trained.arm.build(trained.seeds[0]).to(trained.device).eval()
+    seen: list[Tensor] = []
+    module.get_submodule(layer).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for state in trained.replicas(at_start=at_start):
+        with torch.no_grad():
+            torch.func.functional_call(module, state, (inputs,))
+        yield seen.pop()
+
+
+def _answers(trained: Trained) -> Tensor:
+    return trained.logits(trained.data.test_inputs, at_start=True)
+
+
+def _cross_entropy(trained: Trained, logits: Tensor) -> Tensor:
+    targets = trained.data.test_targets
+    each = [F.cross_entropy(answer.cpu().double(), targets.cpu()) for answer in logits]
+    return torch.stack(each)

@@ -1,0 +1,108 @@
+"""The laws of a start: variance, mean, bounds, identities, orthonormal columns, randomness used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from initcheck.probes.common import largest
+from initcheck.recipes import DTYPES, derived, stream
+from initcheck.training import Trained
+
+# The variance times its fans, by the name of the law: see Glorot & Bengio 2010 eq. 12 and 16, He et
+# al. arXiv 1502.01852 eq. 10, LeCun et al. 1998 eq. 16.
+LAWS: dict[str, Callable[[int, int], float]] = {
+    "glorot": lambda inputs, outputs: 2 / (inputs + outputs),
+    "he": lambda inputs, outputs: 2 / inputs,
+    "lecun": lambda inputs, outputs: 1 / inputs,
+}
+KURTOSIS = {"normal": 3.0, "uniform": 1.8}  # fourth moment over squared variance
+
+
+def fans(weight: Tensor) -> tuple[int, int]:
+    """Inputs and outputs of one unit, from a stacked weight ``(R, O, I, *kernel)``."""
+    field = weight.shape[3:].numel()
+    return weight.shape[2] * field, weight.shape[1] * field
+
+
+def variance_error(trained: Trained, laws: Mapping[str, str], shape: str = "normal") -> Tensor:
+    """Largest distance of a layer's second moment from its law, in standard errors.
+
+    Args:
+        trained: an arm; only its start is read.
+        laws: the name of the law in ``LAWS`` for each weight.
+        shape: ``normal`` or ``uniform``, which settles the standard error.
+    """
+    return _worst([_variance_error(trained.start[name], laws[name], shape) for name in laws])
+
+
+def _variance_error(weight: Tensor, law: str, shape: str) -> Tensor:
+    entries = weight[0].numel()
+    ratio = weight.double().square().flatten(1).mean(1) / LAWS[law](*fans(weight))
+    return (ratio - 1).abs() / math.sqrt((KURTOSIS[shape] - 1) / entries)
+
+
+def mean_error(trained: Trained) -> Tensor:
+    """Largest distance of a weight matrix' mean from zero, in its standard errors."""
+    return _worst([_mean_error(weight) for weight in _weights(trained)])
+
+
+def _mean_error(weight: Tensor) -> Tensor:
+    flat = weight.double().flatten(1)
+    return flat.mean(1).abs() / (flat.std(1) / math.sqrt(flat.shape[1]))
+
+
+def bound_reached(trained: Trained, layer: str, law: str) -> Tensor:
+    """Largest absolute weight over sqrt(3 variance), the bound of the uniform law."""
+    weight = trained.start[layer]
+    return largest(weight.abs()) / math.sqrt(3 * LAWS[law](*fans(weight)))
+
+
+def identity_distance(trained: Trained) -> Tensor:
+    """Largest entry of W - I* over all weight matrices; I* has ones on its diagonal."""
+    return _worst([largest((weight - _eye(weight)).abs()) for weight in _weights(trained)])
+
+
+def orthonormal_defect(trained: Trained, layer: str) -> Tensor:
+    """Largest entry of Wᵀ W - 1."""
+    weight = trained.start[layer].double()
+    product = weight.mT @ weight
+    return largest((product - _eye(product)).abs())
+
+
+def magnitude_defect(trained: Trained, layer: str) -> Tensor:
+    """Largest distance of an absolute weight from 1 / sqrt(rows)."""
+    weight = trained.start[layer].double()
+    return largest((weight.abs() - weight.shape[1] ** -0.5).abs())
+
+
+def randomness_drawn(trained: Trained) -> Tensor:
+    """1 where building the start moves its generator or depends on its seed, else 0."""
+    return torch.tensor([_draws(trained, seed) for seed in trained.seeds], dtype=torch.float64)
+
+
+def _draws(trained: Trained, seed: int) -> float:
+    arm, generator = trained.arm, stream(seed, "weights")
+    other = arm.network.fresh(derived(seed, "constructor", 1)).to(DTYPES[arm.recipe.dtype])
+    before = generator.get_state()
+    arm.initializer(other, generator)
+    built = arm.build(seed + 1)
+    same = all(
+        torch.equal(a, b) for a, b in zip(other.parameters(), built.parameters(), strict=True)
+    )
+    return float(not same or not torch.equal(before, generator.get_state()))
+
+
+def _weights(trained: Trained) -> list[Tensor]:
+    return [p for p in trained.start.values() if p.dim() > 2]  # (R, O, I, ...)
+
+
+def _eye(weight: Tensor) -> Tensor:
+    return torch.eye(*weight.shape[-2:], dtype=weight.dtype, device=weight.device)
+
+
+def _worst(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).amax(0)

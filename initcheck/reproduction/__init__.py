@@ -1,0 +1,1 @@
+"""The notebooks' own protocols at full scale, and their figures beside ours."""

@@ -1,0 +1,101 @@
+"""The systems of notebooks 002, 003 and 004, and the arms that several of their claims share.
+
+Brief scale keeps depth, activations and optimizers and, where a whole layer adds nothing to the
+claim, divides the widths: every constant says by how much.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+from initcheck.initializers import (
+    constant_,
+    every,
+    glorot_uniform_,
+    hadamard_,
+    he,
+    one_n_each_,
+    partial_identity_,
+    randn,
+    spray_,
+)
+from initcheck.networks import Network, mlp
+from initcheck.pretraining import Schedule, pretrained
+from initcheck.recipes import SGD, Adam, Arm, Recipe
+
+START = Recipe(SGD(lr=0.1), batch=32, steps=0)  # for laws of starts: nothing is trained
+
+# --- notebook 002 ---------------------------------------------------------------------------------
+
+PIXELS = 784
+SQUARE = "hidden3.weight"  # the square layer behind the widening one
+WIDE = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # the notebook at hidden width 1024
+WIDE_BIAS_FREE = mlp(PIXELS, PIXELS, 1024, 1024, 10, bias=False)
+RANK_RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=150, keep_at=(50,), keep=(SQUARE,))
+EQUAL_BIASES = constant_(0.01)  # the notebook's
+
+identity_biased = every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01")
+hadamard_biased = every(hadamard_, EQUAL_BIASES, "hadamard, biases .01")
+IDENTITY = Arm(WIDE_BIAS_FREE, every(partial_identity_, name="partial identity"), RANK_RECIPE)
+HADAMARD = Arm(WIDE_BIAS_FREE, every(hadamard_, name="hadamard"), RANK_RECIPE)
+IDENTITY_BIASED = Arm(WIDE, identity_biased, RANK_RECIPE)
+HADAMARD_BIASED = Arm(WIDE, hadamard_biased, RANK_RECIPE)
+
+NARROW_256 = mlp(PIXELS, PIXELS, 256, 256, 10)  # the notebook at hidden width 256
+RECIPE_256 = Recipe(SGD(lr=0.1), batch=32, steps=40)  # its lr; batch 64 and one epoch there
+one_n_each_biased = every(one_n_each_, EQUAL_BIASES, "OnE, biases .01")
+spray_biased = every(spray_, EQUAL_BIASES, "Spray, biases .01")
+IDENTITY_256 = Arm(NARROW_256, identity_biased, RECIPE_256)
+ONE_256 = Arm(NARROW_256, one_n_each_biased, RECIPE_256)
+SPRAY_256 = Arm(NARROW_256, spray_biased, RECIPE_256)
+
+POOL = 4  # pixels a side that are averaged into one: 28 x 28 images become 7 x 7
+POOLED_PIXELS = 49
+
+
+def pooled(*widths: int, bias: bool = True) -> Network:
+    """Notebook 002 on 7 x 7 images: 49 inputs, an equally wide layer, then ``widths``, ReLU."""
+    network = mlp(POOLED_PIXELS, POOLED_PIXELS, *widths, bias=bias)
+
+    def build() -> nn.Module:
+        layers = OrderedDict(network.build().named_children())
+        return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(POOL), **layers))
+
+    return Network(f"7 x 7 pooled, {network.name}", build)
+
+
+POOLED = pooled(128, 128, 10)
+POOLED_BIAS_FREE = pooled(128, 128, 10, bias=False)
+
+# --- notebook 003 ---------------------------------------------------------------------------------
+
+ACTIVATIONS = ("relu", "celu", "silu")
+MIXED = mlp(PIXELS, 512, 1024, 128, 10, activation=ACTIVATIONS)
+MIXED_NARROW = mlp(PIXELS, 128, 256, 32, 10, activation=ACTIVATIONS)  # a quarter of its widths
+MOMENTUM = SGD(lr=1e-3, momentum=0.9)  # the notebook's, as are the learning rates below
+MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=64)  # the notebook's batch is 100
+HE, RANDN = Arm(MIXED, he, MIXED_RECIPE), Arm(MIXED, randn, MIXED_RECIPE)
+
+# --- notebook 004 ---------------------------------------------------------------------------------
+
+SHALLOW = mlp(PIXELS, 256, 256, 10)
+DEEP = mlp(PIXELS, 512, 512, 512, 512, 10)
+glorot_uniform = every(glorot_uniform_, name="glorot uniform, torch's biases")  # the notebook's
+DEPTH_RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=30)  # its lr; batch 100 and 15 epochs there
+
+# --- deep sigmoid networks ------------------------------------------------------------------------
+
+SIGMOID_WIDTH = 100
+
+
+def sigmoid_network(depth: int) -> Network:
+    """``depth`` sigmoid layers of 100 units."""
+    return mlp(PIXELS, *[SIGMOID_WIDTH] * depth, 10, activation="sigmoid")
+
+
+SIGMOID_RECIPE = Recipe(SGD(lr=0.1, momentum=0.9), batch=32, steps=80)
+SCHEDULE = Schedule(epochs=3, images=1000, batch=20, lr=0.2)
+PRETRAINED = pretrained(SCHEDULE)
+TURNED_ROUND = pretrained(Schedule(epochs=3, images=1000, batch=20, lr=-0.2))  # the wrong sign

@@ -1,0 +1,111 @@
+"""`initcheck explain`, on a made-up project: every line comes from the files."""
+
+from __future__ import annotations
+
+import pytest
+from evidence_example import comparison, evidence
+
+from initcheck.cli import main
+from initcheck.explain import UnknownClaimError, find, folder_of
+from initcheck.listing import Claim
+
+LIMITS = """
+[sun_rises.accuracy]
+min = 0.5
+margin = -0.05
+unit = "share"
+kind = "measured"
+why = "it always did"
+fault = "leaky_relu"
+"""
+TEST = '''
+import pytest
+
+@pytest.mark.initcheck_claim(source="everyday life", kind="measured")
+def test_sun_rises():
+    """The sun rises."""
+'''
+VALUES = [0.8 + 0.001 * (i % 7) for i in range(64)]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, request):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "baselines" / "evidence").mkdir(parents=True)
+    ini = "[pytest]\naddopts = -p no:initcheck\nmarkers = initcheck_claim\n"
+    (tmp_path / "pytest.ini").write_text(ini)
+    name = f"test_of_{request.node.name}.py"
+    (tmp_path / "benchmarks" / name).write_text(TEST)
+    (tmp_path / "baselines" / "limits.toml").write_text(LIMITS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capsys, name="sun_rises", code=0):
+    assert main(["explain", name]) == code
+    captured = capsys.readouterr()
+    return " ".join((captured.out + captured.err).split())
+
+
+def test_claim_without_evidence(project, capsys):
+    said = told(capsys)
+    assert "statement The sun rises. kind measured source everyday life" in said
+    assert "limit accuracy: min 0.5, gain above -0.05 share (measured)" in said
+    assert "why there it always did" in said
+    assert "must notice leaky_relu: ReLU lets a hundredth of its negative side through." in said
+    assert "evidence none was recorded" in said
+    assert "at most 3.3e-03 of runs a comparison, 1% shared among 3" in said
+    assert "pytest benchmarks -k sun_rises --initcheck-fault leaky_relu" in said
+
+
+def test_claim_with_evidence(project, capsys):
+    text = evidence("sun_rises", accuracy=comparison(VALUES))
+    (project / "baselines" / "evidence" / "sun_rises.json").write_text(text)
+    said = told(capsys)
+    assert "2026-11-22, torch 2.14.1, cpu (an abacus), commit unknown: first light" in said
+    assert "accuracy, treated warm: 0.803 +- 0.002 (N = 64); a shift of" in said
+    assert "of logit" in said
+    assert "accuracy, control cold: 0.1 (N = 64); exact" in said
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [
+        (comparison(VALUES, "none"), "too skew to be compared"),
+        (comparison(VALUES[:20]), "too few seeds to compare outcomes"),
+    ],
+    ids=["skew", "few"],
+)
+def test_outcomes_that_cannot_be_compared_are_told(project, capsys, recorded, words):
+    text = evidence("sun_rises", accuracy=recorded)
+    (project / "baselines" / "evidence" / "sun_rises.json").write_text(text)
+    assert words in told(capsys)
+
+
+def test_unknown_claim_is_answered_with_near_ones(project, capsys):
+    said = told(capsys, "sun_rise", code=4)
+    assert said == "initcheck: there is no claim 'sun_rise'. Did you mean sun_rises?"
+
+
+def test_nothing_near_is_not_made_up(project, capsys):
+    assert told(capsys, "qqq", code=4).endswith("`initcheck claims` lists all.")
+
+
+def claim(name, file="benchmarks/test_a.py"):
+    return Claim(claim=name, kind="exact", source="", statement="", file=file, line=1)
+
+
+def test_parameters_are_found_together_and_alone():
+    claims = [claim("a[x]"), claim("a[y]"), claim("b")]
+    assert find("test_a", claims) == claims[:2]
+    assert find("a[y]", claims) == [claims[1]]
+    with pytest.raises(UnknownClaimError):
+        find("a[z]", claims)
+
+
+def test_baselines_beside_the_claim_win(project):
+    inner = project / "benchmarks" / "baselines"
+    inner.mkdir()
+    assert folder_of(claim("a")) == project / "baselines"
+    (inner / "limits.toml").write_text("")
+    assert folder_of(claim("a")) == inner

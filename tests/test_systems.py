@@ -1,0 +1,43 @@
+"""Starts and optimizers of the notebooks' systems."""
+
+import pytest
+import torch
+
+from initcheck.networks import mlp
+from initcheck.systems import DECAYING, EXACT_BIASES, STILL, normal_biases, power_of_two_
+
+
+def generator():
+    return torch.Generator().manual_seed(3)
+
+
+def test_powers_of_two_have_an_exact_mean():
+    drawn = power_of_two_(torch.empty(1000), generator())
+    mantissas, _ = torch.frexp(drawn)
+    assert set(mantissas.abs().tolist()) == {0.5}
+    assert (drawn < 0).double().mean() == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("optimizer", STILL.values(), ids=STILL)
+def test_still_optimizers_do_not_move_without_a_gradient(optimizer):
+    assert moved(optimizer) == 0
+
+
+@pytest.mark.parametrize("optimizer", DECAYING.values(), ids=DECAYING)
+def test_decaying_optimizers_do(optimizer):
+    assert moved(optimizer) > 0
+
+
+def moved(optimizer):
+    parameter = torch.ones(1, requires_grad=True)
+    parameter.grad = torch.zeros(1)
+    optimizer.over([parameter]).step()
+    return abs(parameter.item() - 1)
+
+
+@pytest.mark.parametrize("start", [normal_biases(), EXACT_BIASES], ids=["normal", "exact"])
+def test_weights_are_zero_and_biases_are_not(start):
+    module = mlp(6, 5, 3).fresh(0)
+    start(module, generator())
+    for name, parameter in module.named_parameters():
+        assert bool((parameter == 0).all()) == name.endswith("weight")
