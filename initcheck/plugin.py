@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -267,7 +268,7 @@ class Reporting:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
         for reason in dict.fromkeys(self.skipped.values()):
             count = sum(said == reason for said in self.skipped.values())
-            terminalreporter.line(f"{count} claims skipped: {reason}")
+            _say(terminalreporter, f"{count} claims skipped: {reason}")
         quiet = self.aborted or self.config.option.collectonly
         if SESSION in self.config.stash and not quiet:
             self._summarize(terminalreporter)
@@ -285,7 +286,7 @@ class Reporting:
                 terminalreporter.line(line, **_colour(line))
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
         for line in session.last_words(results, recorded):
-            terminalreporter.line(line)
+            _say(terminalreporter, line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -319,6 +320,15 @@ class Reporting:
     def _asked_here(self, session: Session) -> bool:
         """Not where a variable meant for the gate is seen by a run that has no claims."""
         return self.config.option.initcheck_device is not None or session.folder is not None
+
+
+def _say(reporter: pytest.TerminalReporter, sentence: str) -> None:
+    """A sentence in lines of at most 100 columns; no path or command is broken."""
+    lines = textwrap.wrap(
+        sentence, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines:
+        reporter.line(line)
 
 
 def _colour(line: str) -> dict[str, bool]:

@@ -110,6 +110,7 @@ def test_r_is_written_in_few_digits(r, words):
 def results(verdict="pass", **drift):
     side = {"verdict": "unchanged", "r": 1.25, **drift}
     probe = {
+        "probe": "p", "verdict": verdict, "reason": "so it is",
         "case": "one", "treated_name": "warm", "control_name": "cold",
         "drift": {"treated": side, "control": {"verdict": "no evidence"}},
     }  # fmt: skip
@@ -120,6 +121,7 @@ def test_run_keeps_verdicts_and_r():
     found = shards.of_results(results("drifted"), kind="clean", name="suite", salt="s")
     assert found.claims == {"a": "drifted"}
     assert found.red == ("a",)
+    assert found.why == {"a": "p drifted: so it is"}
     assert found.arms == {"a": {"warm (one)": 1.25, "cold (one)": None}}
     assert found.moved == []
 
@@ -247,6 +249,7 @@ def test_page_counts_and_names(baselines):
         run("clean", "suite", "t", claims={"sun_rises": "drifted"}),
         run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}),
         run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted"},
+            why={"sun_rises": "accuracy refuted: dark"},
             arms={"sun_rises": {"warm": 400.0, "cold": None}}),
         run("fault", "lr_halved", "0", claims={"sun_rises": "pass"}),
     ]  # fmt: skip
@@ -258,6 +261,7 @@ def test_page_counts_and_names(baselines):
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
     assert "| `leaky_relu` | 1/1 (>= 0.050) | **sun_rises** 1/1 |" in text
     assert "Survived every run: `lr_halved`." in text
+    assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
     assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
 
 

@@ -127,6 +127,7 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     ]  # fmt: skip
     yield from _table(["fault", "runs caught", "red by claim; bound to it in bold"], rows)
     yield ""
+    yield from _words(runs)
     yield f"Survived every run: {_listed(survived)}."
     idle = [name for name in FAULTS if name not in found]
     yield f"Not run because no claim is bound to them: {_listed(n for n in idle if not claims[n])}."
@@ -134,6 +135,21 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield f"Not run because they need an accelerator: {_listed(needy)}."
     left = [name for name in idle if claims[name] and name not in needy]
     yield f"Not run yet: {_listed(left)}."
+
+
+def _words(runs: Sequence[Run]) -> Iterator[str]:
+    """What the first red run of each fault said: a kill for another reason is a false alarm."""
+    yield from [
+        "What the first red run of each said, so that a kill can be told from an accident:",
+        "",
+    ]
+    told: set[str] = set()
+    for run in runs:
+        if run.red and run.name not in told:
+            told.add(run.name)
+            claim = run.red[0]
+            yield f"- `{run.name}`, {claim}: {run.why.get(claim, 'no reason was kept')}"
+    yield ""
 
 
 def _victims(kills: figures.Kills, bound_to: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ class Run:
         commit, torch, machine, date: where and when.
         seconds: on the wall.
         claims: verdict of each claim.
+        why: of each red claim, the comparisons that were not green, and their reasons.
         arms: r of each arm, claim by claim; None where it was not judged.
         moved: arms whose outcomes had moved from their evidence.
     """
@@ -37,6 +38,7 @@ class Run:
     date: str = ""
     seconds: float = 0.0
     claims: dict[str, str] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
 
@@ -76,14 +78,26 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
+    why: dict[str, str] = {}
     for result in results["results"]:
         claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
+        if result["verdict"] != "pass":
+            why.setdefault(result["claim"], _why(result))
         for probe in result["probes"]:
             for arm, drift in _drifts(probe):
                 arms.setdefault(result["claim"], {})[arm] = _number(drift.get("r"))
                 if _moved(drift):
                     moved.append(f"{result['claim']}: {arm}")
-    return Run(**about, claims=claims, arms=arms, moved=sorted(set(moved)))
+    return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+
+
+def _why(result: dict[str, Any]) -> str:
+    """A red claim in one line: what was not green, each once, and why."""
+    said = [
+        f"{probe['probe']} {probe['verdict']}: {probe['reason']}"
+        for probe in result["probes"] if probe["verdict"] != "pass"
+    ]  # fmt: skip
+    return " | ".join(dict.fromkeys(said)) or str(result.get("message", ""))[:200]
 
 
 def _worse(one: str | None, other: str) -> str:
