@@ -29,5 +29,5 @@ def test_ensemble_takes_half_the_time_of_plain_loops(initcheck_session, initchec
     with devices.threads(1):
         found = timing.compare(call(ensemble.run), call(module.run), limit=LIMIT)
     if found.verdict == "invalid":
-        pytest.skip(found.sentence)
+        pytest.skip(found.sentence)  # too noisy to judge: not green, and no fault of the code
     assert found.verdict == "pass", found.sentence

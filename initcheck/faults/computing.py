@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
+from initcheck.engines import chain
 from initcheck.faults.common import Context, Fault, Function, wrapped
 
 LAYER = "zeroed_hidden_layer_still_learns"
@@ -81,6 +83,21 @@ def _celu_without_right_half(function: Function) -> Function:
     return celu
 
 
+@contextmanager
+def _celu_derivative_broken() -> Iterator[None]:
+    """In autograd, and in the derivative that a chain of layers calls by itself."""
+    sound = chain.DERIVATIVES[nn.CELU]
+
+    def broken(layer: nn.Module, grad: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        return torch.where(before < 0, sound(layer, grad, before, after), 0.0)
+
+    with (
+        wrapped(F, "celu", _celu_without_right_half),
+        patch.dict(chain.DERIVATIVES, {nn.CELU: broken}),
+    ):
+        yield
+
+
 def _capped(function: Function) -> Function:
     def loss(*args: Any, reduction: str = "mean", **kwargs: Any) -> Any:
         each = function(*args, reduction="none", **kwargs).clamp(max=LARGEST_LOSS)
@@ -127,7 +144,7 @@ FAULTS = (
     ),
     Fault(
         "celu_derivative_zero_above", "CELU's derivative is 0 for positive inputs: notebook 003.",
-        "torch", (HE,), lambda: wrapped(F, "celu", _celu_without_right_half),
+        "torch", (HE,), _celu_derivative_broken,
     ),
     Fault(
         "bfloat16_products", "Operands of matrix products are rounded to bfloat16.",
