@@ -1,11 +1,13 @@
 """How time and memory grow: each point in a process of its own, since peak memory never falls."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-import numpy as np
+ROOT = Path(__file__).parents[2]
 
 # The widths, depths, replicas and steps that are varied, one at a time, around the middle.
 AXES = {
@@ -24,33 +26,28 @@ def point(axis, value):
 
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
     widths = (784, *[settings["width"]] * settings["depth"], 10)
-    job = Job(widths, "Adam", 32, settings["steps"], settings["replicas"])
-    first = Job((784, 10), "Adam", 32, 5, 2)
-    train(first.arm, range(2), first.data)  # loads what every training loads
+    job = Job(widths, "Adam", 32, settings["steps"], tuple(range(settings["replicas"])))
+    first = Job((784, 10), "Adam", 32, 5, (0, 1))
+    train(first.arm, first.seeds, first.data)  # loads what every training loads
     before = devices.peak_memory("cpu")
-    train(job.arm, range(job.replicas), job.data)
+    train(job.arm, job.seeds, job.data)
     after = devices.peak_memory("cpu")
     began = time.perf_counter()
-    train(job.arm, range(job.replicas), job.data)
-    return {"seconds": time.perf_counter() - began, "mib": (after - before) / 2**20}
+    train(job.arm, job.seeds, job.data)
+    return [value, time.perf_counter() - began, (after - before) / 2**20]
 
 
 def measure(axes=None):
-    """``{axis: [(value, seconds, MiB), ...]}``."""
-    found = {}
-    for axis, values in (axes or AXES).items():
-        found[axis] = []
-        for value in values:
-            command = [sys.executable, "-m", "benchmarks.peers.growth", axis, str(value)]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            got = json.loads(said.splitlines()[-1])
-            found[axis].append((value, got["seconds"], got["mib"]))
-    return found
+    """``{axis: [[value, seconds, MiB], ...]}``."""
+    return {axis: [_in_a_process(axis, value) for value in values]
+            for axis, values in (axes or AXES).items()}  # fmt: skip
 
 
-def exponent(values, costs):
-    """The slope of log cost over log value, by least squares."""
-    return float(np.polyfit(np.log(values), np.log(np.maximum(costs, 1e-9)), 1)[0])
+def _in_a_process(axis, value):
+    command = [sys.executable, "-m", "benchmarks.peers.growth", axis, str(value)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT, env=env, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

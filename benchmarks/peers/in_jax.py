@@ -1,44 +1,25 @@
 """JAX's way: jit of scan over the steps, with the optimizers written out as torch defines them."""
 
-import threading
-
 import jax
 import numpy as np
 from jax import numpy as jnp
 
 
-def way(job, *, together, jobs=1):
-    """All replicas in one call by vmap, or each alone.
-
-    Args:
-        job: what to train.
-        together: whether replicas are mapped over.
-        jobs: Python threads that share the replicas; JAX lets go of the lock while it computes.
-    """
+def way(job, *, together):
+    """All replicas in one call by vmap, or one after the other."""
     scan = _scan(job)
     compiled = jax.jit(jax.vmap(scan) if together else scan)
     orders = jnp.asarray(job.orders.numpy())
 
-    def share(rows, weights, losses):
-        if together:
-            stacked = jax.tree.map(lambda *each: jnp.stack(each), *[weights[r] for r in rows])
-            losses[rows] = compiled(stacked, orders[np.array(rows)])[1]
-            return
-        for r in rows:
-            losses[r] = compiled(weights[r], orders[r])[1]
+    def all_in_one():
+        stacked = jax.tree.map(lambda *each: np.stack(each), *job.weights())
+        return np.asarray(compiled(stacked, orders)[1])
 
-    def run():
-        weights = job.weights()  # not in the threads: constructors draw from one global generator
-        losses = np.empty((job.replicas, job.steps), dtype=np.float32)
-        parts = [list(range(first, job.replicas, jobs)) for first in range(jobs)]
-        threads = [threading.Thread(target=share, args=(part, weights, losses)) for part in parts]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return losses
+    def one_by_one():
+        pairs = zip(job.weights(), orders, strict=True)
+        return np.array([compiled(*pair)[1] for pair in pairs])
 
-    return run
+    return all_in_one if together else one_by_one
 
 
 def _scan(job):

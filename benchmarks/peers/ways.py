@@ -1,8 +1,11 @@
 """Each way to do the job: prepared once (compiled, loaded), then called; losses ``(R, steps)``.
 
-Every way starts from the given weights and takes the given images in the given order.
+Every way starts from the given weights and takes the given images in the given order. How many
+threads it may use is settled by the process it runs in: see ``turns.py``.
 """
 
+import copy
+import os
 import warnings
 
 import numpy as np
@@ -11,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.peers import bound
 from initcheck.training import train
 
 
@@ -82,7 +86,7 @@ def torch_func(job):
         parameters, _ = torch.func.stack_module_state(job.starts())
         parameters = {name: p.detach() for name, p in parameters.items()}
         optimizer = _optimizer(job, parameters.values(), fused=True)
-        losses = torch.empty(job.steps, job.replicas)
+        losses = torch.empty(job.steps, len(job.seeds))
         for step in range(job.steps):
             images = job.orders[:, step]
             grads, losses[step] = mapped(
@@ -96,11 +100,12 @@ def torch_func(job):
     return run
 
 
-def initcheck(job, jobs):
-    """This package's ensemble engine, ``jobs`` chunks at a time."""
+def initcheck(job):
+    """This package's default engine, with a job a core that this process may run on."""
+    jobs = len(os.sched_getaffinity(0))
 
     def run():
-        return train(job.arm, range(job.replicas), job.data, jobs=jobs).losses.numpy()
+        return train(job.arm, job.seeds, job.data, jobs=jobs).losses.numpy()
 
     return run
 
@@ -109,45 +114,36 @@ def initcheck_module(job):
     """This package's module engine."""
 
     def run():
-        return train(job.arm, range(job.replicas), job.data, engine="module").losses.numpy()
+        return train(job.arm, job.seeds, job.data, engine="module").losses.numpy()
 
     return run
 
 
-def in_jax(job, **how):
+def in_jax(job, *, together):
     """JAX, all replicas together or one by one."""
     from benchmarks.peers import in_jax as jax_way  # noqa: PLC0415 -- only here
 
-    return jax_way.way(job, **how)
+    return jax_way.way(job, together=together)
 
 
 def scikit_learn(job):
     """``MLPClassifier.partial_fit`` on each batch; its Adam places epsilon a little otherwise."""
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 -- only here
-    from sklearn.neural_network._stochastic_optimizers import (  # noqa: PLC0415 -- to start anew
-        AdamOptimizer,
-        SGDOptimizer,
-    )
 
     inputs = job.data.train_inputs.flatten(1).numpy()
     targets = job.data.train_targets.numpy()
-    classes = np.arange(job.widths[-1])
+    laid_out = MLPClassifier(
+        job.widths[1:-1], solver=job.optimizer.lower(), alpha=0, batch_size=job.batch,
+        learning_rate_init=job.learning_rate, momentum=0, nesterovs_momentum=False, random_state=0,
+    )  # fmt: skip
+    first = slice(job.batch)
+    laid_out.partial_fit(inputs[first], targets[first], classes=np.arange(job.widths[-1]))
+    del laid_out._optimizer  # noqa: SLF001 -- the next call makes one of the weights it finds
 
     def one(weights, batches):
-        model = MLPClassifier(
-            job.widths[1:-1], solver=job.optimizer.lower(), alpha=0, batch_size=job.batch,
-            learning_rate_init=job.learning_rate, momentum=0, nesterovs_momentum=False,
-        )  # fmt: skip
-        model.partial_fit(
-            inputs[batches[0]], targets[batches[0]], classes=classes
-        )  # lays out the arrays
+        model = copy.deepcopy(laid_out)
         model.coefs_ = [weight for weight, _ in weights]
         model.intercepts_ = [bias for _, bias in weights]
-        given = model.coefs_ + model.intercepts_
-        if job.optimizer == "Adam":
-            model._optimizer = AdamOptimizer(given, job.learning_rate)  # noqa: SLF001
-        else:
-            model._optimizer = SGDOptimizer(given, job.learning_rate, momentum=0, nesterov=False)  # noqa: SLF001
         losses = []
         for images in batches:
             model.partial_fit(inputs[images], targets[images])
@@ -180,17 +176,17 @@ def skorch(job):
     return lambda: np.array([one(*pair) for pair in zip(job.starts(), job.orders, strict=True)])
 
 
+OURS = "initcheck"
 WAYS = {
-    "notebook loop (DataLoader)": notebook,
+    "notebook loop, DataLoader": notebook,
     "plain loop, fused optimizer": plain,
     "torch.func vmap": torch_func,
-    "skorch": skorch,
-    "scikit-learn MLPClassifier": scikit_learn,
-    "JAX vmap + scan": lambda job: in_jax(job, together=True),
+    "JAX vmap, scan": lambda job: in_jax(job, together=True),
     "JAX scan, one by one": lambda job: in_jax(job, together=False),
-    "JAX scan, one by one, 2 jobs": lambda job: in_jax(job, together=False, jobs=2),
-    "JAX vmap + scan, 2 jobs": lambda job: in_jax(job, together=True, jobs=2),
-    "initcheck module": initcheck_module,
-    "initcheck ensemble": lambda job: initcheck(job, 1),
-    "initcheck ensemble, 2 jobs": lambda job: initcheck(job, 2),
+    "scikit-learn MLPClassifier": scikit_learn,
+    "skorch": skorch,
+    "initcheck, module engine": initcheck_module,
+    OURS: initcheck,
+    "bound: matrix products": bound.products,
+    "bound: optimizer traffic": bound.traffic,
 }

@@ -1,13 +1,19 @@
 """The work that all peers do: starts, order of images and updates are given, the way is free."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 
 from initcheck import SGD, Adam, Arm, Recipe, datasets, mlp
 from initcheck.initializers import torch_default
 from initcheck.recipes import order
+
+
+@cache
+def digits():
+    """The embedded images, on the CPU, float32: loaded once a process."""
+    return datasets.load("mnist5k")
 
 
 @dataclass(frozen=True)
@@ -18,12 +24,12 @@ class Job:
     optimizer: str  # "Adam" or "SGD"
     batch: int
     steps: int
-    replicas: int
+    seeds: tuple[int, ...]  # one a replica
 
     @property
     def learning_rate(self):
-        """As the notebooks have it."""
-        return 1e-2 if self.optimizer == "Adam" else 0.1
+        """Adam as it comes; the SGD of notebook 001."""
+        return 1e-3 if self.optimizer == "Adam" else 0.1
 
     @property
     def arm(self):
@@ -32,20 +38,20 @@ class Job:
         recipe = Recipe(make, batch=self.batch, steps=self.steps)
         return Arm(mlp(*self.widths), torch_default, recipe)
 
-    @cached_property
+    @property
     def data(self):
-        """On the CPU, float32."""
-        return datasets.load("mnist5k")
+        """What is trained on."""
+        return digits()
 
     @cached_property
     def orders(self):
         """Which images each step sees: ``(R, steps, B)``."""
         images = len(self.data.train_targets)
-        return torch.stack([order(r, images, self.arm.recipe) for r in range(self.replicas)])
+        return torch.stack([order(seed, images, self.arm.recipe) for seed in self.seeds])
 
     def starts(self):
         """Fresh modules, one a replica."""
-        return [self.arm.build(seed) for seed in range(self.replicas)]
+        return [self.arm.build(seed) for seed in self.seeds]
 
     def weights(self):
         """Fresh numpy arrays, one list of (weight (I, O), bias (O,)) a replica."""
@@ -59,7 +65,3 @@ class Job:
     def parameters(self):
         """Numbers that one replica trains."""
         return sum(i * o + o for i, o in zip(self.widths, self.widths[1:], strict=False))
-
-    def __str__(self) -> str:
-        shown = "-".join(map(str, self.widths))
-        return f"{shown}, {self.optimizer}, batch {self.batch}, {self.replicas} replicas"
