@@ -41,7 +41,9 @@ def _calls(job, replicas):
 def traffic(job):
     """As many bytes as the optimizer moves, by the plainest kernel, over as large a memory."""
     sizes = _chunks(job)
-    arrays = {size: torch.rand(2, size * job.parameters * HELD[job.optimizer] // 2) for size in sizes}
+    arrays = {
+        size: torch.rand(2, size * job.parameters * HELD[job.optimizer] // 2) for size in sizes
+    }
     # An addition in place of half of what is held to the other half moves 3 numbers for every 2.
     share = STREAMS[job.optimizer] / (3 * HELD[job.optimizer] / 2)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from benchmarks.peers.names import NUMPY, OURS
 from initcheck.probes.ranks import RANK_TOLERANCE, rank
 
 
@@ -37,8 +38,4 @@ def _numpy(dtype):
     return make
 
 
-WAYS = {
-    "initcheck": _initcheck,
-    "numpy.linalg.matrix_rank, float64": _numpy(np.float64),
-    "numpy.linalg.matrix_rank, float32": _numpy(np.float32),
-}
+WAYS = {OURS: _initcheck, NUMPY[0]: _numpy(np.float64), NUMPY[1]: _numpy(np.float32)}

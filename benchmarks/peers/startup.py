@@ -7,15 +7,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.peers.names import IMPORT, PYTHON, WITH, WITHOUT
+
 ROOT = Path(__file__).parents[2]
 FOREIGN = "import sys\n\n\ndef test_nothing():\n    assert 'torch' not in sys.modules\n"
 IMPORTED = "import sys, initcheck; sys.exit('torch' in sys.modules)"
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 WAYS = {
-    "python": ("-c", "pass"),
-    "import initcheck": ("-c", IMPORTED),
-    "pytest without the plugin": (*PYTEST, "-p", "no:initcheck"),
-    "pytest with the plugin": PYTEST,
+    PYTHON: ("-c", "pass"),
+    IMPORT: ("-c", IMPORTED),
+    WITHOUT: (*PYTEST, "-p", "no:initcheck"),
+    WITH: PYTEST,
 }
 
 

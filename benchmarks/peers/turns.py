@@ -12,8 +12,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE
+
 ROOT = Path(__file__).parents[2]
-ONE_CORE, EACH_CORE, FREE = "one core", "a process a core", "one process, all cores"
 LEAD = 0.02  # seconds between the order and the start: every process has read it by then
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

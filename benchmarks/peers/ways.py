@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.peers import bound
+from benchmarks.peers import bound, names
 from initcheck.training import train
 
 
@@ -176,17 +176,16 @@ def skorch(job):
     return lambda: np.array([one(*pair) for pair in zip(job.starts(), job.orders, strict=True)])
 
 
-OURS = "initcheck"
 WAYS = {
-    "notebook loop, DataLoader": notebook,
-    "plain loop, fused optimizer": plain,
-    "torch.func vmap": torch_func,
-    "JAX vmap, scan": lambda job: in_jax(job, together=True),
-    "JAX scan, one by one": lambda job: in_jax(job, together=False),
-    "scikit-learn MLPClassifier": scikit_learn,
-    "skorch": skorch,
-    "initcheck, module engine": initcheck_module,
-    OURS: initcheck,
-    "bound: matrix products": bound.products,
-    "bound: optimizer traffic": bound.traffic,
+    names.NOTEBOOK: notebook,
+    names.PLAIN: plain,
+    names.VMAP: torch_func,
+    names.JAX[0]: lambda job: in_jax(job, together=True),
+    names.JAX[1]: lambda job: in_jax(job, together=False),
+    names.SCIKIT_LEARN: scikit_learn,
+    names.SKORCH: skorch,
+    names.MODULE: initcheck_module,
+    names.OURS: initcheck,
+    names.PRODUCTS: bound.products,
+    names.TRAFFIC: bound.traffic,
 }
