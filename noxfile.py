@@ -81,7 +81,7 @@ def record(session: nox.Session) -> None:
 @nox.session
 def peers(session: nox.Session) -> None:
     """Time the same training in other tools, in turns, and write benchmarks/peers/RESULTS.md."""
-    session.install("--editable", ".", "jax", "scikit-learn", "skorch")
+    session.install("--editable", ".", *nox.project.dependency_groups(PROJECT, "peers"))
     session.run("python", "-m", "benchmarks.peers", *session.posargs)
 
 

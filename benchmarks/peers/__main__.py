@@ -20,9 +20,9 @@ SMALL, WIDE = (784, 64, 32, 32, 10), (784, 784, 1024, 1024, 10)
 JOBS = (  # network, optimizer, images a batch, steps, replicas
     {"widths": SMALL, "optimizer": "Adam", "batch": 32, "steps": 60, "seeds": range(16)},
     {"widths": SMALL, "optimizer": "SGD", "batch": 32, "steps": 60, "seeds": range(16)},
-    {"widths": WIDE, "optimizer": "Adam", "batch": 64, "steps": 30, "seeds": range(2)},
+    {"widths": WIDE, "optimizer": "Adam", "batch": 64, "steps": 24, "seeds": range(2)},
 )
-ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS = 7, 5, 21
+ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS = 6, 4, 21
 QUICK_STEPS, QUICK_SEEDS, QUICK_ROUNDS = 6, 2, 2
 
 # Few tools are used as one process on all cores; the others gain nothing from a second thread.

@@ -46,18 +46,19 @@ def _head(results):
     return f"""# The same training, side by side
 
 {warning}{machine["date"]}, {machine["hardware"]} ({machine["capability"]}),
-{machine["cores"]} cores, {machine["platform"]}, Python {machine["python"]}; {versions}. Load average {results["load"][0]} at
-the start and {results["load"][1]} at the end of {results["minutes"]} minutes. {results["note"]}"""
+{machine["cores"]} cores, {machine["platform"]}, Python {machine["python"]}; {versions}.
+Load average {results["load"][0]} at the start and {results["load"][1]} at the end of
+{results["minutes"]} minutes. {results["note"]}"""
 
 
 def _goals(results):
     every = list(goals.every(results))
     rows = [(goal.what, goal.reach, goal.found, goal.reached) for goal in every]
     table = _table(("goal", "reach", "found", "reached"), rows)
-    missed = {goal.tried: [] for goal in every if goal.reached in ("no", "by the median")}
+    missed = {}
     for goal in every:
-        if goal.tried in missed and goal.reached in ("no", "by the median"):
-            missed[goal.tried].append(goal.what)
+        if goal.reached != "yes":
+            missed.setdefault(goal.tried, []).append(goal.what)
     told = [f"- {'; '.join(what)}. {tried}" for tried, what in missed.items()]
     return "\n\n".join(
         ["## Goals", table, *(["Not reached:\n\n" + "\n".join(told)] if told else [])]
@@ -137,13 +138,13 @@ def _growth(measured):
         rows.append((
             axis, _list(values, "d"),
             _list(seconds, ".2f"), f"{figures.exponent(values, seconds):.2f}",
-            _list(mib, ".0f"), f"{figures.exponent(values, mib):.2f}",
+            _list(mib, ".0f"), f"{figures.exponent(values, mib):z.2f}",
         ))  # fmt: skip
     columns = ("varied", "values", "seconds", "exponent", "MiB added to the peak", "exponent")
     return (
         "## Growth\n\nOurs, one job, Adam, batch 32, around 784-64-64-10, 8 replicas, 50 steps; "
-        "each point in a process of its own. The exponent is the slope of log cost over log value; what "
-        "does not grow (interpreter, images, dispatch) flattens it.\n\n" + _table(columns, rows)
+        "each point in a process of its own. The exponent is the slope of log cost over log value; "
+        "what does not grow (images, dispatch) flattens it.\n\n" + _table(columns, rows)
     )
 
 
