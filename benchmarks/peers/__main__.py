@@ -23,7 +23,7 @@ JOBS = (  # network, optimizer, images a batch, steps, replicas
     {"widths": WIDE, "optimizer": "Adam", "batch": 64, "steps": 24, "seeds": range(2)},
 )
 ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS = 6, 4, 21
-QUICK_STEPS, QUICK_SEEDS, QUICK_ROUNDS = 6, 2, 2
+QUICK_STEPS, QUICK_SEEDS, QUICK_ROUNDS = 5, 2, 1
 
 # Few tools are used as one process on all cores; the others gain nothing from a second thread.
 LAYOUTS = {

@@ -79,7 +79,7 @@ class Crew:
         return {ONE_CORE: self.pinned[:1], EACH_CORE: self.pinned, FREE: [self.free]}[layout]
 
     def do(self, layout, kind, way, settings, *, now=False):
-        """Seconds until the last one is done, and what each found.
+        """Seconds from the first's beginning to the last's end, and what each found.
 
         ``settings["seeds"]``, if there are any, are dealt out; ``now`` is for warming up.
         """
@@ -89,7 +89,8 @@ class Crew:
         for worker, share in zip(workers, shares, strict=True):
             worker.send(kind=kind, way=way, settings=share, at=at)
         answers = [worker.answer() for worker in workers]
-        return max(a["seconds"] for a in answers), [a["found"] for a in answers]
+        began, ended = min(a["began"] for a in answers), max(a["ended"] for a in answers)
+        return ended - began, [a["found"] for a in answers]
 
 
 def _deal(settings, parts):

@@ -1,9 +1,9 @@
 """A process that does what it is told, line by line: ``python -m benchmarks.peers.worker 0 1``.
 
 A fresh interpreter, never a fork: JAX and OpenMP keep threads that a fork would lose. Its arguments
-are the cores it may run on. It reads ``{kind, way, settings, at}`` and answers, as one line of
-JSON, the seconds from ``at`` (a moment of the clock that all processes share) until the work was
-done, and what came out of it.
+are the cores it may run on. It reads ``{kind, way, settings, at}``, waits for ``at`` (None is now),
+and answers, as one line of JSON, when it began and ended, by the clock that all processes share,
+and what came out of it.
 """
 
 import gc
@@ -34,13 +34,16 @@ def main():
 
 def _answer(kind, way, settings, at):
     call = _ready(kind, way, json.dumps(settings))
-    gc.collect()
-    if at is None:
-        at = time.monotonic()
-    time.sleep(max(0.0, at - time.monotonic()))
+    if at is not None:
+        time.sleep(max(0.0, at - time.monotonic()))
+    began = time.monotonic()
     found = call()
-    seconds = time.monotonic() - at
-    return {"seconds": seconds, "found": found if isinstance(found, dict) else found.tolist()}
+    ended = time.monotonic()
+    gc.collect()  # after a turn, not before: the next one begins at a given moment
+    if at is None:
+        gc.freeze()  # what warming up has made stays: no collection need look at it again
+    found = found if isinstance(found, dict) else found.tolist()
+    return {"began": began, "ended": ended, "found": found}
 
 
 @cache
