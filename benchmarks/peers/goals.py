@@ -86,12 +86,11 @@ def _speed(trained, peers, wanted, place, arrangements):
 
 def _best(trained, ways, arrangements):
     """Where, and the seconds, of whichever was fastest among those that did the same work."""
-    optimizer = trained["job"]["optimizer"]
     found = [
         (f"{way} ({layout})", trained["layouts"][layout][way]["seconds"])
         for layout in arrangements
         for way in ways
-        if is_same(way, optimizer, trained["layouts"][layout][way]["distance"])
+        if is_same(way, trained["job"], trained["layouts"][layout][way]["distance"])
     ]
     return min(found, key=lambda each: np.median(each[1]), default=("", None))
 

@@ -85,7 +85,7 @@ def _layout(job, layout, ways):
 
 
 def _same(job, way, result):
-    return is_same(way, job["optimizer"], result["distance"])
+    return is_same(way, job, result["distance"])
 
 
 def _row(job, way, result, ours):
@@ -94,7 +94,7 @@ def _row(job, way, result, ours):
     first, last = result["distance"]
     off = f"{first:.0e}; {last:.0e}"
     if not _same(job, way, result):
-        limits = "; ".join(f"{limit:.0e}" for limit in tolerance(way, job["optimizer"]))
+        limits = "; ".join(f"{limit:.0e}" for limit in tolerance(way, job))
         return way, "other work", "not ranked", f"{off} (tolerated {limits})"
     return way, f"{speed:,.0f}", f"{ratio:.2f}", off
 
