@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from initcheck.baselines import LimitEntry
-from initcheck.faults import computing, drawing, harness, stepping, structures
+from initcheck.faults import computing, drawing, harness, named, stepping, structures
 from initcheck.faults.common import Fault
 
 __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for part in (drawing, structures, stepping, computing, harness)
+    for part in (drawing, structures, stepping, computing, harness, named)
     for fault in part.FAULTS
 }
 

@@ -30,7 +30,7 @@ CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_
 TRAINED = (HE, LAYER)
 
 
-def _option(name: str, change: Callable[[Any], Any]) -> Context:
+def option(name: str, change: Callable[[Any], Any]) -> Context:
     """An option of every optimizer that has it is changed when the optimizer is made."""
 
     def around(function: Function) -> Function:
@@ -112,23 +112,23 @@ def _shrink(parameter: Tensor) -> None:
 FAULTS = (
     Fault(
         "lr_halved", "Every optimizer takes steps of half the learning rate.",
-        "torch", TRAINED, lambda: _option("lr", lambda lr: lr * 0.5),
+        "torch", TRAINED, lambda: option("lr", lambda lr: lr * 0.5),
     ),
     Fault(
         "lr_lower_by_a_thousandth", "Every optimizer's learning rate is 0.999 of what was asked.",
-        "torch", (*TRAINED, CAP, BREAK), lambda: _option("lr", lambda lr: lr * 0.999),
+        "torch", (*TRAINED, CAP, BREAK), lambda: option("lr", lambda lr: lr * 0.999),
     ),
     Fault(
         "momentum_ignored", "Momentum is accepted and not used.",
-        "torch", (HE,), lambda: _option("momentum", lambda _: 0.0),
+        "torch", (HE,), lambda: option("momentum", lambda _: 0.0),
     ),
     Fault(
         "momentum_lower_by_a_hundredth", "Momentum is .89 where .9 was asked for.",
-        "torch", (HE,), lambda: _option("momentum", lambda m: m - 0.01 if m else m),
+        "torch", (HE,), lambda: option("momentum", lambda m: m - 0.01 if m else m),
     ),
     Fault(
-        "weight_decay", "Weights decay by lr x 0.01 a step though no decay was asked for.",
-        "torch", (CAP, HE), lambda: _option("weight_decay", lambda _: 0.01),
+        "weight_decay_on", "Weights decay by lr x 0.01 a step though no decay was asked for.",
+        "torch", (CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
         "decay_without_lr", "Parameters shrink by 1e-4 at every step, whatever lr: notebook 003.",
@@ -139,16 +139,16 @@ FAULTS = (
         "torch", (LAYER,), lambda: _adam_counters(_late),
     ),
     Fault(
-        "adam_counts_every_tensor", "Adam counts a step for each tensor, as in notebook 003.",
+        "adam_one_counter", "Adam counts a step for each tensor, as in notebook 003.",
         "torch", (LAYER,), lambda: _adam_counters(_counted_together),
     ),
     Fault(
         "adam_eps_inside_root", "Adam's eps stands inside the root, where it acts as sqrt(eps).",
-        "torch", (LAYER,), lambda: _option("eps", lambda eps: eps**0.5),
+        "torch", (LAYER,), lambda: option("eps", lambda eps: eps**0.5),
     ),
     Fault(
         "adam_beta_off", "Adam's second moment forgets with .99 where .999 was asked for.",
-        "torch", (LAYER,), lambda: _option("betas", lambda betas: (betas[0], 0.99)),
+        "torch", (LAYER,), lambda: option("betas", lambda betas: (betas[0], 0.99)),
     ),
     Fault(
         "gradients_accumulated", "Gradients are not cleared between steps, so they add up.",
