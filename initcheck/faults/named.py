@@ -140,4 +140,6 @@ FAULTS = (
           lambda: wrapped(structured, "one_n_each_", _one_in_place_of_spray)),
     Fault("weight_decay_ignored", "Weight decay is accepted and not used.", "torch", (),
           lambda: option("weight_decay", lambda _: 0.0)),
+    Fault("weight_decay_on", "Every optimizer decays weights by 0.01, unasked.", "torch", (),
+          lambda: option("weight_decay", lambda _: 0.01)),
 )  # fmt: skip

@@ -127,7 +127,7 @@ FAULTS = (
         "torch", (HE,), lambda: option("momentum", lambda m: m - 0.01 if m else m),
     ),
     Fault(
-        "weight_decay_on", "Weights decay by lr x 0.01 a step though no decay was asked for.",
+        "weight_decay", "Weights decay by lr x 0.01 a step though no decay was asked for.",
         "torch", (CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
