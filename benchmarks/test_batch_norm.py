@@ -74,20 +74,20 @@ def test_batch_norm_locks_zero_weights(verdict, optimizer, dtype):
     )
 
 
-@claim(source="notebook 000; a0-bn-rounding", kind="exact")
+@claim(source="notebook 000; a0-bn-rounding", kind="measured")
 @in_both_precisions
 def test_rounding_opens_batch_norm_lock(verdict, dtype):
     """Under Adam at lr 1e-2, such a network with power-of-two biases answers every image alike
-    after 20 steps, and on a CPU it comes to tell images apart if only its N(0, 1) biases are not
-    rounded to powers of two: what it learns then, in float32 and in float64, grows from rounding
-    errors."""
-    recipe = Recipe(Adam(lr=1e-2), BATCH, STEPS, dtype=dtype)
+    after 40 steps, and on a CPU it comes to tell images apart, on most seeds though not on all, if
+    only its N(0, 1) biases are not rounded to powers of two: what it learns then, in float32 and in
+    float64, grows from rounding errors."""
+    recipe = Recipe(Adam(lr=1e-2), BATCH, 2 * STEPS, dtype=dtype)
     locked = Arm(BATCH_NORM_CNN, EXACT_BIASES, recipe)
     default = Arm(BATCH_NORM_CNN, torch_default, recipe)
     verdict.holds(few_logit_spread, treated=locked, control=default)
     if verdict.device == "cpu":  # elsewhere kernels may round to exactly zero, which is no fault
         rounded = Arm(BATCH_NORM_CNN, normal_biases(), recipe)
-        verdict.holds(few_logit_spread, treated=locked, control=rounded, case="rounding")
+        verdict.gains(few_logit_spread, better=rounded, worse=locked, case="rounding")
 
 
 @claim(source="notebook 000; a0-zero-cnn-const, a0-bn-rounding", kind="exact")

@@ -28,4 +28,4 @@ def test_permutations_learn_where_spray_does_not(verdict):
     """Under plain SGD with lr .1 and equal biases, notebook 002's ReLU network of hidden width 256
     learns from OnE within 40 steps, while from Spray it stays near one guess."""
     verdict.gains(test_accuracy, better=ONE_256, worse=SPRAY_256)
-    verdict.holds(test_accuracy, treated=SPRAY_256, control=ONE_256)
+    verdict.holds(test_accuracy, treated=SPRAY_256, control=ONE_256, case="near one guess")

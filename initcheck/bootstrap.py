@@ -90,7 +90,7 @@ def _is_installed(checkout: str) -> bool:
 def _editable_source() -> "Optional[str]":
     """The folder of which this interpreter has initcheck as an editable install."""
     from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 -- since 3.8
-    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.parse import urlsplit  # noqa: PLC0415 -- slow to import
     from urllib.request import url2pathname  # noqa: PLC0415 -- slow to import
 
     try:

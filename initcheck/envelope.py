@@ -220,7 +220,8 @@ def layers_at_start(arm: Arm, trained: Trained) -> dict[str, list[list[float]]]:
 
 def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
     module = arm.build(seed).to(trained.device)
-    recipe = replace(arm.recipe, steps=1)  # without a step there is a first batch all the same
+    # Without a step there is a first batch all the same.
+    recipe = replace(arm.recipe, steps=1, keep_at=())
     images = order(seed, len(trained.data.train_targets), recipe)[0].to(trained.device)
     seen: dict[str, list[float]] = {}
 

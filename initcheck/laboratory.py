@@ -14,6 +14,7 @@ from torch import Tensor
 from initcheck import datasets, devices
 from initcheck.envelope import TWINS, twin_jitter
 from initcheck.probes import Probe
+from initcheck.profile import Profile
 from initcheck.recipes import Arm
 from initcheck.training import Trained, train
 
@@ -39,7 +40,7 @@ class Laboratory:
     root: Path | None = None
     download: bool = False
     progress: Callable[[str, int, int], None] = lambda arm, done, total: None
-    seconds: dict[str, float] = field(default_factory=dict)
+    profile: Profile = field(default_factory=Profile)
     _trained: OrderedDict[tuple[Arm, str], Trained] = field(default_factory=OrderedDict)
     _values: dict[tuple[Arm, str, Probe], dict[int, float]] = field(default_factory=dict)
     references: dict[tuple[Arm, str], dict[str, Any]] = field(default_factory=dict)
@@ -63,27 +64,30 @@ class Laboratory:
         known = self._values.setdefault((arm, device, probe), {})
         missing = [seed for seed in dict.fromkeys(seeds) if seed not in known]
         if missing:
-            measured = probe(self.trained(arm, missing, device))
+            with self.profile.spent("probing"):
+                measured = probe(self.trained(arm, missing, device))
             known.update(zip(missing, measured.tolist(), strict=True))
         return [known[seed] for seed in seeds]
 
     def twins(self, arm: Arm, seeds: Sequence[int]) -> Trained:
         """Each seed ``TWINS`` times on the CPU, disturbed by rounding after every step."""
         replicas = list(seeds) * TWINS
-        return train(
-            arm, replicas, self.data(arm.data),
-            jobs=self.jobs, jitter=twin_jitter(arm), progress=self._counter(arm, len(replicas)),
-        )  # fmt: skip
+        with self.profile.spent("training", f"{arm}, twins"):
+            return train(
+                arm, replicas, self.data(arm.data),
+                jobs=self.jobs, jitter=twin_jitter(arm), progress=self._counter(arm, len(replicas)),
+            )  # fmt: skip
 
     def release(self, arm: Arm, device: str) -> None:
         """Forget the networks of an arm; its values stay."""
         self._trained.pop((arm, device), None)
 
     def _train(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
-        return train(
-            arm, seeds, self.data(arm.data), device=device, engine=self.engine,
-            jobs=self.jobs, progress=self._counter(arm, len(seeds)),
-        )  # fmt: skip
+        with self.profile.spent("training", str(arm)):
+            return train(
+                arm, seeds, self.data(arm.data), device=device, engine=self.engine,
+                jobs=self.jobs, progress=self._counter(arm, len(seeds)),
+            )  # fmt: skip
 
     def _counter(self, arm: Arm, replicas: int) -> Callable[[int], None]:
         done = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PROPERTY = "initcheck"  # the user property that carries a claim's result, through xdist too
 SESSION = pytest.StashKey["Session"]()
 REFUSAL = "initcheck_refusal"  # why an xdist worker runs no claim
+LOADED = time.perf_counter()  # start-up is counted from here: pytest's own is not ours
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
@@ -138,9 +140,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     began = time.perf_counter()
     session = open_session(pyfuncitem.config)
+    session.laboratory.profile.purposes.setdefault("start-up", began - LOADED)
     found: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
     try:
-        outcome = yield
+        with session.laboratory.profile.spent("statistics"):
+            outcome = yield
     except BaseException as crash:
         _stopped(pyfuncitem, found, time.perf_counter() - began, crash)
         raise
@@ -223,6 +227,16 @@ class Reporting:
         parcels = sorted(self.parcels, key=lambda parcel: parcel["place"])
         return [parcel["result"] for parcel in parcels]
 
+    @pytest.hookimpl(optionalhook=True)  # there is none without pytest-benchmark
+    def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
+        """Add torch and the devices, and leave out what differs at every look."""
+        for key in ("hz_actual", "hz_actual_friendly"):  # pytest-benchmark compares it, and warns
+            machine_info.get("cpu", {}).pop(key, None)
+        if SESSION in self.config.stash:
+            known = self.config.stash[SESSION].environment()
+            wanted = ("torch", "devices", "matmul precision", "threads")
+            machine_info["initcheck"] = {key: known[key] for key in wanted}
+
     def pytest_report_collectionfinish(self) -> list[str]:
         """The header comes when claims were found, so that other test runs never see it."""
         if SESSION not in self.config.stash:
@@ -254,7 +268,7 @@ class Reporting:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
         for reason in dict.fromkeys(self.skipped.values()):
             count = sum(said == reason for said in self.skipped.values())
-            terminalreporter.line(f"{count} claims skipped: {reason}")
+            _say(terminalreporter, f"{count} claims skipped: {reason}")
         quiet = self.aborted or self.config.option.collectonly
         if SESSION in self.config.stash and not quiet:
             self._summarize(terminalreporter)
@@ -272,7 +286,7 @@ class Reporting:
                 terminalreporter.line(line, **_colour(line))
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
         for line in session.last_words(results, recorded):
-            terminalreporter.line(line)
+            _say(terminalreporter, line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -306,6 +320,15 @@ class Reporting:
     def _asked_here(self, session: Session) -> bool:
         """Not where a variable meant for the gate is seen by a run that has no claims."""
         return self.config.option.initcheck_device is not None or session.folder is not None
+
+
+def _say(reporter: pytest.TerminalReporter, sentence: str) -> None:
+    """A sentence in lines of at most 100 columns; no path or command is broken."""
+    lines = textwrap.wrap(
+        sentence, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines:
+        reporter.line(line)
 
 
 def _colour(line: str) -> dict[str, bool]:

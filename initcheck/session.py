@@ -236,6 +236,8 @@ class Session:
                 f"{self.baselines.folder / 'evidence'}; a run that records does not pass. Review "
                 "the difference, then run again without --initcheck-record."
             )
+        if self.settings.profile:
+            said += self.laboratory.profile.lines()
         if self.settings.fault is not None:
             said.append(self._fate(self.settings.fault, results))
         return said

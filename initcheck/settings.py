@@ -156,6 +156,8 @@ OPTIONS = (
            _function, (), "MODULE:FUNCTION", many=True),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
+    Option("profile", "say where the time went: the dearest arms, and the share of each purpose",
+           _yes, False, flag=True),
     Option("salt", "draw other stage seeds", str, "", "TEXT"),
     Option("fault", "break one thing on purpose, to see a claim go red; such a run never passes "
            "(initcheck explain CLAIM lists the faults)", _name, None, "NAME"),
@@ -179,6 +181,7 @@ class Settings:
     init: tuple[str, ...]
     json: Path | None
     html: Path | None
+    profile: bool
     salt: str
     fault: str | None
 

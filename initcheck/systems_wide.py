@@ -33,7 +33,7 @@ PIXELS = 784
 SQUARE = "hidden3.weight"  # the square layer behind the widening one
 WIDE = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # the notebook at hidden width 1024
 WIDE_BIAS_FREE = mlp(PIXELS, PIXELS, 1024, 1024, 10, bias=False)
-RANK_RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=200, keep_at=(50, 100), keep=(SQUARE,))
+RANK_RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=150, keep_at=(50,), keep=(SQUARE,))
 EQUAL_BIASES = constant_(0.01)  # the notebook's
 
 identity_biased = every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from initcheck.engines import ensemble, module, randomness
 from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
 from initcheck.recipes import DTYPES, Arm, derived, order
 
-__all__ = ["ENGINES", "NetworkError", "Trained", "chunks", "train"]
+__all__ = ["ENGINES", "NetworkError", "Trained", "chunks", "ready", "train"]
 
 ENGINES = {"ensemble": ensemble.run, "module": module.run}
 
@@ -104,38 +104,47 @@ def train(
         NetworkError: the network does not return logits of the data set's classes.
         ValueError: a batch larger than the data set, or an unknown parameter to keep.
     """
-    local = data.to(device, DTYPES[arm.recipe.dtype])
-    starts = [arm.build(seed) for seed in seeds]
+    starts, whole = ready(arm, seeds, data, device)
     before = {
         name: p.detach().clone() for name, p in torch.func.stack_module_state(starts)[0].items()
     }
     unknown = [name for name in arm.recipe.keep if name not in before]
     if unknown:
         raise ValueError(f"keep names {unknown[0]!r}; the parameters are {', '.join(before)}")
-    batches = torch.stack([order(seed, len(data.train_targets), arm.recipe) for seed in seeds])
 
     def work(part: slice) -> Outcome:
-        job = Work(
-            arm.recipe, local, batches[part].to(device), device,
-            [derived(seed, "training") for seed in seeds[part]],
-            jitter(part.start) if jitter else None, progress,
+        job = replace(
+            whole, batches=whole.batches[part], seeds=whole.seeds[part],
+            jitter=jitter(part.start) if jitter else None, progress=progress,
         )  # fmt: skip
         return ENGINES[engine](starts[part], job)
 
     parts = chunks(len(seeds), starts[0], device)
-    shared = jobs > 1 and device == "cpu" and not _takes_turns(starts[0], local, batches[0])
+    shared = jobs > 1 and device == "cpu" and not _takes_turns(starts[0], whole)
     with randomness.own(0, device):
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
     return Trained(
-        arm, tuple(seeds), device, local, before,
+        arm, tuple(seeds), device, whole.data, before,
         outcome.parameters, outcome.buffers, outcome.losses, outcome.kept, outcome.engine,
     )  # fmt: skip
 
 
-def _takes_turns(start: nn.Module, data: DataSet, batches: Tensor) -> bool:
+def ready(
+    arm: Arm, seeds: Sequence[int], data: DataSet, device: str
+) -> tuple[list[nn.Module], Work]:
+    """The replicas at their start, on the CPU, and what an engine needs to train them."""
+    orders = [order(seed, len(data.train_targets), arm.recipe) for seed in seeds]
+    return [arm.build(seed) for seed in seeds], Work(
+        arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
+        device, [derived(seed, "training") for seed in seeds],
+    )  # fmt: skip
+
+
+def _takes_turns(start: nn.Module, work: Work) -> bool:
     """Whether replicas cannot share the time: they draw from the one global generator there is."""
-    return len(batches) > 0 and randomness.draws(start, data.train_inputs[batches[0]])
+    first = work.batches[0, :1].flatten()  # images of the first step, none without steps
+    return len(first) > 0 and randomness.draws(start, work.data.train_inputs[first])
 
 
 def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:

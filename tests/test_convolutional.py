@@ -26,4 +26,4 @@ def test_network_gives_ten_logits_an_image(network, shape, parameters):
 
 @pytest.mark.parametrize(("network", "shape", "parameters"), CASES, ids=IDS)
 def test_network_has_a_stacked_form(network, shape, parameters):
-    assert stack(network.fresh(0)) is not None
+    assert stack([network.fresh(0)], "cpu") is not None

@@ -473,3 +473,18 @@ def test_looking_at_layers_draws_nothing_and_copes_with_any_output():
     assert "pool" not in layers
     assert "layers.1" in layers
     assert "nothing" in layers
+
+
+@pytest.mark.parametrize("keep_at", [(), (2,), (1, 3)])
+def test_an_arm_that_keeps_parameters_on_the_way_can_be_recorded(keep_at):
+    recipe = Recipe(SGD(lr=0.1), 8, 4, keep_at=keep_at, keep=("hidden1.weight",) * bool(keep_at))
+    found = recorded(toy.arm(recipe=recipe), toy.data())
+    assert found.judged(found.trained).r is None or found.judged(found.trained).r == 0
+
+
+def test_one_seed_of_four_that_jumps_is_no_drift_and_three_are():
+    it = case("SGD")
+    for jumping, left in ((1, False), (3, True)):
+        losses = it.trained.losses.clone()
+        losses[:jumping, 8] *= 1 + 1e-2
+        assert it.judged(replace(it.trained, losses=losses)).left is left

@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_its_first_code_block_is_the_two_commands():
-    blocks = re.findall(r"(?:^    .+\n)+|^```.*?^```\n", README, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"(?:^    [^\n]+\n)+|^```.*?^```\n", README, flags=re.MULTILINE | re.DOTALL)
     assert blocks[0].split("\n") == ["    python3 -m benchmarks", "    python3 -m tests", ""]
 
 

@@ -99,7 +99,7 @@ def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
     if type(module) is not nn.Sequential:
         return [(name, module)]
     # named_children() would leave out the second place of a layer that stands in two.
-    children = module._modules.items()  # noqa: SLF001
+    children = module._modules.items()  # noqa: SLF001 -- no public name keeps both
     parts = [_flat(child, f"{name}.{key}".lstrip(".")) for key, child in children if child]
     return [leaf for part in parts for leaf in part]
 

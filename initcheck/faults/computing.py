@@ -93,7 +93,7 @@ def _leaky() -> Context:
     )  # fmt: skip
 
 
-def _half_of_celu() -> Context:
+def _celu_without_right_half() -> Context:
     """The value is right; the derivative is 0 where it must be 1, as in notebook 003."""
     celu, derivative = F.celu, chain.DERIVATIVES[nn.CELU]
 
@@ -152,8 +152,8 @@ FAULTS = (
         "torch", (LAYER, CAP), _leaky,
     ),
     Fault(
-        "half_of_celu", "CELU's derivative is 0 for positive inputs: notebook 003.",
-        "torch", (HE,), _half_of_celu,
+        "celu_derivative_zero_above", "CELU's derivative is 0 for positive inputs: notebook 003.",
+        "torch", (HE,), _celu_without_right_half,
     ),
     Fault(
         "bfloat16_products", "Operands of matrix products are rounded to bfloat16.",
@@ -172,7 +172,7 @@ FAULTS = (
         "torch", EVERY, lambda: wrapped(F, "cross_entropy", _summed),
     ),
     Fault(
-        "dropout_of_samples", "Dropout drops whole samples, as in notebook 003.",
+        "dropout_by_row", "Dropout drops whole samples, as in notebook 003.",
         "torch", (), lambda: wrapped(F, "dropout", _dropout_by_row),
     ),
     Fault(

@@ -139,7 +139,7 @@ FAULTS = (
         "torch", (LAYER,), lambda: _adam_counters(_late),
     ),
     Fault(
-        "adam_one_counter", "Adam counts a step for each tensor, as in notebook 003.",
+        "adam_counts_every_tensor", "Adam counts a step for each tensor, as in notebook 003.",
         "torch", (LAYER,), lambda: _adam_counters(_counted_together),
     ),
     Fault(

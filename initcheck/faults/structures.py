@@ -84,7 +84,7 @@ FAULTS = (
         "initcheck", (), lambda: _scaled_hadamard(lambda order: (order % 2) / 2),
     ),
     Fault(
-        "identity_shifted", "The ones of an identity stand one place beside the diagonal.",
+        "identity_shifted_by_one", "The ones of an identity stand one place beside the diagonal.",
         "torch", (CAP,), lambda: afterwards(init, "eye_ dirac_", _shift),
     ),
     Fault(

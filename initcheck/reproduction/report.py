@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from initcheck.baselines import write_atomic
+from initcheck.evidence import write_atomic
 from initcheck.reproduction.compare import VERDICTS, Comparison, compare
 from initcheck.reproduction.figures import (
     Recorded,

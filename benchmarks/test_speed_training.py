@@ -1,0 +1,50 @@
+"""How long training takes: shown and stored, never judged (``test_speed_ratio.py`` judges)."""
+
+import copy
+
+import pytest
+
+from initcheck import SGD, Adam, Arm, Recipe, devices, mlp
+from initcheck.initializers import every, hadamard_, he, partial_identity_, torch_default, zeros
+from initcheck.training import ENGINES, ready
+
+ROUNDS = 3  # timed, after one that is not
+SMALL = mlp(784, 64, 32, 32, 10)  # notebook 001
+WIDE = mlp(784, 784, 1024, 1024, 10)  # notebook 002
+MIXED = mlp(784, 512, 1024, 128, 10, activation=("relu", "celu", "silu"))  # notebook 003
+PLAIN_SGD = SGD(lr=0.1)
+MOMENTUM = SGD(lr=1e-3, momentum=0.9)
+
+# The five headline claims: an arm and its replicas, as many as the CPU trains at once.
+CASES = {
+    "zeroed_layer": (Arm(SMALL, torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=10)), 8),
+    "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=10)), 8),
+    "identity": (Arm(WIDE, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=10)), 1),
+    "hadamard": (Arm(WIDE, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=10)), 1),
+    "scale": (Arm(MIXED, he, Recipe(MOMENTUM, batch=32, steps=10)), 1),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("case", CASES)
+def test_training_speed(benchmark, initcheck_session, initcheck_device, case, engine):
+    """Steps of all replicas, one arithmetic thread on the CPU, from modules to trained tensors."""
+    arm, replicas = CASES[case]
+    data = initcheck_session.laboratory.data(arm.data)
+    starts, work = ready(arm, range(replicas), data, initcheck_device)
+
+    def train(modules):
+        with devices.threads(1):
+            outcome = ENGINES[engine](modules, work)
+        devices.synchronize(initcheck_device)
+        return outcome
+
+    benchmark.group = f"{case}[{initcheck_device}]"
+    outcome = benchmark.pedantic(
+        train, setup=lambda: ((copy.deepcopy(starts),), {}), rounds=ROUNDS, warmup_rounds=1
+    )
+    assert outcome.losses.shape == (replicas, arm.recipe.steps)
+    if benchmark.enabled:
+        steps = replicas * arm.recipe.steps
+        benchmark.extra_info["replica-steps a second"] = steps / benchmark.stats["median"]
+        benchmark.extra_info["engine"] = outcome.engine
