@@ -122,7 +122,7 @@ def _summed(function: Function) -> Function:
 def _dropout_by_row(_function: Function) -> Function:
     """One coin a sample, where there should be one a unit, as in notebook 003."""
 
-    def dropout(x: Tensor, p: float = 0.5, training: bool = True, **_: Any) -> Tensor:  # noqa: FBT002 -- torch's signature
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, *_: Any) -> Tensor:  # noqa: FBT002 -- torch's signature
         if not training or p == 0:
             return x
         coins = torch.full((len(x), *[1] * (x.dim() - 1)), 1 - p, device=x.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.nn import init
 
-from initcheck import initializers, pretraining, structured
+from initcheck import initializers, networks, pretraining, structured
 from initcheck.faults.common import Context, Fault, Function, afterwards, noise, wrapped
 from initcheck.faults.computing import activation
 from initcheck.faults.stepping import option
@@ -84,14 +84,27 @@ def _uphill() -> Iterator[None]:
         pretraining._stack.cache_clear()  # noqa: SLF001
 
 
-def _dropout(probability: Callable[[float], float], scale: Callable[[float], float]) -> Context:
-    def around(function: Function) -> Function:
-        def dropout(x: Tensor, p: float = 0.5, training: bool = True, *_: Any) -> Any:  # noqa: FBT002 -- torch's signature
-            return function(x, probability(p), training) * scale(p) if training else x
+def _unscaled_dropout(function: Function) -> Function:
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, *_: Any) -> Any:  # noqa: FBT002 -- torch's signature
+        return function(x, p, training) * (1 - p) if training else x
 
-        return dropout
+    return dropout
 
-    return wrapped(F, "dropout", around)
+
+def _half_of_dropout(function: Function) -> Function:
+    """Every layer with a probability ``p``, torch's name for the share dropped, is built with half.
+
+    At the layers and not in ``torch.nn.functional``, so that masks of one's own are halved too.
+    """
+
+    def fresh(self: networks.Network, seed: int) -> nn.Module:
+        module: nn.Module = function(self, seed)
+        for layer in module.modules():
+            if isinstance(vars(layer).get("p"), float):
+                layer.p = layer.p / 2  # type: ignore[assignment,operator]
+        return module
+
+    return fresh
 
 
 def _elu() -> Context:
@@ -114,10 +127,10 @@ FAULTS = (
           _uphill),
     Fault("decay_not_decoupled", "AdamW's decay goes through its moments, as Adam's does.",
           "torch", (), lambda: option("decoupled_weight_decay", lambda _: False)),
-    Fault("dropout_rate_halved", "Dropout drops half as often as asked.", "torch", (),
-          lambda: _dropout(lambda p: p / 2, lambda p: 1.0)),
+    Fault("dropout_rate_halved", "Dropout layers drop half as often as they were asked to.",
+          "initcheck", (), lambda: wrapped(networks.Network, "fresh", _half_of_dropout)),
     Fault("dropout_unscaled", "Dropout does not make up for what it drops.", "torch", (),
-          lambda: _dropout(lambda p: p, lambda p: 1 - p)),
+          lambda: wrapped(F, "dropout", _unscaled_dropout)),
     Fault("elu_for_relu", "ReLU computes ELU.", "torch", (), _elu),
     Fault("sigmoid_for_relu", "ReLU computes the sigmoid.", "torch", (), _sigmoid),
     Fault("glorot_uniform_times_10", "Glorot's weights are 10 times too large.", "torch", (),
