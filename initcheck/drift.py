@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from initcheck import envelope, gate
-from initcheck.evidence import DELTA
+from initcheck import envelope, gate, scales
 from initcheck.pairs import SIDES, Pair
 from initcheck.recipes import Arm
 from initcheck.training import Trained
@@ -63,21 +62,18 @@ def _release(version: str) -> str:
 
 
 def outcomes(
-    side: str, now: Sequence[float], comparison: Mapping[str, Any], alpha1: float
+    side: str, now: Sequence[float], comparison: Mapping[str, Any], *, unit: str, alpha1: float
 ) -> Drift:
     """Recorded against present outcomes of one arm, where enough seeds were recorded."""
-    transform = comparison["transform"]
-    if transform == "none" or not np.isfinite(now).all():
+    if not np.isfinite(now).all():
         return {}
-    ends = [float(gate.transformed(comparison[s], transform).mean()) for s in SIDES]
-    found = gate.shift(
-        comparison[side], now, alpha1=alpha1, delta=DELTA * abs(ends[0] - ends[1]),
-        transform=transform,
-    )  # fmt: skip
-    if found is None:
+    other = comparison[next(s for s in SIDES if s != side)]
+    compared = scales.compare(comparison[side], now, other=other, unit=unit, alpha1=alpha1)
+    if compared is None:
         return {}
+    name, found = compared
     return {
-        "moved": found.moved, "transform": transform, "mean": found.mean,
+        "moved": found.moved, "transform": name, "mean": found.mean,
         "recorded_mean": found.recorded_mean, "recorded_std": found.recorded_std,
         "recorded_n": len(comparison[side]), "allowed": found.allowed,
         "detectable_shift": found.detectable,

@@ -60,7 +60,7 @@ class Laboratory:
         return SimpleNamespace(fingerprint=self.mark)
 
 
-LIMIT = LimitEntry("a_claim", "size", "share", "measured", "because", "a fault", low=0.5)
+LIMIT = LimitEntry("a_claim", "size", "units", "measured", "because", "a fault", low=0.5)
 GAIN = replace(LIMIT, low=-math.inf, margin=0.5)
 
 
