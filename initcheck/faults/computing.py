@@ -177,6 +177,6 @@ FAULTS = (
     ),
     Fault(
         "batch_norm_eps_large", "Batch normalization divides by a root with a thousandfold eps.",
-        "torch", (), lambda: _eps_times(1000.0),
+        "torch", ("all_zero_batch_norm_network_stays_zero",), lambda: _eps_times(1000.0),
     ),
 )  # fmt: skip
