@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,12 +21,20 @@ class BaselineError(ValueError):
 
 
 def read_evidence(path: Path) -> Entry:
-    """One evidence file.
+    """One evidence file; it is not to be changed, since it is read once while it stays the same.
 
     Raises:
         BaselineError: unreadable, no JSON (line and column named), or not of the schema.
     """
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError as error:
+        raise BaselineError(f"{path} cannot be read: {error}. {MEND}") from None
+    return _read(path, stamp)
 
+
+@cache
+def _read(path: Path, _changed: int) -> Entry:
     def refuse(constant: str) -> NoReturn:
         raise BaselineError(f"{path} holds a bare {constant}, which no evidence may. {MEND}")
 

@@ -45,6 +45,10 @@ class Laboratory:
     _values: dict[tuple[Arm, str, Probe], dict[int, float]] = field(default_factory=dict)
     references: dict[tuple[Arm, str], dict[str, Any]] = field(default_factory=dict)
 
+    def alone(self) -> Laboratory:
+        """An empty one with the same settings: it trains on one core, and in silence."""
+        return Laboratory(self.engine, root=self.root, download=self.download)
+
     def data(self, name: str) -> datasets.DataSet:
         """A data set by name, loaded once."""
         return datasets.load(name, root=self.root, download=self.download)

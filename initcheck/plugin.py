@@ -118,10 +118,9 @@ def packaged() -> tuple[Initializer, ...]:
 @pytest.fixture
 def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
     """Trains, measures and judges; see ``Verdict.holds`` and ``Verdict.gains``."""
-    mark = request.node.get_closest_marker("initcheck_claim")
-    if mark is None:
+    if request.node.get_closest_marker("initcheck_claim") is None:
         pytest.fail(f"{request.node.name} uses 'verdict' but is not marked @claim", pytrace=False)
-    return open_session(request.config).verdict(request.node, mark, initcheck_device)
+    return open_session(request.config).verdict(request.node, initcheck_device)
 
 
 @pytest.fixture(scope="session")
@@ -197,6 +196,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise
         config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only tell, and run nothing
         items.clear()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Timings come last, when nothing trains beside them; the claims' arms are sent for."""
+    config = session.config
+    if SESSION not in config.stash or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    session.items.sort(key=lambda item: item.get_closest_marker("initcheck_claim") is None)
+    ours = open_session(config)
+    ours.train_ahead(session.items)
+    config.add_cleanup(ours.close)
 
 
 def _refuse_reruns(config: pytest.Config, claims: list[pytest.Item]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 DEAREST = 10  # arms shown
+WAITING = "waiting"  # for other processes, whose own time is counted instead
 
 
 class Profile:
@@ -32,14 +33,28 @@ class Profile:
                 self.arms[arm] += took - self._inside
             self._inside = before + took
 
+    def add(self, purposes: Mapping[str, float], arms: Mapping[str, float]) -> None:
+        """Count what another process spent."""
+        for purpose, seconds in purposes.items():
+            self.purposes[purpose] += seconds
+        for arm, seconds in arms.items():
+            self.arms[arm] += seconds
+
+    def clear(self) -> None:
+        """Count from here on."""
+        self.purposes.clear()
+        self.arms.clear()
+        self._inside = 0.0
+
     def lines(self) -> list[str]:
         """The shares, then the dearest arms."""
-        total = sum(self.purposes.values())
+        spent = {what: s for what, s in self.purposes.items() if what != WAITING}
+        total = sum(spent.values())
         if not self.arms:
             return [
                 "profile: no arm was trained in this process; pytest-xdist's workers train theirs"
             ]
-        shares = ", ".join(f"{what} {s / total:.0%}" for what, s in _descending(self.purposes))
+        shares = ", ".join(f"{what} {s / total:.0%}" for what, s in _descending(spent))
         rows = [f"{seconds:7.2f} s  {arm}" for arm, seconds in _descending(self.arms)[:DEAREST]]
         return [f"profile: {shares} of {total:.1f} s; the dearest arms:", *rows]
 

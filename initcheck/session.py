@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 
-from initcheck import asked, collected, devices, gate, recording
+from initcheck import ahead, asked, collected, devices, gate, recording
+from initcheck.ahead import Ahead, Rehearsal
 from initcheck.baselines import BaselineError, Baselines
 from initcheck.evidence import write_atomic
 from initcheck.initializers import Initializer, InitializerError
@@ -23,6 +24,7 @@ from initcheck.settings import Settings
 from initcheck.verdict import Setting, Verdict
 
 Result = dict[str, Any]
+V = TypeVar("V", bound=Verdict)
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Session:
     expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
     ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
+    ahead: Ahead | None = None
 
     @classmethod
     def open(cls, settings: Settings, config: pytest.Config) -> Session:
@@ -57,6 +60,7 @@ class Session:
         except (devices.DeviceError, InitializerError) as error:
             raise pytest.UsageError(str(error)) from None
         devices.use_ieee_float32()
+        devices.keep_freed_memory()
         threads = _threads(config)
         progress = Progress(config)
         laboratory = Laboratory(
@@ -92,17 +96,37 @@ class Session:
         """The baselines in use, once claims were collected."""
         return Baselines(self.folder or self.settings.baselines or self.root / "baselines")
 
+    def train_ahead(self, items: Sequence[pytest.Item]) -> None:
+        """Send for what these tests will ask the CPU for, unless evidence is recorded."""
+        if self.settings.record is None:
+            alone = self.laboratory.alone()
+            rehearsals = [
+                (item, self._verdict(Rehearsal, item, device, alone))
+                for item in items for device in [_device(item)] if device == "cpu"
+            ]  # fmt: skip
+            self.ahead = ahead.send(rehearsals, self.laboratory, self.threads)
+
+    def close(self) -> None:
+        """Stop what still trains."""
+        if self.ahead is not None:
+            self.ahead.close()
+
     # --- one claim ------------------------------------------------------------------------------
 
-    def verdict(self, item: pytest.Item, mark: pytest.Mark, device: str) -> Verdict:
+    def verdict(self, item: pytest.Item, device: str) -> Verdict:
         """The fixture of one claim on one device."""
+        made = self._verdict(Verdict, item, device, self.laboratory)
+        return made if self.ahead is None else replace(made, ahead=self.ahead.known)
+
+    def _verdict(self, kind: type[V], item: pytest.Item, device: str, laboratory: Laboratory) -> V:
         setting = Setting(
             count=self.settings.seeds, salt=self.settings.salt,
             require_evidence=self.settings.require_evidence, recording=self.settings.record,
         )  # fmt: skip
-        return Verdict(
+        mark = next(item.iter_markers("initcheck_claim"))
+        return kind(
             claim=collected.claim_of(item), claim_id=collected.id_of(item), device=device,
-            kind=mark.kwargs["kind"], laboratory=self.laboratory, baselines=self.baselines,
+            kind=mark.kwargs["kind"], laboratory=laboratory, baselines=self.baselines,
             setting=setting,
         )  # fmt: skip
 
@@ -253,6 +277,14 @@ class Session:
             return f"fault {fault} survived: no claim that ran went red."
         said = f"fault {fault} was caught by {', '.join(red)}"
         return f"{said}; bound to it and still green: {', '.join(blind)}." if blind else f"{said}."
+
+
+def _device(item: pytest.Item) -> str:
+    """The device of a claim's test, or nothing for a test that is no claim."""
+    if item.get_closest_marker("initcheck_claim") is None:
+        return ""
+    device: str = getattr(getattr(item, "callspec", None), "params", {}).get("initcheck_device", "")
+    return device
 
 
 LACKING = {

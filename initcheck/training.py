@@ -153,14 +153,14 @@ def _takes_turns(start: nn.Module, work: Work) -> bool:
 def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:
     """Replicas that are trained together: few enough for a CPU's cache, all on an accelerator.
 
-    On a CPU there are at least two chunks of equal size, whatever the number of cores, so that the
-    same seeds give the same bits on a machine with more of them.
+    They hang on the network alone, not on the number of cores: the same seeds give the same bits on
+    a machine with more of them.
     """
     if device != "cpu" or replicas == 1:
         return [slice(0, replicas)]
     size = 4 * sum(p.numel() * p.element_size() for p in network.parameters())
     together = max(1, min(MOST_REPLICAS, CACHE_BYTES // max(size, 1)))
-    count = max(2, -(-replicas // together))
+    count = -(-replicas // together)
     edges = [round(i * replicas / count) for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
 

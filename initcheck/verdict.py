@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,9 @@ from initcheck.probes import Probe
 from initcheck.recipes import Arm
 from initcheck.training import NetworkError
 
-__all__ = ["Pair", "Setting", "Verdict"]
+__all__ = ["Key", "Known", "Pair", "Setting", "Verdict"]
+
+Key = tuple[str, str, str, str]  # a claim with its parameters, device, comparison, side
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Setting:
     def evidence_required(self) -> bool:
         """Not while it is being recorded: else nothing could ever be recorded first."""
         return self.require_evidence and self.recording is None
+
+
+@dataclass(frozen=True)
+class Known:
+    """One side of a comparison on the first seeds: its values, and how it follows its record."""
+
+    values: list[float]
+    followed: Drift
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,10 @@ class Stage:
 
 @dataclass
 class Verdict:
-    """The ``verdict`` fixture: one for each claim and device."""
+    """The ``verdict`` fixture: one for each claim and device.
+
+    ``ahead`` is asked for what is known before anything is trained.
+    """
 
     claim: str
     claim_id: str
@@ -85,6 +99,7 @@ class Verdict:
     laboratory: Laboratory
     baselines: Baselines
     setting: Setting = field(default_factory=Setting)
+    ahead: Callable[[Key], Known | None] = lambda key: None
     probes: list[dict[str, Any]] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     _departures: dict[Arm, Drift] = field(default_factory=dict)
@@ -112,6 +127,27 @@ class Verdict:
         bound sharpens it.
         """
         self._judge(Pair(probe, treated, control, case, "rate"))
+
+    # --- what is trained for it -----------------------------------------------------------------
+
+    def key(self, pair: Pair, side: str) -> Key:
+        """What ``ahead`` knows a side of a comparison by."""
+        return self.claim_id, self.device, pair.key, side
+
+    def drawn(self, stage: int) -> tuple[int, ...]:
+        """The seeds of a stage."""
+        return seeds.stage(stage, self._count(), self.setting.salt)
+
+    def referred(self) -> tuple[int, ...]:
+        """The seeds on which the rounding envelope is judged."""
+        return seeds.reference()[: self._count()]
+
+    def look(self, pair: Pair, side: str) -> Known:
+        """Train one side on the first seeds and measure what judging it will ask for."""
+        values = self.laboratory.values(
+            pair.probe, pair.arms[side], self.drawn(seeds.FIRST), self.device
+        )
+        return Known(values, self._followed(pair, side, self._recorded(pair)))
 
     def summary(self) -> gate.Verdict:
         """The claim's verdict: the worst of its comparisons."""
@@ -156,11 +192,8 @@ class Verdict:
         return first.confirmed(self._stage(seeds.FRESH, pair, limit, recorded))
 
     def _stage(self, number: int, pair: Pair, limit: LimitEntry, recorded: dict[str, Any]) -> Stage:
-        drawn = seeds.stage(number, self._count(), self.setting.salt)
-        measured = {
-            side: self.laboratory.values(pair.probe, arm, drawn, self.device)
-            for side, arm in pair.arms.items()
-        }
+        drawn = self.drawn(number)
+        measured = {side: self._values(number, pair, side) for side in SIDES}
         values = Values(drawn, **measured)
         comparison = recorded.get("comparison")
         moved = {
@@ -172,6 +205,12 @@ class Verdict:
         }  # fmt: skip
         least = self._least(limit, comparison) if pair.form == "rate" else 0
         return Stage(number, values, judgement.judge(pair, values, limit, least), moved)
+
+    def _values(self, stage: int, pair: Pair, side: str) -> list[float]:
+        known = self.ahead(self.key(pair, side)) if stage == seeds.FIRST else None
+        if known is not None:
+            return known.values
+        return self.laboratory.values(pair.probe, pair.arms[side], self.drawn(stage), self.device)
 
     def _entry(self, stage: Stage, pair: Pair) -> dict[str, Any]:
         """What the results file says of a judged comparison."""
@@ -222,10 +261,12 @@ class Verdict:
         """The rounding envelope of one arm, whatever the stage and the salt: its own seeds."""
         if "entry" not in recorded:
             return dict(recorded["missing"])
+        known = self.ahead(self.key(pair, side))
+        if known is not None:
+            return known.followed
         arm = pair.arms[side]
         if arm not in self._departures:  # several probes share an arm
-            drawn = seeds.reference()[: self._count()]
-            trained = self.laboratory.trained(arm, drawn, self.device)
+            trained = self.laboratory.trained(arm, self.referred(), self.device)
             self._departures[arm] = drift.followed(arm, trained, recorded["entry"])
         return self._departures[arm]
 

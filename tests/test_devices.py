@@ -431,3 +431,9 @@ def test_no_other_file_of_the_package_names_an_accelerator() -> None:
         if word in path.read_text(encoding="utf-8")
     ]
     assert guilty == []
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+    assert devices_module.keep_freed_memory() == (devices_module.platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(devices_module.platform, "libc_ver", lambda: ("", ""))
+    assert not devices_module.keep_freed_memory()

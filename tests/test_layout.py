@@ -42,6 +42,7 @@ ORDER = (
     "judgement",
     "drift",
     "verdict",
+    "ahead",
     "recording",
     "faults",
     "report",

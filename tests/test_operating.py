@@ -164,6 +164,12 @@ def test_one_bad_parameter_makes_a_claim_red():
     assert found.claims == {"a": "refuted"}
 
 
+def test_run_takes_the_place_of_one_with_its_salt(tmp_path):
+    for seconds in (1.0, 2.0):
+        shards.store(tmp_path, run("clean", "suite", "s", seconds=seconds))
+    assert [found.seconds for found in shards.read(tmp_path)] == [2.0]
+
+
 def test_runs_are_read_as_they_were_stored(tmp_path):
     runs = [run("clean", "suite", "s", claims={"a": "pass"}), run("fault", "leaky_relu", "t")]
     for each in reversed(runs):
@@ -172,8 +178,8 @@ def test_runs_are_read_as_they_were_stored(tmp_path):
 
 
 def test_broken_shard_is_named(tmp_path):
-    (tmp_path / "clean-suite-x.json").write_text('{"kind": 1')
-    with pytest.raises(ValueError, match=r"clean-suite-x\.json is no run of the gate"):
+    (tmp_path / "clean-suite.jsonl").write_text('{"kind": 1')
+    with pytest.raises(ValueError, match=r"clean-suite\.jsonl, line 1 is no run of the gate"):
         shards.read(tmp_path)
 
 
@@ -206,7 +212,7 @@ def test_change_travels_as_variables_options_or_context(baselines):
 
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch, capsys):
     made = []
-    monkeypatch.setattr(measure, "one", lambda plan, _: made.append(plan) or plan.run)
+    monkeypatch.setattr(measure, "one", lambda plan, *_: made.append(plan) or plan.run)
     plans = measure.clean([claim("a")], 3)
     shards.store(tmp_path, plans[1].run)
     assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2
@@ -218,11 +224,36 @@ def test_no_run_is_begun_when_time_is_up(tmp_path):
     assert measure.measure(measure.clean([claim("a")], 3), tmp_path, tmp_path, minutes=-1) == 0
 
 
-def test_process_without_results_is_shown_and_not_counted(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("plan", [measure.clean([claim("a")], 1)[0], measure.innocents([])[0]])
+def test_process_without_results_is_shown_and_not_counted(tmp_path, monkeypatch, capsys, plan):
     crashed = SimpleNamespace(stdout="", stderr="Segmentation fault")
     monkeypatch.setattr(measure.subprocess, "run", lambda *_, **__: crashed)
-    assert measure.one(measure.clean([claim("a")], 1)[0], tmp_path) is None
+    monkeypatch.setattr(measure.warm, "run", lambda *_, **__: crashed.stderr)
+    assert measure.one(plan, tmp_path) is None
     assert "Segmentation fault" in capsys.readouterr().out
+
+
+def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkeypatch, capsys):
+    red = {"claims": {"sun_rises": "drifted"}, "arms": {"sun_rises": {"warm": 99.0}}}
+    found = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
+
+    def one(plan, *_):
+        return Run(plan.kind, plan.name, plan.salt, **found[plan.name])
+
+    monkeypatch.setattr(measure, "one", one)
+    plans = [
+        measure.Plan("fault", name, f"{name}-{i}", ()) for i in range(4)
+        for name in ("by_envelope", "by_outcome")
+    ]  # fmt: skip
+    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 4
+    kills = figures.kills(shards.read(tmp_path))
+    assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
+
+
+@pytest.mark.skipif(not measure.warm.possible(), reason="nothing can be forked here")
+def test_forked_run_says_what_a_run_says():
+    said = measure.warm.run(["--initcheck-fault", "no-such-fault"], threads=1, seconds=300)
+    assert "--initcheck-fault: " in said
 
 
 # --- innocent changes
@@ -251,7 +282,7 @@ def test_onednn_and_chunks_change_and_are_undone():
     assert torch._C._get_mkldnn_enabled()
     with INNOCENT["chunks-1"].apply():
         assert len(training.chunks(4, torch.nn.Linear(2, 2), "cpu")) == 4
-    assert len(training.chunks(4, torch.nn.Linear(2, 2), "cpu")) == 2
+    assert len(training.chunks(4, torch.nn.Linear(2, 2), "cpu")) == 1
 
 
 # --- the page
@@ -280,7 +311,8 @@ def test_page_counts_and_names(baselines):
     assert "- seeds `t`: sun_rises drifted" in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
-    assert "| `leaky_relu` | 1/1 (>= 0.050) | **sun_rises** 1/1 |" in text
+    assert "| `leaky_relu` | 1/1 by the envelope | **sun_rises** 1/1 |" in text
+    assert "| `lr_halved` | 0/1 (>= 0.000) |" in text
     assert "Survived every run: `lr_halved`." in text
     assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
     assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text

@@ -37,7 +37,10 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
         return plain.run(starts, work)  # without a step there is nothing to stack
     made = chain.stack(starts, work.device) or stacked.stack(starts, work.device)
     made = made or _mapped(starts, work)
-    return plain.run(starts, work) if made is None else _train(made, work)
+    if made is None:
+        return plain.run(starts, work)
+    with devices.subnormals_flushed():
+        return _train(made, work)
 
 
 def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:

@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     folder = options.shards or options.baselines / "operating"
     if options.minutes > 0:
-        made = measure.measure(_plans(options), folder, options.baselines, minutes=options.minutes)
+        made = measure.measure(
+            _plans(options), folder, options.baselines, minutes=options.minutes, jobs=options.jobs
+        )
         print(f"{made} runs were added to {folder}")
     text = page.page(shards.read(folder), options.baselines)
     out = options.out or options.baselines / "OPERATING.md"
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m initcheck.operating", description=__doc__)
     add = parser.add_argument
     add("--minutes", type=float, default=30.0, help="measure no longer; 0 only writes the page")
+    add("--jobs", type=int, default=1, metavar="N", help="runs at the same time; default 1")
     add("--only", action="append", choices=("innocent", "fault", "clean"), help="repeatable")
     add("--fault", action="append", default=[], metavar="NAME", help="only these; repeatable")
     add("--claim", action="append", default=[], metavar="NAME", help="only these; repeatable")

@@ -12,6 +12,7 @@ import numpy as np
 
 from initcheck import gate, scales
 from initcheck.baselines import LimitEntry
+from initcheck.envelope import FACTOR
 from initcheck.operating.shards import Run
 from initcheck.pairs import SIDES
 
@@ -50,14 +51,28 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
     return max(rows, key=lambda row: row[0]) if rows else None
 
 
+def by_envelope(run: Run) -> bool:
+    """Whether an arm left its rounding envelope, or its start, in a claim that went red."""
+    return any(
+        r is not None and not r <= FACTOR
+        for claim in run.red
+        for r in run.arms.get(claim, {}).values()
+    )
+
+
 @dataclass(frozen=True)
 class Kills:
-    """What became of one fault: in how many of how many runs each claim went red, and any did."""
+    """What became of one fault: in how many of how many runs each claim went red, and any did.
+
+    Attributes:
+        certain: whether every run was caught by the envelope, whose seeds are always the same.
+    """
 
     fault: str
     runs: int
     caught: int
     by_claim: Mapping[str, tuple[int, int]]
+    certain: bool = False
 
 
 def kills(runs: Iterable[Run]) -> dict[str, Kills]:
@@ -74,7 +89,8 @@ def _kills(fault: str, runs: Sequence[Run]) -> Kills:
         claim: (sum(claim in run.red for run in runs), sum(claim in run.claims for run in runs))
         for claim in claims
     }
-    return Kills(fault, len(runs), sum(bool(run.red) for run in runs), counts)
+    certain = all(map(by_envelope, runs))
+    return Kills(fault, len(runs), sum(bool(run.red) for run in runs), counts, certain)
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,14 @@ INNOCENT = {
     "module": Innocent("plain loops", options=("--initcheck-engine", "module")),
     "chunks-1": Innocent("one replica a chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
     "chunks-all": Innocent(
-        "all replicas in two chunks", lambda: replaced(training, "MOST_REPLICAS", 10**6)
+        "all replicas in one chunk", lambda: replaced(training, "MOST_REPLICAS", 10**6)
     ),
     "aten-avx2": _processor("torch's kernels for AVX2", ATEN_CPU_CAPABILITY="avx2"),
     "aten-default": _processor("torch's kernels without AVX", ATEN_CPU_CAPABILITY="default"),
+    "subnormals": Innocent(
+        "numbers below 1.2e-38 kept, where they are flushed to zero",
+        lambda: replaced(devices, "subnormals_flushed", nullcontext),
+    ),
     "mkl-avx2": _processor("MKL for AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2"),
     "mkl-sse": _processor("MKL for SSE4.2", MKL_ENABLE_INSTRUCTIONS="SSE4_2"),
     "mkl-compatible": _processor("MKL's one code path for all", MKL_CBWR="COMPATIBLE"),

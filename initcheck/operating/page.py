@@ -117,11 +117,12 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
         f"{len(caught)} of {len(found)} faults that were run went red in every run, "
         f"{len(found) - len(caught) - len(survived)} in some, {len(survived)} in none. Of a share "
         "stands the lower 95 % bound. A fault that the rounding envelope catches is caught on the "
-        "same listed seeds each time, so its runs repeat rather than add."
+        "same listed seeds by the same r each time, whatever the salt: it is run twice to see "
+        "that, and a bound would say nothing."
     )
     yield ""
     rows = [
-        [f"`{name}`", figures.share(kills.caught, kills.runs), _victims(kills, claims[name])]
+        [f"`{name}`", _caught(kills), _victims(kills, claims[name])]
         for name, kills in found.items() if name in claims
     ]  # fmt: skip
     yield from _table(["fault", "runs caught", "red by claim; bound to it in bold"], rows)
@@ -134,6 +135,13 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield f"Not run because they need an accelerator: {_listed(needy)}."
     left = [name for name in idle if claims[name] and name not in needy]
     yield f"Not run yet: {_listed(left)}."
+
+
+def _caught(kills: figures.Kills) -> str:
+    """The share of runs, with its bound where runs are drawn anew."""
+    if kills.certain:
+        return f"{kills.caught}/{kills.runs} by the envelope"
+    return figures.share(kills.caught, kills.runs)
 
 
 def _words(runs: Sequence[Run]) -> Iterator[str]:

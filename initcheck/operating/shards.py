@@ -1,4 +1,4 @@
-"""One file a run of the gate: what was run, on what, and what every claim and arm came to."""
+"""Runs of the gate, one a line: what was run, on what, and what every claim and arm came to."""
 
 from __future__ import annotations
 
@@ -48,29 +48,51 @@ class Run:
         return tuple(claim for claim, verdict in self.claims.items() if verdict != "pass")
 
     def path(self, folder: Path) -> Path:
-        """Where it is kept."""
-        return folder / f"{self.kind}-{self.name}-{self.salt or 'listed'}.json"
+        """The file it is kept in, with the other runs under the same change or fault."""
+        return folder / f"{self.kind}-{self.name}.jsonl"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells runs apart."""
+        return self.kind, self.name, self.salt
 
 
 def store(folder: Path, run: Run) -> None:
-    """Write one run; interrupted, no half of it is left."""
-    text = json.dumps(asdict(run), indent=1, sort_keys=True, allow_nan=False)
-    write_atomic(run.path(folder), text + "\n")
+    """Add one run, in place of one with the same salt; interrupted, no half of it is left."""
+    path = run.path(folder)
+    others = [old for old in _runs(path) if old.key != run.key] if path.exists() else []
+    lines = [
+        json.dumps(asdict(each), sort_keys=True, allow_nan=False) + "\n"
+        for each in sorted([*others, run], key=_order)
+    ]
+    write_atomic(path, "".join(lines))
+
+
+def _order(run: Run) -> tuple[int, str, int, str]:
+    """Salts that end in a number, in the order of numbers."""
+    return KINDS.index(run.kind), run.name, len(run.salt), run.salt
 
 
 def read(folder: Path) -> list[Run]:
     """All runs, by kind, name and salt.
 
     Raises:
-        ValueError: a file that is no run, named.
+        ValueError: a line that is no run, named.
     """
+    return sorted((run for path in folder.glob("*.jsonl") for run in _runs(path)), key=_order)
+
+
+def _runs(path: Path) -> list[Run]:
+    lines = path.read_text(encoding="utf-8").splitlines()
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for number, line in enumerate(lines, start=1):
         try:
-            found.append(Run(**json.loads(path.read_text(encoding="utf-8"))))
+            found.append(Run(**json.loads(line)))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no run of the gate: {error}. Remove it.") from None
-    return sorted(found, key=lambda run: (KINDS.index(run.kind), run.name, run.salt))
+            raise ValueError(
+                f"{path}, line {number} is no run of the gate: {error}. Remove it."
+            ) from None
+    return found
 
 
 def of_results(results: dict[str, Any], **about: Any) -> Run:

@@ -1,0 +1,193 @@
+"""Trains ahead, one arm a process: what the collected claims are about to ask for.
+
+pytest runs one claim after the other, though no arm waits for another. So every claim is rehearsed,
+which tells its comparisons and judges nothing, and every arm of theirs becomes one errand: all its
+seeds, probed and held against its envelope. Only numbers come back, under the very comparison that
+will ask for them; whatever does not come back, the claim works out itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+from initcheck import seeds
+from initcheck.laboratory import Laboratory
+from initcheck.pairs import Pair
+from initcheck.profile import WAITING
+from initcheck.recipes import Arm
+from initcheck.verdict import Key, Known, Verdict
+
+WORTH = 4000  # replica-steps; below, a process takes longer to start than to be of use
+LOOK = 0.2  # seconds between two looks at what the processes have done
+
+
+class Rehearsal(Verdict):
+    """A verdict that notes its comparisons and judges none."""
+
+    def _judge(self, pair: Pair) -> None:
+        self.pairs.append(pair)
+
+
+def rehearse(item: pytest.Item, verdict: Rehearsal) -> Rehearsal | None:
+    """The comparisons of a claim's test, or None where it needs more than its parameters."""
+    if not isinstance(item, pytest.Function) or item.cls is not None:
+        return None
+    given = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
+    asked = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
+    if not set(asked) <= set(given):
+        return None
+    try:
+        item.function(**{name: given[name] for name in asked})
+    except Exception:  # noqa: BLE001 -- whatever it is, the test itself will say so
+        return None
+    return verdict
+
+
+@dataclass
+class Errand:
+    """One arm, and every comparison in which it stands on one side."""
+
+    arm: Arm
+    asked: list[tuple[Verdict, Pair, str]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Replica-steps, without the starts."""
+        return len(self.drawn()) * self.arm.recipe.steps
+
+    def drawn(self) -> tuple[int, ...]:
+        """The seeds of all comparisons, once each."""
+        every = [verdict.drawn(seeds.FIRST) for verdict, _, _ in self.asked]
+        every += [verdict.referred() for verdict, _, _ in self.asked]
+        return tuple(dict.fromkeys(seed for some in every for seed in some))
+
+    def run(self) -> dict[Key, Known]:
+        """Train all seeds together, then measure for each comparison what it will ask for."""
+        first = self.asked[0][0]
+        first.laboratory.trained(self.arm, self.drawn(), first.device)
+        found = {
+            verdict.key(pair, side): verdict.look(pair, side) for verdict, pair, side in self.asked
+        }
+        first.laboratory.release(self.arm, first.device)
+        return found
+
+
+def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
+    """One errand an arm, in the order in which claims first ask."""
+    found: dict[Arm, Errand] = {}
+    for verdict in verdicts:
+        for pair in verdict.pairs:
+            for side, arm in pair.arms.items():
+                found.setdefault(arm, Errand(arm)).asked.append((verdict, pair, side))
+    return list(found.values())
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+_WAITING: list[Errand] = []  # a process that is forked finds them here, and is told a number
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What an errand brings home: numbers, and where its time went."""
+
+    known: dict[Key, Known]
+    purposes: dict[str, float]
+    arms: dict[str, float]
+
+
+def _go(number: int) -> Parcel:
+    errand = _WAITING[number]
+    profile = errand.asked[0][0].laboratory.profile
+    profile.clear()
+    return Parcel(errand.run(), dict(profile.purposes), dict(profile.arms))
+
+
+def _settle() -> None:
+    """A process of its own trains on one thread: as many run as there are cores."""
+    torch.set_num_threads(1)
+
+
+def possible() -> bool:
+    """Whether a process can be had that is like this one: macOS's libraries do not survive it."""
+    return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
+
+
+class Ahead:
+    """Errands on their way; ``laboratory`` is told of their time and progress."""
+
+    def __init__(self, laboratory: Laboratory, work: Sequence[Errand], processes: int) -> None:
+        self._laboratory = laboratory
+        _WAITING[:] = work
+        self._pool = ProcessPoolExecutor(
+            processes, multiprocessing.get_context("fork"), initializer=_settle
+        )
+        with _quiet_fork():
+            self._sent = [self._pool.submit(_go, number) for number in range(len(work))]
+        self._wanted = {
+            verdict.key(pair, side): number
+            for number, errand in enumerate(work) for verdict, pair, side in errand.asked
+        }  # fmt: skip
+        self._home: dict[int, Parcel | None] = {}
+
+    def known(self, key: Key) -> Known | None:
+        """What was found for this side of a comparison, or None: then it has to be worked out."""
+        number = self._wanted.get(key)
+        if number is None:
+            return None
+        if number not in self._home:
+            self._home[number] = self._fetched(self._sent[number])
+        parcel = self._home[number]
+        return None if parcel is None else parcel.known[key]
+
+    def _fetched(self, errand: Future[Parcel]) -> Parcel | None:
+        with self._laboratory.profile.spent(WAITING):
+            self._wait(errand)
+        try:
+            parcel = errand.result()
+        except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
+            return None
+        self._laboratory.profile.add(parcel.purposes, parcel.arms)
+        return parcel
+
+    def _wait(self, errand: Future[Parcel]) -> None:
+        while not wait([errand], timeout=LOOK).done:
+            done = sum(sent.done() for sent in self._sent)
+            self._laboratory.progress(f"{len(self._sent)} arms", done, len(self._sent))
+
+    def close(self) -> None:
+        """Call back whoever is still out."""
+        self._wanted.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+@contextmanager
+def _quiet_fork() -> Iterator[None]:
+    """Python warns of any fork beside threads; torch's are idle, and the child needs none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def send(
+    rehearsals: Iterable[tuple[pytest.Item, Rehearsal]], laboratory: Laboratory, processes: int
+) -> Ahead | None:
+    """Rehearse the claims and send for their arms, or None where that would gain nothing."""
+    if processes < 2 or not possible():
+        return None
+    rehearsed = [rehearse(item, verdict) for item, verdict in rehearsals]
+    work = errands(verdict for verdict in rehearsed if verdict is not None)
+    if len(work) < 2 or sum(errand.steps for errand in work) < WORTH:
+        return None
+    return Ahead(laboratory, work, processes)

@@ -1,0 +1,163 @@
+"""Arms trained ahead give what each claim would have worked out by itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import projects
+import pytest
+
+from initcheck import ahead, session
+from initcheck.laboratory import Laboratory
+
+SHARED = """
+@claim(source="a test", kind="exact")
+def test_he_has_weights(verdict):
+    \"\"\"From He's start, weights are not zero, and answers differ between images.\"\"\"
+    verdict.holds(logit_spread, treated=HE, control=ZEROS)
+    verdict.holds(weight_magnitude, treated=HE, control=ZEROS)
+"""
+WEIGHTS = "".join(
+    projects.limit("he_has_weights", probe, "min = 0.1")
+    for probe in ("logit_spread", "weight_magnitude")
+)
+CALLS = """
+import multiprocessing, os
+
+def dies_elsewhere(trained):
+    if multiprocessing.parent_process() is not None:
+        {death}
+    return logit_spread(trained)
+
+@claim(source="a test", kind="exact")
+def test_he_tells_images_apart(verdict):
+    \"\"\"From He's start, answers differ between images.\"\"\"
+    verdict.holds(dies_elsewhere, treated=HE, control=ZEROS)
+"""
+
+pytestmark = pytest.mark.skipif(not ahead.possible(), reason="no process can be forked here")
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """Two cores, and nothing too small to be worth a process; the errands that were sent."""
+    sent = []
+
+    class Noted(ahead.Ahead):
+        def __init__(self, laboratory, work, processes):
+            sent.extend(work)
+            super().__init__(laboratory, work, processes)
+
+    monkeypatch.setattr(session, "_threads", lambda config: 2)
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    monkeypatch.setattr(ahead, "Ahead", Noted)
+    return sent
+
+
+@pytest.fixture
+def trained_here(monkeypatch):
+    """Seeds that this very process trained."""
+    drawn, train = [], Laboratory._train
+
+    def noted(self, arm, seeds, device):
+        if multiprocessing.parent_process() is None:
+            drawn.extend(seeds)
+        return train(self, arm, seeds, device)
+
+    monkeypatch.setattr(Laboratory, "_train", noted)
+    return drawn
+
+
+def numbers(results):
+    return [
+        [(p["probe"], p["treated"], p["control"], p["margin"], p["drift"]) for p in r["probes"]]
+        for r in results
+    ]
+
+
+@pytest.fixture
+def shared(project):
+    """Two claims that share two arms, with evidence."""
+    project.claims(projects.CLAIMS + SHARED)
+    project.limits(projects.ZEROS_STAY + WEIGHTS)
+    project.run("--initcheck-device=cpu", "--initcheck-record=first")
+    return project
+
+
+def test_values_and_envelopes_are_those_worked_out_here(
+    shared, two_processes, trained_here, monkeypatch
+):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert two_processes
+    assert not trained_here
+    two_processes.clear()
+    monkeypatch.setattr(session, "_threads", lambda config: 1)
+    here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert not two_processes
+    assert trained_here
+    assert [r["verdict"] for r in there] == ["pass"] * 2
+    assert numbers(there) == numbers(here)
+
+
+def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "--initcheck-seeds=3")
+    assert [errand.arm.initializer.name for errand in two_processes] == ["zeros", "he"]
+    assert {len(errand.asked) for errand in two_processes} == {3}
+    assert [len(errand.drawn()) for errand in two_processes] == [3, 3]
+
+
+def test_a_claim_that_asks_for_more_than_its_parameters_works_it_out_itself(
+    project, two_processes, trained_here
+):
+    project.claims(projects.CLAIMS.replace("(verdict)", "(verdict, tmp_path)"))
+    (result,) = project.results("--initcheck-device=cpu")
+    assert result["verdict"] == "pass"
+    assert not two_processes
+    assert trained_here
+
+
+@pytest.mark.parametrize("death", ["raise RuntimeError('there')", "os._exit(9)"])
+def test_a_claim_works_out_itself_what_does_not_come_back(
+    project, two_processes, trained_here, death
+):
+    project.claims(projects.CLAIMS + CALLS.replace("{death}", death))
+    limit = projects.limit("he_tells_images_apart", "dies_elsewhere", "min = 0.1")
+    project.limits(projects.ZEROS_STAY + limit)
+    results = project.results("--initcheck-device=cpu")
+    assert [result["verdict"] for result in results] == ["pass", "pass"]
+    assert two_processes
+    assert trained_here
+
+
+@pytest.mark.parametrize("option", ["--initcheck-record=again", "--collect-only"])
+def test_nothing_is_sent_for_where_it_would_not_be_judged(shared, two_processes, option):
+    shared.run("--initcheck-device=cpu", option)
+    assert not two_processes
+
+
+def test_little_work_is_done_here(shared, two_processes, monkeypatch, trained_here):
+    monkeypatch.setattr(ahead, "WORTH", 10**6)
+    shared.run("--initcheck-device=cpu")
+    assert not two_processes
+    assert trained_here
+
+
+def test_no_process_is_left_behind(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "-x")
+    for process in multiprocessing.active_children():
+        process.join(timeout=30)
+    assert not multiprocessing.active_children()
+
+
+def test_timings_come_after_the_claims(project, two_processes):
+    timing = "def test_a_timing(initcheck_session):\n    pass\n"
+    project.claims(timing, name="test_before")
+    said = project.run("--initcheck-device=cpu", "-v", "-p", "no:randomly").output
+    assert said.index("test_zeros_stay") < said.index("test_a_timing")
+
+
+def test_time_spent_elsewhere_is_told(shared, two_processes):
+    said = shared.run("--initcheck-device=cpu", "--initcheck-profile").text
+    assert "profile: " in said
+    assert "waiting" not in said
+    assert "mlp 784-8-10 relu | he" in said.partition("the dearest arms")[2]
