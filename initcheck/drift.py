@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
-from initcheck import envelope, gate
-from initcheck.evidence import DELTA
+from initcheck import envelope, gate, scales
 from initcheck.pairs import SIDES, Pair
 from initcheck.recipes import Arm
 from initcheck.training import Trained
@@ -16,7 +16,9 @@ from initcheck.training import Trained
 Drift = dict[str, Any]
 
 # Not for the results file: what the verdict is made of, and what became of it in words.
-INTERNAL = ("left", "moved", "start", "reason")
+INTERNAL = ("left", "moved", "start", "alike", "same_torch", "reason")
+
+DRIFTED = ("left", "moved", "changed start", "alike")
 
 
 def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]) -> Drift | None:
@@ -48,27 +50,30 @@ def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
         "environment": f"{env['device type']} {arm.recipe.dtype}, torch {env['torch']}, "
         f"{entry['date']}",
         "r": departure.r, "first_step": departure.first_step, "left": departure.left,
-        "first_layer": departure.first_layer, "start": departure.start,
+        "first_layer": departure.first_layer, "start": departure.start, "alike": departure.alike,
+        "same_torch": _release(env["torch"]) == _release(torch.__version__),
         "note": departure.why_not,
     }  # fmt: skip
 
 
+def _release(version: str) -> str:
+    """The version without the build: random streams are those of the release."""
+    return version.partition("+")[0]
+
+
 def outcomes(
-    side: str, now: Sequence[float], comparison: Mapping[str, Any], alpha1: float
+    side: str, now: Sequence[float], comparison: Mapping[str, Any], *, unit: str, alpha1: float
 ) -> Drift:
     """Recorded against present outcomes of one arm, where enough seeds were recorded."""
-    transform = comparison["transform"]
-    if transform == "none" or not np.isfinite(now).all():
+    if not np.isfinite(now).all():
         return {}
-    ends = [float(gate.transformed(comparison[s], transform).mean()) for s in SIDES]
-    found = gate.shift(
-        comparison[side], now, alpha1=alpha1, delta=DELTA * abs(ends[0] - ends[1]),
-        transform=transform,
-    )  # fmt: skip
-    if found is None:
+    other = comparison[next(s for s in SIDES if s != side)]
+    compared = scales.compare(comparison[side], now, other=other, unit=unit, alpha1=alpha1)
+    if compared is None:
         return {}
+    name, found = compared
     return {
-        "moved": found.moved, "transform": transform, "mean": found.mean,
+        "moved": found.moved, "transform": name, "mean": found.mean,
         "recorded_mean": found.recorded_mean, "recorded_std": found.recorded_std,
         "recorded_n": len(comparison[side]), "allowed": found.allowed,
         "detectable_shift": found.detectable,
@@ -79,9 +84,15 @@ def named(drift: Drift, arm: Arm) -> Drift:
     """The drift with its name, the gravest that is true of it, and the reason in words."""
     if "verdict" in drift:
         return drift
-    name = "unchanged" if drift.get("start", True) else "other start"
-    name = "moved" if drift.get("moved") else name
-    name = "left" if drift.get("left") else name
+    elsewhere = not drift.get("start", True)
+    names = {
+        "left": drift.get("left"),
+        "alike": drift.get("alike"),
+        "changed start": elsewhere and drift.get("same_torch"),
+        "moved": drift.get("moved"),
+        "other start": elsewhere,
+    }
+    name = next((name for name, true in names.items() if true), "unchanged")
     return drift | {"verdict": name, "reason": _reason(name, drift, arm)}
 
 
@@ -91,9 +102,19 @@ def _reason(name: str, drift: Drift, arm: Arm) -> str:
         "left": f"{arm.label} left its rounding envelope at step {drift.get('first_step')}"
         f" (r = {drift.get('r') or 0:.3g}, first layer: {drift.get('first_layer') or 'none'})",
         "moved": arm.label,
-        "other start": f"{arm.label} starts elsewhere, first in {drift.get('first_layer')}",
+        "alike": f"all seeds of {arm.label} are alike, and they were not when they were recorded",
+        "changed start": f"{_elsewhere(drift, arm)}; recorded with this very torch",
+        "other start": _elsewhere(drift, arm),
     }.get(name)
     return f"{said}; {_outcome(drift)}" if said else ""
+
+
+def _elsewhere(drift: Drift, arm: Arm) -> str:
+    """Whether it is the parameters or the images that are not as recorded."""
+    layer = drift.get("first_layer")
+    return f"{arm.label} " + (
+        f"starts elsewhere, first in {layer}" if layer else "sees other images first"
+    )
 
 
 def _outcome(drift: Drift) -> str:
@@ -117,7 +138,7 @@ def shown(drift: Drift) -> Drift:
 
 def verdict(drift: Drift, *, required: bool) -> gate.Verdict:
     """What one arm's drift makes of the comparison; ``required``: evidence must be there."""
-    if drift["verdict"] in ("left", "moved"):
+    if drift["verdict"] in DRIFTED:
         return "drifted"
     missing = drift["verdict"] in ("no evidence", "stale")
     return "invalid" if missing and required else "pass"

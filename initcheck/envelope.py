@@ -101,7 +101,9 @@ class Departure:
             not judged.
         first_step: first step at which r exceeds the factor.
         first_layer: first layer whose start, activation or gradient differs at step 0.
-        start: whether the initial parameters are as recorded, within ``START_TOLERANCE``.
+        start: whether the initial parameters are as recorded, within ``START_TOLERANCE``, and the
+            first batch holds the recorded images.
+        alike: whether seeds that started apart, or saw other images first, are all alike now.
         why_not: why r is None.
     """
 
@@ -109,6 +111,7 @@ class Departure:
     first_step: int | None = None
     first_layer: str | None = None
     start: bool = True
+    alike: bool = False
     why_not: str = ""
 
     @property
@@ -118,7 +121,7 @@ class Departure:
 
 
 def record(arm: Arm, trained: Trained, twins: Trained) -> dict[str, Any]:
-    """What is stored of an arm: judged steps, curves, envelope, start and layers at step 0."""
+    """What is stored of an arm: judged steps, curves, envelope, start, order, layers at step 0."""
     finite = trained.losses.isfinite().all(0)
     steps = [step for step in steps_judged(arm.recipe.steps) if finite[step]]
     reference = curves(trained.losses, steps)
@@ -129,6 +132,7 @@ def record(arm: Arm, trained: Trained, twins: Trained) -> dict[str, Any]:
         "losses": reference.tolist(),
         "envelope": growth(reference, curves(twins.losses, steps), eps).tolist(),
         "start": start_marks(trained.start),
+        "order": order_marks(trained.first_batch),
         "layers": layers_at_start(arm, trained),
     }
 
@@ -138,9 +142,9 @@ def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     count = min(len(trained.seeds), len(recorded["seeds"]))
     reference = torch.tensor(recorded["losses"], dtype=torch.float64)[:count]
     envelope = torch.tensor(recorded["envelope"], dtype=torch.float64)
-    if not _same_start(trained, recorded, count):
-        layer = _first_layer(start_marks(trained.start), recorded["start"], count)
-        return Departure(None, first_layer=layer, start=False, why_not="the start has changed")
+    elsewhere = _elsewhere(trained, recorded, count)
+    if elsewhere is not None:
+        return elsewhere
     calm = envelope <= CHAOS
     if not recorded["steps"] and not arm.recipe.steps:
         return Departure(None, why_not="it takes no step: its start is as recorded")
@@ -195,8 +199,37 @@ def _finite(numbers: Tensor) -> Any:
     return numbers.double().nan_to_num(nan=BEYOND).clamp(-BEYOND, BEYOND).tolist()
 
 
-def _same_start(trained: Trained, recorded: dict[str, Any], count: int) -> bool:
-    return _first_layer(start_marks(trained.start), recorded["start"], count) is None
+def order_marks(first_batch: Tensor) -> list[int]:
+    """One number a seed that almost surely changes with the images of the first batch.
+
+    From ``(R, B)``: each image's place in the data times its place in the batch, summed.
+    """
+    places = torch.arange(1, first_batch.shape[1] + 1)
+    marks: list[int] = (first_batch * places).sum(1).tolist()
+    return marks
+
+
+def _elsewhere(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:
+    """A start or a data order that is not the recorded one; older records have no order."""
+    now, before = start_marks(trained.start), recorded["start"]
+    order = [[float(mark)] for mark in order_marks(trained.first_batch)]
+    order_before = [[float(mark)] for mark in recorded["order"]] if "order" in recorded else order
+    layer = _first_layer(now, before, count)
+    if layer is None and order[:count] == order_before[:count]:
+        return None
+    alike = _alike(now, before, count) or _alike({"": order}, {"": order_before}, count)
+    why_not = f"the {'start' if layer else 'data order'} has changed"
+    return Departure(None, first_layer=layer, start=False, alike=alike, why_not=why_not)
+
+
+def _alike(now: dict[str, Any], recorded: dict[str, Any], count: int) -> bool:
+    """Whether all seeds have the same marks now, wherever they differed in the record."""
+
+    def one(marks: list[list[float]]) -> bool:
+        return _first_layer({"": marks[:1] * count}, {"": marks[:count]}, count) is None
+
+    varied = [name for name, marks in recorded.items() if name in now and not one(marks)]
+    return bool(varied) and all(one(now[name]) for name in varied)
 
 
 def _first_layer(now: dict[str, Any], recorded: dict[str, Any], count: int) -> str | None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from initcheck import gate
+from initcheck import gate, scales
 from initcheck.baselines import Baselines, LimitEntry
-from initcheck.evidence import DELTA
 from initcheck.faults import FAULTS, bound
 from initcheck.listing import Claim
+from initcheck.pairs import SIDES
 
 COLUMNS = 100
 HEAD = 14  # columns of the words at the left
@@ -102,6 +102,7 @@ def _faults(name: str, baselines: Baselines) -> Iterator[str]:
 
 def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
     recorded = baselines.evidence(claim.claim)
+    limits = baselines.limits.get(_base(claim), {})
     if recorded is None:
         yield from _said("evidence", "none was recorded")
         return
@@ -113,35 +114,43 @@ def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
             f"commit {entry['commit'] or 'unknown'}: {entry['reason']}",
         )
         for probe, comparison in sorted(entry["comparisons"].items()):
-            for side in ("treated", "control"):
-                yield from _said("", _outcome(probe, side, comparison, baselines.registered))
+            limit = limits.get(probe.partition(" (")[0])
+            unit = limit.unit if limit else ""
+            for side in SIDES:
+                yield from _said("", _outcome(probe, side, comparison, unit, baselines.registered))
 
 
-def _outcome(probe: str, side: str, comparison: Mapping[str, Any], registered: int) -> str:
+def _outcome(
+    probe: str, side: str, comparison: Mapping[str, Any], unit: str, registered: int
+) -> str:
     """Mean and spread of one arm, and how far it may move unseen."""
     values = np.asarray(comparison[side], dtype=float)
     arm = comparison[f"{side}_arm"].split(" | ")[1]
     spread = f" +- {values.std(ddof=1):.2g}" if len(values) > 1 and gate.varies(values) else ""
     said = f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
-    return f"{said}; {_sensitivity(side, comparison, registered)}"
+    return f"{said}; {_sensitivity(side, comparison, unit, registered)}"
 
 
-def _sensitivity(side: str, comparison: Mapping[str, Any], registered: int) -> str:
-    transform = comparison["transform"]
-    if not gate.varies(comparison[side]):
+def _sensitivity(side: str, comparison: Mapping[str, Any], unit: str, registered: int) -> str:
+    values, other = (comparison[s] for s in (side, *(s for s in SIDES if s != side)))
+    if not gate.varies(values):
         return "exact"
-    if transform == "none":
-        return "its outcomes are too skew to be compared"
-    ends = [gate.transformed(comparison[s], transform) for s in ("treated", "control")]
-    delta = DELTA * abs(float(ends[0].mean() - ends[1].mean()))
-    alpha1 = gate.per_stage(gate.split(registered))
-    now = list(comparison[side])[: gate.SEEDS["measured"]]
-    found = gate.shift(comparison[side], now, alpha1=alpha1, delta=delta, transform=transform)
+    if {*values, *other} <= {0.0, 1.0}:
+        return "successes are counted"
+    found = scales.scale(values, other, unit)
     if found is None:
         return "too few seeds to compare outcomes"
-    size = found.detectable / found.recorded_std
-    scale = "" if transform == "identity" else f" of {transform}"
-    return f"a shift of {found.detectable:.2g}{scale} ({size:.1f} s) is seen in 95 % of runs"
+    alpha1, now = gate.per_stage(gate.split(registered)), gate.SEEDS["measured"]
+    if found.name == scales.RANKS:
+        shift = scales.detectable_by_trial(found, now, alpha1)
+    else:
+        shift = scales.detectable(found, now, alpha1)
+    if shift is None:
+        return "compared by ranks, which see no shift of outcomes like these"
+    size = shift / float(found.values.std(ddof=1))
+    scale = "" if found.name in ("identity", scales.RANKS) else f" of {found.name}"
+    ranks = "by ranks, " * (found.name == scales.RANKS)
+    return f"{ranks}a shift of {shift:.2g}{scale} ({size:.1f} s) is seen in 95 % of runs"
 
 
 def _rates(registered: int) -> Iterator[str]:

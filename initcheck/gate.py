@@ -6,6 +6,7 @@ m how many comparisons are registered, n seeds now, N seeds recorded.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float
 # --- is training unchanged: the distribution ------------------------------------------------------
 
 
+@functools.cache
 def k_factor(recorded: int, now: int, alpha1: float) -> float:
     """How many recorded standard deviations the mean of ``now`` seeds may move.
 
@@ -146,16 +148,6 @@ def k_factor(recorded: int, now: int, alpha1: float) -> float:
 
     z = norm.isf(alpha1 / 2) * math.sqrt(recorded / now)
     return float(nct.ppf(CONFIDENCE, recorded - 1, z) / math.sqrt(recorded))
-
-
-def detectable_shift(k: float, delta: float, now: int, recorded: float = math.inf) -> float:
-    """The shift, in recorded standard deviations, that both stages see in 95 % of runs.
-
-    The recorded mean is uncertain too, as one of ``recorded`` seeds is.
-    """
-    from scipy.stats import norm  # noqa: PLC0415
-
-    return float(max(k, delta) + norm.ppf(math.sqrt(POWER)) * math.sqrt(1 / now + 1 / recorded))
 
 
 TRANSFORMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -176,37 +168,6 @@ def varies(y: ArrayLike) -> bool:
     """Whether values differ by more than the rounding of their own mean."""
     v = np.asarray(y, dtype=float)
     return bool(np.ptp(v) > ROUNDING_OF_A_MEAN * np.abs(v).max(initial=0.0)) if v.size else False
-
-
-@dataclass(frozen=True)
-class Shift:
-    """The outcomes of an arm beside those recorded, all on the transformed scale."""
-
-    moved: bool
-    mean: float
-    recorded_mean: float
-    recorded_std: float
-    allowed: float
-    detectable: float
-
-
-def shift(
-    recorded: Sequence[float], now: Sequence[float], *, alpha1: float, delta: float, transform: str
-) -> Shift | None:
-    """Compare means on the transformed scale; None where the recording cannot carry the test.
-
-    ``delta`` is on the transformed scale too: what is smaller does not matter even if it is seen.
-    """
-    before, after = transformed(recorded, transform), transformed(now, transform)
-    if len(before) < ENOUGH_RECORDED or not np.isfinite(before).all() or not varies(before):
-        return None
-    s = float(before.std(ddof=1))
-    k = k_factor(len(before), len(after), alpha1)
-    mean, recorded_mean = float(after.mean()), float(before.mean())
-    allowed = max(k * s, delta)
-    seen = s * detectable_shift(k, delta / s, len(after), len(before))
-    moved = not abs(mean - recorded_mean) <= allowed
-    return Shift(moved, mean, recorded_mean, s, allowed, seen)
 
 
 # --- rates --------------------------------------------------------------------------------------

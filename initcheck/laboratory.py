@@ -126,7 +126,8 @@ def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:
         return {name: tensor[index.to(tensor.device)] for name, tensor in tensors.items()}
 
     return replace(
-        trained, seeds=tuple(seeds), start=pick(trained.start), losses=trained.losses[index],
+        trained, seeds=tuple(seeds), start=pick(trained.start),
+        first_batch=trained.first_batch[index], losses=trained.losses[index],
         parameters=pick(trained.parameters), buffers=pick(trained.buffers),
         kept={step: pick(kept) for step, kept in trained.kept.items()},
     )  # fmt: skip
@@ -140,6 +141,7 @@ def _together(a: Trained, b: Trained) -> Trained:
 
     return replace(
         a, seeds=a.seeds + b.seeds, start=both(a.start, b.start),
+        first_batch=torch.cat([a.first_batch, b.first_batch]),
         parameters=both(a.parameters, b.parameters), buffers=both(a.buffers, b.buffers),
         losses=torch.cat([a.losses, b.losses]),
         kept={step: both(a.kept[step], b.kept[step]) for step in a.kept},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from initcheck.laboratory import Laboratory, machine
 from initcheck.pairs import SIDES, Pair
 from initcheck.recipes import Arm
 from initcheck.verdict import Verdict
-
-MAX_SKEW = 1.0  # beyond it the formula for k gives several times the nominal rate (exponential: 4)
 
 
 def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
@@ -63,27 +61,10 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
         raise BaselineError(
             f"{pair.key} has values that are not finite, and nothing was recorded. Mend the arm."
         )
-    limit = verdict.baselines.limit(verdict.claim, pair.name)
-    scale = "none" if pair.form == "rate" or not limit else transform(limit.unit, found.values())
     return found | {
         "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
-        "control_arm": str(pair.control), "transform": scale,
+        "control_arm": str(pair.control),
     }  # fmt: skip
-
-
-def transform(unit: str, arms: Iterable[Sequence[float]]) -> str:
-    """The scale on which both arms are close enough to normal for a test of means, or ``none``."""
-    from scipy.stats import skew  # noqa: PLC0415
-
-    values = [np.asarray(v, dtype=float) for v in arms]
-    candidates = [*{"nats": ["log"], "share": ["logit"]}.get(unit, []), "identity"]
-    for candidate in candidates:
-        scaled = [gate.transformed(v, candidate) for v in values]
-        if all(np.isfinite(y).all() for y in scaled):
-            spread = [y for y in scaled if gate.varies(y)]
-            if all(abs(float(skew(y))) <= MAX_SKEW for y in spread):
-                return candidate
-    return "none"
 
 
 def _arm(verdict: Verdict, arm: Arm) -> dict[str, Any]:

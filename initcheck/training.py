@@ -33,6 +33,8 @@ class Trained:
 
     Attributes:
         start: parameters before the first step, on the CPU.
+        first_batch: ``(R, B)`` int64 on the CPU, which images the first step saw; ``(R, 0)``
+            without steps.
         parameters: parameters after the last step.
         buffers: running statistics and the like after the last step.
         losses: ``(R, steps)`` float64 on the CPU, the training loss before each step.
@@ -45,6 +47,7 @@ class Trained:
     device: str
     data: DataSet
     start: dict[str, Tensor]
+    first_batch: Tensor
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
     losses: Tensor
@@ -125,7 +128,7 @@ def train(
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
     return Trained(
-        arm, tuple(seeds), device, whole.data, before,
+        arm, tuple(seeds), device, whole.data, before, whole.batches[:, :1].flatten(1).cpu(),
         outcome.parameters, outcome.buffers, outcome.losses, outcome.kept, outcome.engine,
     )  # fmt: skip
 

@@ -197,7 +197,9 @@ class Verdict:
         values = Values(drawn, **measured)
         comparison = recorded.get("comparison")
         moved = {
-            side: drift.outcomes(side, measured[side], comparison, self._alpha1)
+            side: drift.outcomes(
+                side, measured[side], comparison, unit=limit.unit, alpha1=self._alpha1
+            )
             if comparison and pair.form != "rate" else {}
             for side in SIDES
         }  # fmt: skip

@@ -27,7 +27,7 @@ from initcheck.envelope import (
     steps_judged,
     twin_jitter,
 )
-from initcheck.initializers import every, he, normal_
+from initcheck.initializers import every, he, normal_, ones
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
 from initcheck.seeds import reference
@@ -352,6 +352,71 @@ def test_a_parameter_that_came_or_went_is_noticed(missing):
         marks = {key: m for key, m in it.recorded["start"].items() if key != name}
         departure = compare(it.arm, it.trained, it.recorded | {"start": marks})
     assert departure.first_layer == name
+
+
+def with_order(it, first_batch):
+    return it.judged(replace(it.trained, first_batch=first_batch))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda b: b.flip(1), lambda b: b + 1, lambda b: b.roll(1, 0)],
+    ids=["order in the batch", "other images", "order of seeds"],
+)
+def test_other_images_in_the_first_batch_are_another_start(change):
+    it = case("Adam")
+    departure = with_order(it, change(it.trained.first_batch))
+    assert (departure.start, departure.alike, departure.r) == (False, False, None)
+    assert departure.first_layer is None
+    assert departure.why_not == "the data order has changed"
+
+
+def test_first_batch_is_that_of_the_training_itself(monkeypatch):
+    """Not worked out again: what the engine was given."""
+    it = case("Adam")
+    stored = torch.arange(it.arm.recipe.steps * 8).view(-1, 8) % toy.TRAIN
+    monkeypatch.setattr(training, "order", lambda *_: stored)
+    departure = it.judged(it.again())
+    assert departure.why_not == "the data order has changed"
+    assert departure.alike
+
+
+def test_order_that_was_not_recorded_is_not_compared():
+    it = case("Adam")
+    older = {key: value for key, value in it.recorded.items() if key != "order"}
+    flipped = replace(it.trained, first_batch=it.trained.first_batch.flip(1))
+    assert compare(it.arm, flipped, older).start
+
+
+def test_order_of_an_arm_without_steps_is_no_order():
+    it = recorded(toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 0)), toy.data())
+    assert it.judged(it.trained).start
+
+
+def first_seed(tensors):
+    return {name: p[:1].expand_as(p) for name, p in tensors.items()}
+
+
+def test_seeds_that_are_all_alike_are_told_from_another_start():
+    it = case("Adam")
+    alike = replace(it.trained, start=first_seed(it.trained.start))
+    assert it.judged(alike).alike
+    doubled = {name: 2 * p for name, p in it.trained.start.items()}
+    assert not it.judged(replace(it.trained, start=doubled)).alike
+
+
+def test_seeds_that_were_alike_when_recorded_may_be_alike_elsewhere():
+    it = recorded(toy.arm(initializer=ones), toy.data())
+    larger = {name: p + 1 for name, p in it.trained.start.items()}
+    departure = it.judged(replace(it.trained, start=larger))
+    assert (departure.start, departure.alike) == (False, False)
+
+
+def test_one_layer_whose_seeds_are_alike_is_not_all_of_them():
+    it = case("Adam")
+    start = it.trained.start | first_seed({"hidden1.weight": it.trained.start["hidden1.weight"]})
+    departure = it.judged(replace(it.trained, start=start))
+    assert (departure.first_layer, departure.alike) == ("hidden1.weight", False)
 
 
 @pytest.mark.parametrize("by", [1e-8, 1.8e-7])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import pytest
 from evidence_example import comparison, evidence
 
@@ -25,7 +27,7 @@ import pytest
 def test_sun_rises():
     """The sun rises."""
 '''
-VALUES = [0.8 + 0.001 * (i % 7) for i in range(64)]
+VALUES = [NormalDist(0.803, 0.002).inv_cdf((i + 0.5) / 64) for i in range(64)]
 
 
 @pytest.fixture
@@ -71,10 +73,11 @@ def test_claim_with_evidence(project, capsys):
 @pytest.mark.parametrize(
     ("recorded", "words"),
     [
-        (comparison(VALUES, "none"), "too skew to be compared"),
+        (comparison([0.8 + 0.1 * (v > 0.803) + v / 1e3 for v in VALUES]), "; by ranks, a shift of"),
+        (comparison([0.8] * 63 + [0.81]), "compared by ranks, which see no shift"),
         (comparison(VALUES[:20]), "too few seeds to compare outcomes"),
     ],
-    ids=["skew", "few"],
+    ids=["ranks", "ranks see nothing", "few"],
 )
 def test_outcomes_that_cannot_be_compared_are_told(project, capsys, recorded, words):
     text = evidence("sun_rises", accuracy=recorded)

@@ -11,10 +11,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import stats
 
 from initcheck import gate
-from initcheck.recording import MAX_SKEW, transform
 
 RECORDINGS = 4000
 N, NOW = gate.ENOUGH_RECORDED, 16
@@ -47,23 +46,7 @@ def alpha1(m: int) -> float:
     return gate.per_stage(gate.split(m))
 
 
-def alarms(draw, m, *, shift=0.0, stages=1, recordings=RECORDINGS, checked=False):
-    """For each recording, which of many stages of fresh seeds find that the mean has moved.
-
-    ``checked`` leaves only recordings that would be accepted as close enough to normal.
-    """
-    rng = np.random.default_rng(0)
-    k = gate.k_factor(N, NOW, alpha1(m))
-    recorded = draw(rng, recordings, N)
-    if checked:
-        recorded = recorded[np.abs(stats.skew(recorded, axis=1)) <= MAX_SKEW]
-        recordings = len(recorded)
-    mean, s = recorded.mean(1), recorded.std(1, ddof=1)
-    now = np.stack([draw(rng, recordings, NOW).mean(1) + shift for _ in range(stages)])
-    return np.abs(now - mean) > k * s  # (stages, recordings)
-
-
-# --- false alarms of the distribution -----------------------------------------------------------
+# --- the tolerance of a mean --------------------------------------------------------------------
 
 
 def test_alpha_is_split_over_what_is_registered_and_over_two_stages():
@@ -88,87 +71,6 @@ def test_k_keeps_its_promise_for_normal_outcomes(m):
     assert (above + below <= alpha1(m)).mean() > gate.CONFIDENCE - tolerance(gate.CONFIDENCE)
 
 
-@pytest.mark.parametrize("m", REGISTERED)
-@pytest.mark.parametrize("draw", [normal, bimodal])
-def test_alarms_stay_below_the_nominal_rate(draw, m):
-    """Averaged over recordings: two peaks are no worse than one."""
-    assert alarms(draw, m, stages=20).mean() <= alpha1(m)
-
-
-@pytest.mark.parametrize(("m", "most"), [(11, 1.0), (300, 2.0)])
-def test_heavy_tails_cost_little(m, most):
-    """Student's t with 3 degrees of freedom, where recording accepts it: see the report."""
-    rate = alarms(t3, m, stages=20, checked=True).mean() / alpha1(m)
-    assert 0.3 < rate <= most
-
-
-def test_two_stages_alarm_at_alpha():
-    m = 1  # alpha 1 %, alpha1 10 %: often enough to count
-    first, fresh = alarms(normal, m, stages=2, recordings=40_000)
-    assert (first & fresh).mean() <= gate.split(m) + tolerance(gate.split(m), 40_000)
-    assert first.mean() > gate.split(m)  # one stage alone would not do
-
-
-def test_skew_breaks_the_formula_which_is_why_recording_looks_for_it():
-    m = 300
-    rate = alarms(exponential, m, stages=20).mean()
-    assert rate > alarms(normal, m, stages=20).mean() * 3
-
-
-@pytest.mark.parametrize(
-    ("draw", "least", "most"),
-    [(normal, 0.99, 1.0), (bimodal, 0.99, 1.0), (t3, 0.3, 0.8), (exponential, 0.0, 0.05)],
-)
-def test_recording_keeps_what_fits_and_drops_what_does_not(draw, least, most):
-    rng = np.random.default_rng(2)
-    kept = [transform("units", [draw(rng, N), draw(rng, N)]) == "identity" for _ in range(300)]
-    assert least <= np.mean(kept) <= most
-
-
-@pytest.mark.parametrize(
-    ("unit", "values", "name"),
-    [
-        ("nats", stats.lognorm(1).rvs, "log"),
-        ("share", lambda size, random_state: special.expit(
-            2 * stats.norm.rvs(size=size, random_state=random_state)), "logit"),
-        ("units", stats.lognorm(1).rvs, "none"),
-    ],
-)  # fmt: skip
-def test_unit_chooses_the_transform(unit, values, name):
-    rng = np.random.default_rng(3)
-    assert transform(unit, [values(size=N, random_state=rng) for _ in range(2)]) == name
-
-
-def test_transform_that_gives_infinities_is_not_chosen():
-    rng = np.random.default_rng(4)
-    share = np.clip(rng.normal(0.9, 0.05, N), 0, 1)
-    share[0] = 1.0
-    assert transform("share", [share, share]) in ("identity", "none")
-
-
-# --- power --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("m", REGISTERED)
-def test_detectable_shift_is_seen_by_both_stages(m):
-    shift = gate.detectable_shift(gate.k_factor(N, NOW, alpha1(m)), 0.0, NOW, N)
-    first, fresh = alarms(normal, m, shift=shift, stages=2)
-    assert (first & fresh).mean() > gate.POWER - tolerance(gate.POWER)
-
-
-@pytest.mark.parametrize("m", REGISTERED)
-def test_detectable_shift_is_no_larger_than_it_must_be(m):
-    shift = gate.detectable_shift(gate.k_factor(N, NOW, alpha1(m)), 0.0, NOW, N)
-    first, fresh = alarms(normal, m, shift=shift - 0.15, stages=2)
-    assert (first & fresh).mean() < gate.POWER
-
-
-def test_detectable_shift_counts_from_the_larger_room():
-    small, large = (gate.detectable_shift(1.0, delta, NOW) for delta in (0.5, 3.0))
-    assert small == gate.detectable_shift(1.0, 0.0, NOW)
-    assert large == pytest.approx(small + 2.0)
-
-
 def test_more_comparisons_make_k_larger_and_more_seeds_smaller():
     k = gate.k_factor(N, NOW, 1e-2)
     assert gate.k_factor(N, NOW, 1e-3) > k
@@ -180,50 +82,6 @@ def test_k_of_a_boundless_recording_is_the_normal_quantile():
     assert gate.k_factor(10**6, NOW, 0.05) == pytest.approx(
         stats.norm.isf(0.025) / math.sqrt(NOW), rel=1e-2
     )
-
-
-# --- one shift ----------------------------------------------------------------------------------
-
-RECORDED = list(np.random.default_rng(5).normal(10.0, 1.0, N))
-
-
-def shifted(by, delta=0.0, recorded=RECORDED, name="identity"):
-    now = [float(np.mean(RECORDED)) + by] * NOW
-    return gate.shift(recorded, now, alpha1=1e-2, delta=delta, transform=name)
-
-
-def test_shift_is_two_sided():
-    reach = gate.k_factor(N, NOW, 1e-2) * float(np.std(RECORDED, ddof=1))
-    assert [shifted(by * reach).moved for by in (-1.01, -0.99, 0.99, 1.01)] == [
-        True, False, False, True,
-    ]  # fmt: skip
-
-
-def test_shift_that_does_not_matter_is_no_drift():
-    assert shifted(1.5).moved
-    assert not shifted(1.5, delta=2.0).moved
-    assert shifted(2.1, delta=2.0).moved
-    assert shifted(0.0, delta=2.0).allowed == 2.0
-
-
-def test_shift_that_is_not_a_number_counts_as_moved():
-    assert gate.shift(RECORDED, [NAN] * NOW, alpha1=1e-2, delta=0.0, transform="identity").moved
-
-
-def test_shift_says_what_it_can_see():
-    found = shifted(0.0)
-    k = gate.k_factor(N, NOW, 1e-2)
-    assert found.detectable == pytest.approx(
-        found.recorded_std * gate.detectable_shift(k, 0.0, NOW, N)
-    )
-
-
-@pytest.mark.parametrize(
-    "recorded", [[0.1] * N, RECORDED[: N - 1], [*RECORDED[1:], INF], [], [1.0]]
-)
-def test_recording_that_cannot_carry_the_test_is_not_tested(recorded):
-    """Constant, too short, or not finite on the transformed scale."""
-    assert shifted(5.0, recorded=recorded) is None
 
 
 def test_transforms_are_what_they_say():

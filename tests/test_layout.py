@@ -33,6 +33,7 @@ ORDER = (
     "gate",
     "timing",
     "evidence",
+    "scales",
     "baselines",
     "reproduction",
     "profile",

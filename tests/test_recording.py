@@ -82,9 +82,11 @@ def test_rates_are_not_compared_by_their_means(verdict):
         verdict.baselines.limit("he_tells_images_apart", "logit_spread"), low=0.5
     )
     verdict.rate(spread_at_all, treated=HE, control=ZEROS)
-    (entry,) = read_evidence(recording.record(verdict, "a reason"))["environments"]
-    assert entry["comparisons"]["spread_at_all"]["transform"] == "none"
-    assert verdict.summary() == "pass"
+    recording.record(verdict, "a reason")
+    again = replace(verdict, probes=[], pairs=[])
+    again.rate(spread_at_all, treated=HE, control=ZEROS)
+    assert again.summary() == "pass"
+    assert "mean" not in again.probes[0]["drift"]["treated"]
 
 
 def spread_at_all(trained):

@@ -42,6 +42,36 @@ def test_a_refuted_claim_names_sides_limit_and_commands():
     assert text.endswith("--initcheck-record 'why it changed'")
 
 
+@pytest.mark.parametrize(
+    ("reason", "more", "words"),
+    [
+        ("3 of 4 treated seeds are outside the limit; he left its envelope",
+         {"treated": [2.01, 2.3, 1.1, 2.2]}, "outside the limit"),
+        ("1 of 4 control seeds are on the treated side, so the limit separates nothing; he left",
+         {"control": [0.5, 2.3, 2.3, 2.3]}, "the treated side"),
+        ("1 treated values are not finite, on seeds 11; he left",
+         {"treated": [math.nan, 0.6, 0.6, 0.6]}, "not finite"),
+    ],
+)  # fmt: skip
+def test_what_the_numbers_show_is_not_said_twice(reason, more, words):
+    verdict = "refuted" if "outside" in reason else "invalid"
+    text = flat(result("a", probe(verdict, reason=reason, **more)))
+    assert text.count(words) == 1
+    assert "He left" in text  # the rest of the reason stays
+
+
+def test_a_reason_that_no_number_shows_is_kept():
+    text = flat(result("a", probe("refuted", reason="9 of 16 treated seeds succeed, and 13 must")))
+    assert "9 of 16 treated seeds succeed, and 13 must." in text
+
+
+def test_deviations_name_the_scale_only_where_values_are_transformed():
+    for name, words in (("log", " in log ("), ("identity", " ("), ("ranks", " (")):
+        arm = drift("left", transform=name)
+        text = flat(result("a", probe("drifted", drift={"treated": arm})))
+        assert f"was 0.61 +- 0.09{words}N = 64" in text
+
+
 def test_a_refuted_gain_says_on_how_many_seeds():
     text = flat(refuted_gain())
     assert "limit gain > 0.02" in text

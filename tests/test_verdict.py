@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from initcheck import SGD, Arm, Recipe, drift, gate, mlp, seeds
 from initcheck.baselines import Baselines, LimitEntry
@@ -59,7 +60,7 @@ class Laboratory:
         return SimpleNamespace(fingerprint=self.mark)
 
 
-LIMIT = LimitEntry("a_claim", "size", "share", "measured", "because", "a fault", low=0.5)
+LIMIT = LimitEntry("a_claim", "size", "units", "measured", "because", "a fault", low=0.5)
 GAIN = replace(LIMIT, low=-math.inf, margin=0.5)
 
 
@@ -368,6 +369,38 @@ def test_other_start_is_said_and_left_to_the_distribution(follows):
     assert judged(at(0.7, 0.7), entry=evidence())["verdict"] == "drifted"
 
 
+def recorded_with(version):
+    """Evidence of a torch version."""
+    entry = evidence()
+    return entry | {"environment": entry["environment"] | {"torch": version}}
+
+
+@pytest.mark.parametrize("build", ["", "+cpu", "+cu999"])
+def test_other_start_under_the_recorded_torch_is_drifted(follows, build):
+    follows[TREATED] = OTHER_START
+    release = torch.__version__.partition("+")[0]
+    entry = judged(entry=recorded_with(release + build))
+    assert (entry["verdict"], entry["stage"]) == ("drifted", 1)
+    assert entry["drift"]["treated"]["verdict"] == "changed start"
+    words = "he starts elsewhere, first in output.weight; recorded with this very torch"
+    assert entry["reason"] == f"{words}; outcomes unmoved"
+    assert judged(entry=recorded_with(release + "1"))["verdict"] == "pass"
+
+
+def test_other_images_first_are_named(follows):
+    follows[TREATED] = Departure(None, start=False, why_not="the data order has changed")
+    assert "he sees other images first; outcomes" in judged(entry=evidence())["reason"]
+    assert judged(entry=recorded_with(torch.__version__))["verdict"] == "drifted"
+
+
+def test_seeds_that_are_alike_are_drifted_whatever_the_torch(follows):
+    follows[CONTROL] = replace(OTHER_START, alike=True)
+    entry = judged(entry=evidence())
+    assert entry["verdict"] == "drifted"
+    assert entry["drift"]["control"]["verdict"] == "alike"
+    assert "all seeds of zeros are alike, and they were not when" in entry["reason"]
+
+
 @pytest.mark.parametrize(
     ("entry", "name"),
     [
@@ -396,6 +429,7 @@ def test_stale_evidence_says_why():
 def test_results_file_takes_every_entry(follows):
     """What is only for the verdict itself stays out of the file."""
     follows[TREATED] = LEFT
+    follows[CONTROL] = replace(OTHER_START, alike=True)
     for entry in (judged(entry=evidence()), judged(), judged(at(0.7, 0.7), entry=evidence())):
         for found in entry["drift"].values():
             assert not set(found) & set(drift.INTERNAL)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from initcheck.baselines import LimitEntry
-from initcheck.faults import computing, drawing, harness, stepping, structures
+from initcheck.faults import computing, drawing, harness, named, stepping, structures
 from initcheck.faults.common import Fault
 
 __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for part in (drawing, structures, stepping, computing, harness)
+    for part in (drawing, structures, stepping, computing, harness, named)
     for fault in part.FAULTS
 }
 
@@ -45,18 +45,6 @@ def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
         name: tuple(sorted(claim for fault, claim in named if fault == name and claim in limits))
         for name in FAULTS
     }
-
-
-# Faults that limits name and that were seen to turn their claims red by hand, but that cannot be
-# seeded from here yet: a kill matrix says nothing about them.
-UNSEEDED = frozenset({
-    "biases_with_noise", "cd_sign", "decay_not_decoupled", "dropout_rate_halved",
-    "dropout_unscaled", "elu_for_relu", "glorot_uniform_times_0.1", "glorot_uniform_times_10",
-    "glorot_zeroed", "hadamard_with_noise", "identity_permuted", "identity_scaled_by_width",
-    "identity_zeroed", "learning_rate_times_100", "lecun_times_10", "named_rules_ignored",
-    "positive_uniform_centred", "sigmoid_for_relu", "spray_is_one", "uniform_bound_times_1.1",
-    "weight_decay_ignored",
-})  # fmt: skip
 
 
 def missing(limits: Limits) -> dict[str, tuple[str, ...]]:

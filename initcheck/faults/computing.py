@@ -6,14 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.engines import chain
-from initcheck.faults.common import Context, Fault, Function, wrapped
+from initcheck.faults.common import Context, Fault, Function, replaced, wrapped
 
 LAYER = "zeroed_hidden_layer_still_learns"
 CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_beats_randn"
@@ -69,33 +68,43 @@ def _tf32(x: Tensor) -> Tensor:
     return y
 
 
-def _leaky(_function: Function) -> Function:
-    return lambda x, inplace=False: F.leaky_relu(x, 0.01)
+@contextmanager
+def activation(
+    name: str, value: Function, module: type[nn.Module], derivative: Function
+) -> Iterator[None]:
+    """An activation is another one, in ``torch.nn.functional`` and where its derivative is taken.
+
+    The ensemble goes backwards through a chain of layers by hand, with the derivative it knows of
+    the module's type; plain loops leave that to autograd.
+    """
+    known = chain.DERIVATIVES[module]
+    with replaced(F, name, lambda x, *_, **__: value(x)):
+        chain.DERIVATIVES[module] = derivative
+        try:
+            yield
+        finally:
+            chain.DERIVATIVES[module] = known
 
 
-def _celu_without_right_half(function: Function) -> Function:
+def _leaky() -> Context:
+    return activation(
+        "relu", lambda x: F.leaky_relu(x, 0.01), nn.ReLU,
+        lambda m, grad, x, y: torch.ops.aten.leaky_relu_backward(grad, x, 0.01, False),
+    )  # fmt: skip
+
+
+def _celu_without_right_half() -> Context:
     """The value is right; the derivative is 0 where it must be 1, as in notebook 003."""
+    celu, derivative = F.celu, chain.DERIVATIVES[nn.CELU]
 
-    def celu(x: Tensor, alpha: float = 1.0, *_: Any, **__: Any) -> Tensor:
-        y: Tensor = function(x, alpha)
+    def value(x: Tensor) -> Tensor:
+        y = celu(x)
         return torch.where(x < 0, y, y.detach())
 
-    return celu
-
-
-@contextmanager
-def _celu_derivative_broken() -> Iterator[None]:
-    """In autograd, and in the derivative that a chain of layers calls by itself."""
-    sound = chain.DERIVATIVES[nn.CELU]
-
-    def broken(layer: nn.Module, grad: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        return torch.where(before < 0, sound(layer, grad, before, after), 0.0)
-
-    with (
-        wrapped(F, "celu", _celu_without_right_half),
-        patch.dict(chain.DERIVATIVES, {nn.CELU: broken}),
-    ):
-        yield
+    return activation(
+        "celu", value, nn.CELU,
+        lambda m, grad, x, y: torch.where(x < 0, derivative(m, grad, x, y), 0.0),
+    )  # fmt: skip
 
 
 def _capped(function: Function) -> Function:
@@ -113,7 +122,7 @@ def _summed(function: Function) -> Function:
 def _dropout_by_row(_function: Function) -> Function:
     """One coin a sample, where there should be one a unit, as in notebook 003."""
 
-    def dropout(x: Tensor, p: float = 0.5, training: bool = True, **_: Any) -> Tensor:  # noqa: FBT002 -- torch's signature
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, *_: Any) -> Tensor:  # noqa: FBT002 -- torch's signature
         if not training or p == 0:
             return x
         coins = torch.full((len(x), *[1] * (x.dim() - 1)), 1 - p, device=x.device)
@@ -140,11 +149,11 @@ def _eps_times(factor: float) -> Context:
 FAULTS = (
     Fault(
         "leaky_relu", "ReLU lets a hundredth of its negative side through.",
-        "torch", (LAYER, CAP), lambda: wrapped(F, "relu", _leaky),
+        "torch", (LAYER, CAP), _leaky,
     ),
     Fault(
         "celu_derivative_zero_above", "CELU's derivative is 0 for positive inputs: notebook 003.",
-        "torch", (HE,), _celu_derivative_broken,
+        "torch", (HE,), _celu_without_right_half,
     ),
     Fault(
         "bfloat16_products", "Operands of matrix products are rounded to bfloat16.",
@@ -168,6 +177,6 @@ FAULTS = (
     ),
     Fault(
         "batch_norm_eps_large", "Batch normalization divides by a root with a thousandfold eps.",
-        "torch", (), lambda: _eps_times(1000.0),
+        "torch", ("all_zero_batch_norm_network_stays_zero",), lambda: _eps_times(1000.0),
     ),
 )  # fmt: skip

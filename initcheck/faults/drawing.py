@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import init
 
 from initcheck.faults.common import (
+    NO_CLAIM,
     Context,
     Fault,
     Function,
@@ -107,7 +108,7 @@ FAULTS = (
     ),
     Fault(
         "he_gain_everywhere", "Every activation gets ReLU's gain, as in notebook 003's heuristic.",
-        "torch", (), lambda: _gain(math.sqrt(2.0)),
+        "torch", ("normal_law_has_its_variance",), lambda: _gain(math.sqrt(2.0)),
     ),
     Fault(
         "fan_out_for_fan_in", "He's initializers divide by the number of outputs, not of inputs.",
@@ -136,15 +137,18 @@ FAULTS = (
     ),
     Fault(
         "uniform_bound_is_std", "A uniform law ends at its standard deviation, not sqrt(3) of it.",
-        "torch", (), lambda: afterwards(init, UNIFORM, lambda w: w.div_(math.sqrt(3))),
+        "torch", ("uniform_law_has_its_variance_and_bound",),
+        lambda: afterwards(init, UNIFORM, lambda w: w.div_(math.sqrt(3))),
     ),
     Fault(
         "clamp_for_truncation", "A truncated normal law piles up at its cuts.",
         "torch", (), lambda: wrapped(init, "trunc_normal_", _clamped),
+        unwatched=NO_CLAIM,
     ),
     Fault(
         "truncation_forgotten", "A truncated normal law is cut at +-2, whatever was asked for.",
         "torch", (), lambda: wrapped(init, "trunc_normal_", _no_truncation),
+        unwatched=NO_CLAIM,
     ),
     Fault(
         "zeros_with_noise", "Zeros come out as N(0, 0.001^2).",
@@ -158,6 +162,7 @@ FAULTS = (
     ),
     Fault(
         "constant_is_zero", "A constant initializer writes zeros, whatever the constant.",
-        "torch", (), lambda: replaced(init, "constant_", lambda tensor, val: init.zeros_(tensor)),
+        "torch", ("equal_biases_add_at_most_one_dimension",),
+        lambda: replaced(init, "constant_", lambda tensor, val: init.zeros_(tensor)),
     ),
 )  # fmt: skip

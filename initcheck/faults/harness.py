@@ -154,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         "test_inputs_not_scaled", "Test images alone are in [0, 255], as in notebook 004.",
-        "initcheck", (), lambda: _data(_test_unscaled),
+        "initcheck", ("undivided_test_images_hide_from_accuracy",), lambda: _data(_test_unscaled),
     ),
     Fault(
         "evaluated_on_training_set", "Accuracy is measured on the images that were trained on.",

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch.optim import Optimizer as TorchOptimizer
 
+from initcheck.engines import chain
 from initcheck.faults.common import (
     Context,
     Fault,
@@ -30,7 +31,7 @@ CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_
 TRAINED = (HE, LAYER)
 
 
-def _option(name: str, change: Callable[[Any], Any]) -> Context:
+def option(name: str, change: Callable[[Any], Any]) -> Context:
     """An option of every optimizer that has it is changed when the optimizer is made."""
 
     def around(function: Function) -> Function:
@@ -77,6 +78,13 @@ def _counted_together(counter: Tensor, place: int, tensors: int) -> None:
     counter.add_(place if counter == 0 else tensors - 1)
 
 
+@contextmanager
+def _counted_by_tensor() -> Iterator[None]:
+    """The ensemble keeps a chain of layers in one tensor; here it takes them layer by layer."""
+    with replaced(chain, "stack", lambda *_: None), _adam_counters(_counted_together):
+        yield
+
+
 def _parameters_elsewhere() -> Context:
     """The optimizer is given copies, as when parameters are replaced after it was made."""
 
@@ -112,23 +120,23 @@ def _shrink(parameter: Tensor) -> None:
 FAULTS = (
     Fault(
         "lr_halved", "Every optimizer takes steps of half the learning rate.",
-        "torch", TRAINED, lambda: _option("lr", lambda lr: lr * 0.5),
+        "torch", TRAINED, lambda: option("lr", lambda lr: lr * 0.5),
     ),
     Fault(
         "lr_lower_by_a_thousandth", "Every optimizer's learning rate is 0.999 of what was asked.",
-        "torch", (*TRAINED, CAP, BREAK), lambda: _option("lr", lambda lr: lr * 0.999),
+        "torch", (*TRAINED, CAP, BREAK), lambda: option("lr", lambda lr: lr * 0.999),
     ),
     Fault(
         "momentum_ignored", "Momentum is accepted and not used.",
-        "torch", (HE,), lambda: _option("momentum", lambda _: 0.0),
+        "torch", (HE,), lambda: option("momentum", lambda _: 0.0),
     ),
     Fault(
         "momentum_lower_by_a_hundredth", "Momentum is .89 where .9 was asked for.",
-        "torch", (HE,), lambda: _option("momentum", lambda m: m - 0.01 if m else m),
+        "torch", (HE,), lambda: option("momentum", lambda m: m - 0.01 if m else m),
     ),
     Fault(
         "weight_decay", "Weights decay by lr x 0.01 a step though no decay was asked for.",
-        "torch", (CAP, HE), lambda: _option("weight_decay", lambda _: 0.01),
+        "torch", (CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
         "decay_without_lr", "Parameters shrink by 1e-4 at every step, whatever lr: notebook 003.",
@@ -140,15 +148,15 @@ FAULTS = (
     ),
     Fault(
         "adam_counts_every_tensor", "Adam counts a step for each tensor, as in notebook 003.",
-        "torch", (LAYER,), lambda: _adam_counters(_counted_together),
+        "torch", (LAYER,), _counted_by_tensor,
     ),
     Fault(
         "adam_eps_inside_root", "Adam's eps stands inside the root, where it acts as sqrt(eps).",
-        "torch", (LAYER,), lambda: _option("eps", lambda eps: eps**0.5),
+        "torch", (LAYER,), lambda: option("eps", lambda eps: eps**0.5),
     ),
     Fault(
         "adam_beta_off", "Adam's second moment forgets with .99 where .999 was asked for.",
-        "torch", (LAYER,), lambda: _option("betas", lambda betas: (betas[0], 0.99)),
+        "torch", (LAYER,), lambda: option("betas", lambda betas: (betas[0], 0.99)),
     ),
     Fault(
         "gradients_accumulated", "Gradients are not cleared between steps, so they add up.",

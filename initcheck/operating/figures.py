@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from initcheck import gate
+from initcheck import gate, scales
+from initcheck.baselines import LimitEntry
 from initcheck.envelope import FACTOR
-from initcheck.evidence import DELTA
 from initcheck.operating.shards import Run
+from initcheck.pairs import SIDES
 
 SPLITS = 2000  # of one recording into a part that plays "recorded" and one that plays "now"
 Arm = tuple[str, str]  # claim, arm
@@ -99,29 +100,29 @@ class Sample:
     claim: str
     probe: str
     arm: str
-    values: np.ndarray[Any, np.dtype[np.float64]]
-    delta: float
+    scale: scales.Scale
 
 
-def samples(evidence: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
+def samples(
+    evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]]
+) -> Iterator[Sample]:
     """Every recorded distribution that the gate can compare: 64 values that vary."""
     for whole in evidence:
+        units = limits.get(whole["claim"].partition("[")[0], {})
         for entry in whole["environments"]:
             for probe, comparison in sorted(entry["comparisons"].items()):
-                yield from _samples(whole["claim"], probe, comparison)
+                limit = units.get(probe.partition(" (")[0])
+                yield from _samples(whole["claim"], probe, comparison, limit.unit if limit else "")
 
 
-def _samples(claim: str, probe: str, comparison: Mapping[str, Any]) -> Iterator[Sample]:
-    if comparison["transform"] == "none":
-        return
-    sides = {
-        side: gate.transformed(comparison[side], comparison["transform"])
-        for side in ("treated", "control")
-    }
-    delta = DELTA * abs(float(sides["treated"].mean() - sides["control"].mean()))
-    for side, y in sides.items():
-        if len(y) >= gate.ENOUGH_RECORDED and np.isfinite(y).all() and gate.varies(y):
-            yield Sample(claim, probe, comparison[f"{side}_arm"], y, delta)
+def _samples(claim: str, probe: str, comparison: Mapping[str, Any], unit: str) -> Iterator[Sample]:
+    sides = [comparison[side] for side in SIDES]
+    if {*sides[0], *sides[1]} <= {0.0, 1.0}:
+        return  # successes, which are counted
+    for side, values, other in zip(SIDES, sides, reversed(sides), strict=True):
+        found = scales.scale(values, other, unit)
+        if found is not None:
+            yield Sample(claim, probe, comparison[f"{side}_arm"], found)
 
 
 @dataclass(frozen=True)
@@ -132,31 +133,27 @@ class Sensitivity:
     alarms: int
     alarms_without_delta: int
     nominal: float
-    shift: float  # in recorded standard deviations
-    shift_measured: float  # on the transformed scale
+    shift: float | None  # in recorded standard deviations; None where ranks see none
+    shift_measured: float | None  # on the scale
 
 
 def sensitivity(sample: Sample, registered: int, now: int) -> Sensitivity:
     """Split halves at the rate of one stage, and the detectable shift.
 
-    A split draws ``now`` of the recorded values without replacement and holds their mean against
-    the mean of the others, with the tolerance that their number asks for.
+    A split draws ``now`` of the recorded values without replacement and holds them against the
+    others, with the tolerance that their number asks for.
     """
     alpha1 = gate.per_stage(gate.split(registered))
-    y = sample.values
-    k_split = gate.k_factor(len(y) - now, now, alpha1)
-    generator = np.random.default_rng(1)
-    bare = whole = 0
-    for _ in range(SPLITS):
-        order = generator.permutation(len(y))
-        apart = abs(float(y[order[:now]].mean() - y[order[now:]].mean()))
-        s = float(y[order[now:]].std(ddof=1))
-        bare += not apart <= k_split * s
-        whole += not apart <= max(k_split * s, sample.delta)
-    s = float(y.std(ddof=1))
-    k = gate.k_factor(len(y), now, alpha1)
-    shift = gate.detectable_shift(k, sample.delta / s, now, len(y))
-    return Sensitivity(sample, whole, bare, alpha1, shift, shift * s)
+    whole = sample.scale
+    drawn = np.random.default_rng(1).permuted(np.tile(whole.values, (SPLITS, 1)), axis=1)
+    allowed, bare = (
+        int(found.apart(drawn[:, now:], drawn[:, :now], alpha1).sum())
+        for found in (whole, replace(whole, delta=0.0))
+    )
+    see = scales.detectable_by_trial if whole.name == scales.RANKS else scales.detectable
+    shift = see(whole, now, alpha1)
+    size = None if shift is None else shift / float(whole.values.std(ddof=1))
+    return Sensitivity(sample, allowed, bare, alpha1, size, shift)
 
 
 def share(part: int, whole: int) -> str:

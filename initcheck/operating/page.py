@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from initcheck import gate
 from initcheck.baselines import Baselines
@@ -31,7 +30,7 @@ def page(runs: Sequence[Run], baselines: Path) -> str:
         _innocent(kinds["innocent"]),
         _power(kinds["fault"], bound(known.limits)),
         _left(kinds["fault"]),
-        _distributions(evidence, known.registered),
+        _distributions(figures.samples(evidence, known.limits), known.registered),
     ]
     return "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
 
@@ -183,10 +182,10 @@ def _left(runs: Sequence[Run]) -> Iterator[str]:
     yield from _table(head, rows)
 
 
-def _distributions(evidence: Iterable[Mapping[str, Any]], registered: int) -> Iterator[str]:
+def _distributions(samples: Iterable[figures.Sample], registered: int) -> Iterator[str]:
     yield from ["## Distributions: false alarms in split halves, detectable shift", ""]
     now = gate.SEEDS["measured"]
-    found = [figures.sensitivity(s, registered, now) for s in figures.samples(evidence)]
+    found = [figures.sensitivity(s, registered, now) for s in samples]
     if not found:
         yield "Not measured: no evidence with enough seeds."
         return
@@ -200,14 +199,21 @@ def _distributions(evidence: Iterable[Mapping[str, Any]], registered: int) -> It
     yield ""
     rows = [
         [
-            x.sample.claim, x.sample.probe, x.sample.arm.split(" | ")[1], len(x.sample.values),
+            x.sample.claim, x.sample.probe, x.sample.arm.split(" | ")[1],
+            len(x.sample.scale.values), x.sample.scale.name,
             f"{x.alarms_without_delta / figures.SPLITS:.2%}", f"{x.alarms / figures.SPLITS:.2%}",
-            f"{x.shift:.2f} s", f"{x.shift_measured:.3g}",
+            *_shift(x),
         ]
         for x in found
     ]  # fmt: skip
-    head = ["claim", "probe", "arm", "N", "alarms", "with a tenth allowed", "shift", "on its scale"]
-    yield from _table(head, rows)
+    head = ["claim", "probe", "arm", "N", "scale", "alarms", "with a tenth allowed", "shift"]
+    yield from _table([*head, "on its scale"], rows)
+
+
+def _shift(found: figures.Sensitivity) -> tuple[str, str]:
+    if found.shift is None or found.shift_measured is None:
+        return "none is seen", "-"
+    return f"{found.shift:.2f} s", f"{found.shift_measured:.3g}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

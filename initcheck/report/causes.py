@@ -12,12 +12,22 @@ ARMS = ("treated", "control")
 LACKING = ("no evidence", "stale")
 MANY = 6  # seeds listed by name; more are counted
 
+# What the gate says in short, and the words of the sentence that says it with seeds and numbers.
+TWICE = (
+    ("seeds are outside the limit", "lie outside the limit"),
+    ("seeds are on the treated side", "lie inside the limit"),
+    ("values are not finite", "are not finite"),
+    ("is neither shown nor excluded", "The gain is neither shown nor excluded"),
+)
+
 
 def sentences(probe: Record) -> list[str]:
-    """The reason as the gate gave it, then every cause that the numbers show."""
-    reason = str(probe.get("reason") or "").strip()
-    first = [_sentence(reason)] if reason else []
-    return [*first, *_BY_VERDICT.get(probe["verdict"], _nothing)(probe)]
+    """The reason as the gate gave it, then every cause that the numbers show, each said once."""
+    causes = list(_BY_VERDICT.get(probe["verdict"], _nothing)(probe))
+    shown = " ".join(causes)
+    parts = str(probe.get("reason") or "").strip().split("; ")
+    once = "; ".join(part for part in parts if not any(a in part and b in shown for a, b in TWICE))
+    return [*([_sentence(once)] if once else []), *causes]
 
 
 def drifts(probe: Record) -> list[tuple[str, Record]]:

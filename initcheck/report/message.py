@@ -90,7 +90,7 @@ def _evidence(probe: Record) -> Iterator[str]:
         now, mean, std = (
             words.number(drift.get(key)) for key in ("mean", "recorded_mean", "recorded_std")
         )
-        scale = f" in {drift['transform']}" if drift.get("transform") else ""
+        scale = f" in {drift['transform']}" if drift.get("transform") in ("log", "logit") else ""
         origin = f"N = {drift.get('recorded_n', '?')}, {drift.get('environment') or 'unknown'}"
         yield f"{arm} {now} now, was {mean} +- {std}{scale} ({origin})"
 

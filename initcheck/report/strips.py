@@ -130,7 +130,7 @@ def _recorded(probe: Record, arm: str) -> list[float]:
     """The recorded mean less, without and with its deviation, if on the scale of the values."""
     drift = (probe.get("drift") or {}).get(arm) or {}
     mean, std = drift.get("recorded_mean"), drift.get("recorded_std")
-    if mean is None or std is None or drift.get("transform"):
+    if mean is None or std is None or drift.get("transform") in ("log", "logit"):
         return []
     return [mean - std, mean, mean + std] if math.isfinite(mean + std) else []
 
