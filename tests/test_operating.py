@@ -235,7 +235,11 @@ def test_process_without_results_is_shown_and_not_counted(tmp_path, monkeypatch,
 
 def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkeypatch, capsys):
     red = {"claims": {"sun_rises": "drifted"}, "arms": {"sun_rises": {"warm": 99.0}}}
-    found = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
+    inside = red | {"arms": {"sun_rises": {"warm": 9.0}}}
+    found = {
+        "by_envelope": red, "by_outcome": inside | {"changed": ["sun_sets: warm"]},
+        "by_start": inside | {"changed": ["sun_rises: warm"]},
+    }  # fmt: skip
 
     def one(plan, *_):
         return Run(plan.kind, plan.name, plan.salt, **found[plan.name])
@@ -243,9 +247,9 @@ def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkey
     monkeypatch.setattr(measure, "one", one)
     plans = [
         measure.Plan("fault", name, f"{name}-{i}", ()) for i in range(4)
-        for name in ("by_envelope", "by_outcome")
+        for name in ("by_envelope", "by_start", "by_outcome")
     ]  # fmt: skip
-    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 4
+    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 2 + 4
     kills = figures.kills(shards.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
 
@@ -311,7 +315,7 @@ def test_page_counts_and_names(baselines):
     assert "- seeds `t`: sun_rises drifted" in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
-    assert "| `leaky_relu` | 1/1 by the envelope | **sun_rises** 1/1 |" in text
+    assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text
     assert "| `lr_halved` | 0/1 (>= 0.000) |" in text
     assert "Survived every run: `lr_halved`." in text
     assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text

@@ -24,6 +24,7 @@ def point(axis, value):
     from initcheck import devices  # noqa: PLC0415
     from initcheck.training import train  # noqa: PLC0415
 
+    devices.keep_freed_memory()
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
     widths = (784, *[settings["width"]] * settings["depth"], 10)
     job = Job(widths, "Adam", 32, settings["steps"], tuple(range(settings["replicas"])))

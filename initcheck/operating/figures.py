@@ -52,12 +52,10 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
 
 
 def by_envelope(run: Run) -> bool:
-    """Whether an arm left its rounding envelope, or its start, in a claim that went red."""
-    return any(
-        r is not None and not r <= FACTOR
-        for claim in run.red
-        for r in run.arms.get(claim, {}).values()
-    )
+    """Whether an arm of a red claim left its rounding envelope, or its recorded start."""
+    left = [r for claim in run.red for r in run.arms.get(claim, {}).values() if r is not None]
+    changed = {where.partition(":")[0] for where in run.changed}
+    return bool(changed & set(run.red)) or not all(r <= FACTOR for r in left)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Kills:
     """What became of one fault: in how many of how many runs each claim went red, and any did.
 
     Attributes:
-        certain: whether every run was caught by the envelope, whose seeds are always the same.
+        certain: whether each run was caught by envelope or start, whose seeds are always the same.
     """
 
     fault: str

@@ -140,7 +140,7 @@ def _collected(
 def settled(plan: Plan, runs: Iterable[Run]) -> bool:
     """Whether more runs of a fault would only repeat: the envelope's seeds are always the same.
 
-    So it is where a claim left its envelope in each of the first ``REPEATS`` runs, by the same r.
+    So it is where an arm left its envelope or its start in each of the first ``REPEATS`` runs.
     """
     same = [run for run in runs if plan.kind == "fault" and run.name == plan.name]
     return len(same) >= REPEATS and all(map(figures.by_envelope, same))

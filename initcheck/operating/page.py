@@ -116,9 +116,9 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield (
         f"{len(caught)} of {len(found)} faults that were run went red in every run, "
         f"{len(found) - len(caught) - len(survived)} in some, {len(survived)} in none. Of a share "
-        "stands the lower 95 % bound. A fault that the rounding envelope catches is caught on the "
-        "same listed seeds by the same r each time, whatever the salt: it is run twice to see "
-        "that, and a bound would say nothing."
+        "stands the lower 95 % bound. *By the record*: it is caught since an arm leaves its "
+        "envelope or its recorded start, on the same listed seeds and by the same r whatever the "
+        "salt; it is run twice to see that, and a bound would say nothing."
     )
     yield ""
     rows = [
@@ -140,7 +140,7 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
 def _caught(kills: figures.Kills) -> str:
     """The share of runs, with its bound where runs are drawn anew."""
     if kills.certain:
-        return f"{kills.caught}/{kills.runs} by the envelope"
+        return f"{kills.caught}/{kills.runs} by the record"
     return figures.share(kills.caught, kills.runs)
 
 

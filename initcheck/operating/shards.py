@@ -10,6 +10,7 @@ from typing import Any
 
 from initcheck.evidence import write_atomic
 
+CHANGED = ("changed start", "alike")  # drifts of the start, on the listed seeds
 KINDS = ("clean", "innocent", "fault")
 
 
@@ -27,6 +28,7 @@ class Run:
         why: of each red claim, the comparisons that were not green, and their reasons.
         arms: r of each arm, claim by claim; None where it was not judged.
         moved: arms whose outcomes had moved from their evidence.
+        changed: arms whose start was not the one recorded.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Run:
     why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
 
     @property
     def red(self) -> tuple[str, ...]:
@@ -100,6 +103,7 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
+    changed: list[str] = []
     why: dict[str, str] = {}
     for result in results["results"]:
         claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
@@ -108,9 +112,13 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
         for probe in result["probes"]:
             for arm, drift in _drifts(probe):
                 arms.setdefault(result["claim"], {})[arm] = _number(drift.get("r"))
-                if _moved(drift):
-                    moved.append(f"{result['claim']}: {arm}")
-    return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+                where = f"{result['claim']}: {arm}"
+                moved += [where] if _moved(drift) else []
+                changed += [where] if drift["verdict"] in CHANGED else []
+    return Run(
+        **about, claims=claims, why=why, arms=arms,
+        moved=sorted(set(moved)), changed=sorted(set(changed)),
+    )  # fmt: skip
 
 
 def _why(result: dict[str, Any]) -> str:
