@@ -129,7 +129,7 @@ def test_r_is_written_in_few_digits(r, words):
 
 
 def results(verdict="pass", **drift):
-    side = {"verdict": "unchanged", "r": 1.25, **drift}
+    side = {"verdict": "unchanged", "r": 1.25} | drift
     probe = {
         "probe": "p", "verdict": verdict, "reason": "so it is",
         "case": "one", "treated_name": "warm", "control_name": "cold",
@@ -147,10 +147,21 @@ def test_run_keeps_verdicts_and_r():
     assert found.moved == []
 
 
+@pytest.mark.parametrize("name", ["changed start", "alike"])
+def test_arm_that_left_its_start_is_infinitely_far(name):
+    left = results("drifted", r=None)
+    left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
+    found = shards.of_results(left, kind="fault", name="seed_ignored", salt="s")
+    assert figures.rounded(found.arms["a"]["warm (one)"]) == "inf"
+    assert figures.by_envelope(found)
+
+
 def test_run_keeps_what_moved():
     moved = results(mean=3.0, recorded_mean=1.0, allowed=1.5)
     found = shards.of_results(moved, kind="clean", name="suite", salt="s")
     assert found.moved == ["a: warm (one)"]
+    by_ranks = results(mean=3.0, recorded_mean=1.0, allowed=1.5, moved=False)
+    assert shards.of_results(by_ranks, kind="clean", name="suite", salt="s").moved == []
 
 
 def test_infinite_r_is_kept_as_a_number():

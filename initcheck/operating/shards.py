@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -107,10 +108,16 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
             why.setdefault(result["claim"], _why(result))
         for probe in result["probes"]:
             for arm, drift in _drifts(probe):
-                arms.setdefault(result["claim"], {})[arm] = _number(drift.get("r"))
+                arms.setdefault(result["claim"], {})[arm] = _distance(drift)
                 if _moved(drift):
                     moved.append(f"{result['claim']}: {arm}")
     return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+
+
+def _distance(drift: dict[str, Any]) -> float | None:
+    """The arm's r; where it left its very start there is none, which is as far as can be."""
+    elsewhere = drift["verdict"] in ("changed start", "alike")
+    return _number(math.inf if elsewhere else drift.get("r"))
 
 
 def _why(result: dict[str, Any]) -> str:
@@ -136,6 +143,8 @@ def _drifts(probe: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _moved(drift: dict[str, Any]) -> bool:
+    if "moved" in drift:
+        return bool(drift["moved"])
     if drift.get("mean") is None:
         return False
     return not abs(float(drift["mean"]) - drift["recorded_mean"]) <= drift["allowed"]
