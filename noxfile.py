@@ -79,6 +79,13 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Time the same training in other tools, in turns, and write benchmarks/peers/RESULTS.md."""
+    session.install("--editable", ".", *nox.project.dependency_groups(PROJECT, "peers"))
+    session.run("python", "-m", "benchmarks.peers", *session.posargs)
+
+
+@nox.session
 def reproduce(session: nox.Session) -> None:
     """Run the notebooks' own protocols in parts: `nox -s reproduce -- --data-root DIR --list`."""
     session.install("--editable", ".")

@@ -1,0 +1,1 @@
+"""The same training in what a user would use instead, side by side: ``nox -s peers``."""

@@ -1,0 +1,17 @@
+"""What ways and layouts are called, here and in the stored results."""
+
+ONE_CORE, EACH_CORE, FREE = "one core", "a process a core", "one process, all cores"
+
+OURS = "initcheck"
+NOTEBOOK, PLAIN = "notebook loop, DataLoader", "plain loop, fused optimizer"
+VMAP = "torch.func vmap"
+JAX = ("JAX vmap, scan", "JAX scan, one by one")
+SCIKIT_LEARN, SKORCH = "scikit-learn MLPClassifier", "skorch"
+MODULE = "initcheck, module engine"
+WAYS = (NOTEBOOK, PLAIN, VMAP, *JAX, SCIKIT_LEARN, SKORCH, MODULE, OURS)
+BOUNDS = PRODUCTS, TRAFFIC = "bound: matrix products", "bound: optimizer traffic"
+
+NUMPY = ("numpy.linalg.matrix_rank, float64", "numpy.linalg.matrix_rank, float32")
+
+PYTHON, IMPORT = "python", "import initcheck"
+WITHOUT, WITH = "pytest without the plugin", "pytest with the plugin"

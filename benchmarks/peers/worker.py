@@ -1,0 +1,62 @@
+"""A process that does what it is told, line by line: ``python -m benchmarks.peers.worker 0 1``.
+
+A fresh interpreter, never a fork: JAX and OpenMP keep threads that a fork would lose. Its arguments
+are the cores it may run on. It reads ``{kind, way, settings, at}``, waits for ``at`` (None is now),
+and answers, as one line of JSON, when it began and ended, by the clock that all processes share,
+and what came out of it.
+"""
+
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+from functools import cache
+
+# What a kind of work is described by, and the ways to do it.
+KINDS = {
+    "train": ("benchmarks.peers.work:Job", "benchmarks.peers.ways:WAYS"),
+    "rank": ("benchmarks.peers.rank:Residual", "benchmarks.peers.rank:WAYS"),
+    "machine": ("builtins:dict", "benchmarks.peers.machine:WAYS"),
+}
+
+
+def main():
+    """Answer until the lines end."""
+    os.sched_setaffinity(0, map(int, sys.argv[1:]))  # before anything counts the cores
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(**json.loads(line))) + "\n")
+        answers.flush()
+
+
+def _answer(kind, way, settings, at):
+    call = _ready(kind, way, json.dumps(settings))
+    if at is not None:
+        time.sleep(max(0.0, at - time.monotonic()))
+    began = time.monotonic()
+    found = call()
+    ended = time.monotonic()
+    gc.collect()  # after a turn, not before: the next one begins at a given moment
+    if at is None:
+        gc.freeze()  # what warming up has made stays: no collection need look at it again
+    found = found if isinstance(found, dict) else found.tolist()
+    return {"began": began, "ended": ended, "found": found}
+
+
+@cache
+def _ready(kind, way, settings):
+    described, ways = map(_named, KINDS[kind])
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(settings).items()}
+    return ways[way](described(**given))
+
+
+def _named(place):
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+if __name__ == "__main__":
+    main()
