@@ -16,7 +16,7 @@ from initcheck.training import Trained
 Drift = dict[str, Any]
 
 # Not for the results file: what the verdict is made of, and what became of it in words.
-INTERNAL = ("left", "moved", "start", "alike", "same_torch", "reason")
+INTERNAL = ("left", "start", "alike", "same_torch", "reason")
 
 DRIFTED = ("left", "moved", "changed start", "alike")
 

@@ -129,7 +129,7 @@ def test_r_is_written_in_few_digits(r, words):
 
 
 def results(verdict="pass", **drift):
-    side = {"verdict": "unchanged", "r": 1.25, **drift}
+    side = {"verdict": "unchanged", "r": 1.25} | drift
     probe = {
         "probe": "p", "verdict": verdict, "reason": "so it is",
         "case": "one", "treated_name": "warm", "control_name": "cold",
@@ -147,10 +147,21 @@ def test_run_keeps_verdicts_and_r():
     assert found.moved == []
 
 
+@pytest.mark.parametrize("name", ["changed start", "alike"])
+def test_arm_that_left_its_start_is_infinitely_far(name):
+    left = results("drifted", r=None)
+    left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
+    found = shards.of_results(left, kind="fault", name="seed_ignored", salt="s")
+    assert figures.rounded(found.arms["a"]["warm (one)"]) == "inf"
+    assert figures.by_envelope(found)
+
+
 def test_run_keeps_what_moved():
     moved = results(mean=3.0, recorded_mean=1.0, allowed=1.5)
     found = shards.of_results(moved, kind="clean", name="suite", salt="s")
     assert found.moved == ["a: warm (one)"]
+    by_ranks = results(mean=3.0, recorded_mean=1.0, allowed=1.5, moved=False)
+    assert shards.of_results(by_ranks, kind="clean", name="suite", salt="s").moved == []
 
 
 def test_infinite_r_is_kept_as_a_number():
@@ -235,11 +246,7 @@ def test_process_without_results_is_shown_and_not_counted(tmp_path, monkeypatch,
 
 def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkeypatch, capsys):
     red = {"claims": {"sun_rises": "drifted"}, "arms": {"sun_rises": {"warm": 99.0}}}
-    inside = red | {"arms": {"sun_rises": {"warm": 9.0}}}
-    found = {
-        "by_envelope": red, "by_outcome": inside | {"changed": ["sun_sets: warm"]},
-        "by_start": inside | {"changed": ["sun_rises: warm"]},
-    }  # fmt: skip
+    found = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
 
     def one(plan, *_):
         return Run(plan.kind, plan.name, plan.salt, **found[plan.name])
@@ -247,9 +254,9 @@ def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkey
     monkeypatch.setattr(measure, "one", one)
     plans = [
         measure.Plan("fault", name, f"{name}-{i}", ()) for i in range(4)
-        for name in ("by_envelope", "by_start", "by_outcome")
+        for name in ("by_envelope", "by_outcome")
     ]  # fmt: skip
-    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 2 + 4
+    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 4
     kills = figures.kills(shards.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
 

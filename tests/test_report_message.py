@@ -98,6 +98,7 @@ def test_a_drift_names_step_layer_and_what_became_of_the_outcomes():
     ("more", "sentence"),
     [
         ({"verdict": "left", "mean": 0.612}, "outcomes unmoved (+0.0 s)"),
+        ({"verdict": "left", "mean": 0.9, "moved": False}, "outcomes unmoved (+3.2 s)"),
         ({"verdict": "left", "mean": None}, "outcomes were not compared"),
         ({"verdict": "moved", "mean": 0.8}, "no longer has its recorded distribution; outcomes mo"),
     ],

@@ -54,8 +54,7 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
 def by_envelope(run: Run) -> bool:
     """Whether an arm of a red claim left its rounding envelope, or its recorded start."""
     left = [r for claim in run.red for r in run.arms.get(claim, {}).values() if r is not None]
-    changed = {where.partition(":")[0] for where in run.changed}
-    return bool(changed & set(run.red)) or not all(r <= FACTOR for r in left)
+    return not all(r <= FACTOR for r in left)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 from initcheck.evidence import write_atomic
 
-CHANGED = ("changed start", "alike")  # drifts of the start, on the listed seeds
 KINDS = ("clean", "innocent", "fault")
 
 
@@ -26,9 +26,8 @@ class Run:
         seconds: on the wall.
         claims: verdict of each claim.
         why: of each red claim, the comparisons that were not green, and their reasons.
-        arms: r of each arm, claim by claim; None where it was not judged.
+        arms: r of each arm, claim by claim; None where it was not judged, 1e30 for another start.
         moved: arms whose outcomes had moved from their evidence.
-        changed: arms whose start was not the one recorded.
     """
 
     kind: str
@@ -43,7 +42,6 @@ class Run:
     why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
 
     @property
     def red(self) -> tuple[str, ...]:
@@ -103,7 +101,6 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
-    changed: list[str] = []
     why: dict[str, str] = {}
     for result in results["results"]:
         claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
@@ -111,14 +108,16 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
             why.setdefault(result["claim"], _why(result))
         for probe in result["probes"]:
             for arm, drift in _drifts(probe):
-                arms.setdefault(result["claim"], {})[arm] = _number(drift.get("r"))
-                where = f"{result['claim']}: {arm}"
-                moved += [where] if _moved(drift) else []
-                changed += [where] if drift["verdict"] in CHANGED else []
-    return Run(
-        **about, claims=claims, why=why, arms=arms,
-        moved=sorted(set(moved)), changed=sorted(set(changed)),
-    )  # fmt: skip
+                arms.setdefault(result["claim"], {})[arm] = _distance(drift)
+                if _moved(drift):
+                    moved.append(f"{result['claim']}: {arm}")
+    return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+
+
+def _distance(drift: dict[str, Any]) -> float | None:
+    """The arm's r; where it left its very start there is none, which is as far as can be."""
+    elsewhere = drift["verdict"] in ("changed start", "alike")
+    return _number(math.inf if elsewhere else drift.get("r"))
 
 
 def _why(result: dict[str, Any]) -> str:
@@ -144,6 +143,8 @@ def _drifts(probe: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _moved(drift: dict[str, Any]) -> bool:
+    if "moved" in drift:
+        return bool(drift["moved"])
     if drift.get("mean") is None:
         return False
     return not abs(float(drift["mean"]) - drift["recorded_mean"]) <= drift["allowed"]

@@ -112,7 +112,8 @@ def _outcomes(drift: Record) -> str:
         return "outcomes were not compared"
     allowed = drift.get("allowed")
     distance = abs(drift["mean"] - drift["recorded_mean"])
-    if drift["verdict"] != "moved" and allowed is not None and distance <= allowed:
+    near = allowed is not None and distance <= allowed  # ranks may call a further mean unmoved
+    if drift["verdict"] != "moved" and (near or drift.get("moved") is False):
         return f"outcomes unmoved ({moved:+.1f} s)"
     return f"outcomes moved by {moved:+.1f} s"
 
