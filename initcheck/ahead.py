@@ -1,9 +1,9 @@
-"""Trains ahead, one arm a process: what the collected claims are about to ask for.
+"""Trains ahead, in processes of its own: what the collected claims are about to ask for.
 
 pytest runs one claim after the other, though no arm waits for another. So every claim is rehearsed,
-which tells its comparisons and judges nothing, and every arm of theirs becomes one errand: all its
-seeds, probed and held against its envelope. Only numbers come back, under the very comparison that
-will ask for them; whatever does not come back, the claim works out itself.
+which tells its comparisons and judges nothing, and every arm of theirs goes into one errand: all
+its seeds, probed and held against its envelope. Only numbers come back, under the very comparison
+that will ask for them; whatever does not come back, the claim works out itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from initcheck import seeds
+from initcheck import seeds, training
 from initcheck.laboratory import Laboratory
 from initcheck.pairs import Pair
 from initcheck.profile import WAITING
@@ -52,43 +52,72 @@ def rehearse(item: pytest.Item, verdict: Rehearsal) -> Rehearsal | None:
     return verdict
 
 
+Asked = tuple[Verdict, Pair, str]  # one side of a comparison
+
+
 @dataclass
 class Errand:
-    """One arm, and every comparison in which it stands on one side."""
+    """Arms that share network, recipe and data, and every comparison in which each has a side."""
 
-    arm: Arm
-    asked: list[tuple[Verdict, Pair, str]] = field(default_factory=list)
+    asked: dict[Arm, list[Asked]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """Replica-steps, without the starts."""
-        return len(self.drawn()) * self.arm.recipe.steps
+        return sum(len(drawn(asked)) * arm.recipe.steps for arm, asked in self.asked.items())
 
-    def drawn(self) -> tuple[int, ...]:
-        """The seeds of all comparisons, once each."""
-        every = [verdict.drawn(seeds.FIRST) for verdict, _, _ in self.asked]
-        every += [verdict.referred() for verdict, _, _ in self.asked]
-        return tuple(dict.fromkeys(seed for some in every for seed in some))
+    def answers(self) -> Iterator[Key]:
+        """What comes home."""
+        return (v.key(pair, side) for asked in self.asked.values() for v, pair, side in asked)
 
     def run(self) -> dict[Key, Known]:
         """Train all seeds together, then measure for each comparison what it will ask for."""
-        first = self.asked[0][0]
-        first.laboratory.trained(self.arm, self.drawn(), first.device)
+        first = self.verdict
+        wanted = {arm: drawn(asked) for arm, asked in self.asked.items()}
+        first.laboratory.train_together(wanted, first.device)
         found = {
-            verdict.key(pair, side): verdict.look(pair, side) for verdict, pair, side in self.asked
-        }
-        first.laboratory.release(self.arm, first.device)
+            verdict.key(pair, side): verdict.look(pair, side)
+            for asked in self.asked.values() for verdict, pair, side in asked
+        }  # fmt: skip
+        for arm in wanted:
+            first.laboratory.release(arm, first.device)
         return found
+
+    @property
+    def verdict(self) -> Verdict:
+        """Any of those that ask: they share laboratory and device."""
+        return next(iter(self.asked.values()))[0][0]
+
+
+def drawn(asked: Iterable[Asked]) -> tuple[int, ...]:
+    """The seeds of all comparisons, once each."""
+    every = [verdict.drawn(seeds.FIRST) + verdict.referred() for verdict, _, _ in asked]
+    return tuple(dict.fromkeys(seed for some in every for seed in some))
 
 
 def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
-    """One errand an arm, in the order in which claims first ask."""
-    found: dict[Arm, Errand] = {}
+    """Every arm in one errand, in the order in which claims first ask.
+
+    Arms that differ in their start alone go together while they have room in one chunk: a chunk of
+    four replicas takes nearly as long as one of sixteen.
+    """
+    asked: dict[Arm, list[Asked]] = {}
     for verdict in verdicts:
         for pair in verdict.pairs:
             for side, arm in pair.arms.items():
-                found.setdefault(arm, Errand(arm)).asked.append((verdict, pair, side))
-    return list(found.values())
+                asked.setdefault(arm, []).append((verdict, pair, side))
+    found: list[Errand] = []
+    room: dict[tuple[object, ...], tuple[Errand, int]] = {}  # the last of its kind, places left
+    for arm, those in asked.items():
+        kind = arm.network, arm.recipe, arm.data
+        count = len(drawn(those))
+        errand, places = room.get(kind, (None, 0))
+        if errand is None or count > places:
+            errand, places = Errand(), training.room(arm.network.fresh(0))
+            found.append(errand)
+        errand.asked[arm] = those
+        room[kind] = errand, places - count
+    return found
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -107,7 +136,7 @@ class Parcel:
 
 def _go(number: int) -> Parcel:
     errand = _WAITING[number]
-    profile = errand.asked[0][0].laboratory.profile
+    profile = errand.verdict.laboratory.profile
     profile.clear()
     return Parcel(errand.run(), dict(profile.purposes), dict(profile.arms))
 
@@ -133,10 +162,7 @@ class Ahead:
         )
         with _quiet_fork():
             self._sent = [self._pool.submit(_go, number) for number in range(len(work))]
-        self._wanted = {
-            verdict.key(pair, side): number
-            for number, errand in enumerate(work) for verdict, pair, side in errand.asked
-        }  # fmt: skip
+        self._wanted = {k: number for number, errand in enumerate(work) for k in errand.answers()}
         self._home: dict[int, Parcel | None] = {}
 
     def known(self, key: Key) -> Known | None:
@@ -188,6 +214,6 @@ def send(
         return None
     rehearsed = [rehearse(item, verdict) for item, verdict in rehearsals]
     work = errands(verdict for verdict in rehearsed if verdict is not None)
-    if len(work) < 2 or sum(errand.steps for errand in work) < WORTH:
+    if sum(errand.steps for errand in work) < WORTH:
         return None
     return Ahead(laboratory, work, processes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from initcheck.envelope import TWINS, twin_jitter
 from initcheck.probes import Probe
 from initcheck.profile import Profile
 from initcheck.recipes import Arm
-from initcheck.training import Trained, train
+from initcheck.training import Trained, train, train_together
 
 # Trained arms are kept for the claims that share them, oldest out first beyond this.
 KEPT_BYTES = 600 * 2**20
@@ -62,6 +62,19 @@ class Laboratory:
             self._keep(arm, device, new if before is None else _together(before, new))
         self._trained.move_to_end((arm, device))
         return _chosen(self._trained[arm, device], seeds)
+
+    def train_together(self, wanted: Mapping[Arm, Sequence[int]], device: str) -> None:
+        """Train arms that share network, recipe and data as replicas of one another."""
+        first = next(iter(wanted))
+        starts = ", ".join(arm.initializer.name for arm in wanted)
+        label = f"{first.network.name} | {starts} | {first.recipe} | {first.data}"
+        with self.profile.spent("training", label):
+            trained = train_together(
+                wanted, self.data(first.data), device=device, engine=self.engine, jobs=self.jobs,
+                progress=self._counter(first, sum(map(len, wanted.values()))),
+            )  # fmt: skip
+        for new in trained:
+            self._keep(new.arm, device, new)
 
     def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str) -> list[float]:
         """The probe's value for each seed; values are remembered longer than networks are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,9 @@ from initcheck.engines import ensemble, module, randomness
 from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
 from initcheck.recipes import DTYPES, Arm, derived, order
 
-__all__ = ["ENGINES", "NetworkError", "Trained", "chunks", "ready", "train"]
+__all__ = [
+    "ENGINES", "NetworkError", "Trained", "chunks", "ready", "room", "train", "train_together",
+]  # fmt: skip
 
 ENGINES = {"ensemble": ensemble.run, "module": module.run}
 
@@ -107,11 +109,48 @@ def train(
         NetworkError: the network does not return logits of the data set's classes.
         ValueError: a batch larger than the data set, or an unknown parameter to keep.
     """
-    starts, whole = ready(arm, seeds, data, device)
+    (trained,) = train_together(
+        {arm: seeds}, data, device=device, engine=engine, jobs=jobs, jitter=jitter,
+        progress=progress,
+    )  # fmt: skip
+    return trained
+
+
+def train_together(
+    wanted: Mapping[Arm, Sequence[int]],
+    data: DataSet,
+    *,
+    device: str = "cpu",
+    engine: str = "ensemble",
+    jobs: int = 1,
+    jitter: Callable[[int], Jitter] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Trained]:
+    """Train arms that share network, recipe and data as replicas of one another.
+
+    Args:
+        wanted: the seeds of each arm.
+        data: as for ``train``, and so is the rest.
+        device: where to train.
+        engine: ``ensemble`` or ``module``.
+        jobs: chunks at the same time.
+        jitter: a chunk's disturbance.
+        progress: called with replica-steps done.
+
+    Raises:
+        NetworkError: as ``train``.
+        ValueError: as ``train``.
+    """
+    made = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
+    starts = [start for some, _ in made for start in some]
+    whole = replace(
+        made[0][1], batches=torch.cat([work.batches for _, work in made]),
+        seeds=[seed for _, work in made for seed in work.seeds],
+    )  # fmt: skip
     before = {
         name: p.detach().clone() for name, p in torch.func.stack_module_state(starts)[0].items()
     }
-    unknown = [name for name in arm.recipe.keep if name not in before]
+    unknown = [name for name in whole.recipe.keep if name not in before]
     if unknown:
         raise ValueError(f"keep names {unknown[0]!r}; the parameters are {', '.join(before)}")
 
@@ -122,15 +161,32 @@ def train(
         )  # fmt: skip
         return ENGINES[engine](starts[part], job)
 
-    parts = chunks(len(seeds), starts[0], device)
+    parts = chunks(len(starts), starts[0], device)
     shared = jobs > 1 and device == "cpu" and not _takes_turns(starts[0], whole)
     with randomness.own(0, device):
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
-    return Trained(
-        arm, tuple(seeds), device, whole.data, before, whole.batches[:, :1].flatten(1).cpu(),
-        outcome.parameters, outcome.buffers, outcome.losses, outcome.kept, outcome.engine,
-    )  # fmt: skip
+    return list(_parted(wanted, whole, before, outcome))
+
+
+def _parted(
+    wanted: Mapping[Arm, Sequence[int]], work: Work, before: dict[str, Tensor], outcome: Outcome
+) -> Iterator[Trained]:
+    """What belongs to each arm."""
+    first = 0
+    for arm, seeds in wanted.items():
+        part = slice(first, first + len(seeds))
+        first = part.stop
+
+        def own(tensors: dict[str, Tensor], part: slice = part) -> dict[str, Tensor]:
+            return {name: tensor[part] for name, tensor in tensors.items()}
+
+        yield Trained(
+            arm, tuple(seeds), work.device, work.data, own(before),
+            work.batches[part, :1].flatten(1).cpu(), own(outcome.parameters),
+            own(outcome.buffers), outcome.losses[part],
+            {step: own(kept) for step, kept in outcome.kept.items()}, outcome.engine,
+        )  # fmt: skip
 
 
 def ready(
@@ -138,6 +194,8 @@ def ready(
 ) -> tuple[list[nn.Module], Work]:
     """The replicas at their start, on the CPU, and what an engine needs to train them."""
     orders = [order(seed, len(data.train_targets), arm.recipe) for seed in seeds]
+    if len(seeds) > 1:
+        arm.prepare(seeds)
     return [arm.build(seed) for seed in seeds], Work(
         arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
         device, [derived(seed, "training") for seed in seeds],
@@ -158,11 +216,15 @@ def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:
     """
     if device != "cpu" or replicas == 1:
         return [slice(0, replicas)]
-    size = 4 * sum(p.numel() * p.element_size() for p in network.parameters())
-    together = max(1, min(MOST_REPLICAS, CACHE_BYTES // max(size, 1)))
-    count = -(-replicas // together)
+    count = -(-replicas // room(network))
     edges = [round(i * replicas / count) for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def room(network: nn.Module) -> int:
+    """How many replicas of a network a CPU trains together."""
+    size = 4 * sum(p.numel() * p.element_size() for p in network.parameters())
+    return max(1, min(MOST_REPLICAS, CACHE_BYTES // max(size, 1)))
 
 
 def _run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:

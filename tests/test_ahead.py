@@ -101,9 +101,15 @@ def test_values_and_envelopes_are_those_worked_out_here(
 
 def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two_processes):
     shared.run("--initcheck-device=cpu", "--initcheck-seeds=3")
-    assert [errand.arm.initializer.name for errand in two_processes] == ["zeros", "he"]
-    assert {len(errand.asked) for errand in two_processes} == {3}
-    assert [len(errand.drawn()) for errand in two_processes] == [3, 3]
+    (asked,) = [errand.asked for errand in two_processes]  # one network, recipe and data
+    assert [arm.initializer.name for arm in asked] == ["zeros", "he"]
+    assert [len(sides) for sides in asked.values()] == [3, 3]
+    assert [len(ahead.drawn(sides)) for sides in asked.values()] == [3, 3]
+
+
+def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "--initcheck-seeds=9")
+    assert [len(errand.asked) for errand in two_processes] == [1, 1]
 
 
 def test_a_claim_that_asks_for_more_than_its_parameters_works_it_out_itself(
@@ -160,4 +166,4 @@ def test_time_spent_elsewhere_is_told(shared, two_processes):
     said = shared.run("--initcheck-device=cpu", "--initcheck-profile").text
     assert "profile: " in said
     assert "waiting" not in said
-    assert "mlp 784-8-10 relu | he" in said.partition("the dearest arms")[2]
+    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the dearest arms")[2]

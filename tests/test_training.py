@@ -14,10 +14,10 @@ import toy
 from torch import nn
 
 from initcheck import devices
-from initcheck.initializers import constant_, every, zeros_
+from initcheck.initializers import constant_, every, he, zeros, zeros_
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
-from initcheck.training import CACHE_BYTES, MOST_REPLICAS, chunks, train
+from initcheck.training import CACHE_BYTES, MOST_REPLICAS, chunks, train, train_together
 
 SEEDS = (11, 12, 13, 14, 15)
 ENGINES = ("ensemble", "module")
@@ -259,3 +259,18 @@ def test_large_networks_are_trained_one_at_a_time():
 
 def test_an_accelerator_trains_all_at_once():
     assert chunks(33, toy.SMALL.build(), "meta") == [slice(0, 33)]
+
+
+def test_arms_trained_together_are_those_trained_alone():
+    kept = replace(RECIPE, keep_at=(3,), keep=("hidden1.weight",))
+    arms = [toy.arm(recipe=kept, initializer=start) for start in (he, zeros)]
+    together = train_together({arms[0]: (3, 5), arms[1]: (5, 7, 9)}, toy.data())
+    for arm, seeds, found in zip(arms, ((3, 5), (5, 7, 9)), together, strict=True):
+        alone = train(arm, seeds, toy.data())
+        assert (found.arm, found.seeds) == (arm, seeds)
+        assert torch.equal(found.losses, alone.losses)
+        assert torch.equal(found.first_batch, alone.first_batch)
+        assert torch.equal(found.kept[3]["hidden1.weight"], alone.kept[3]["hidden1.weight"])
+        for name, tensor in alone.parameters.items():
+            assert torch.equal(found.parameters[name], tensor)
+            assert torch.equal(found.start[name], alone.start[name])
