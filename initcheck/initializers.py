@@ -1,6 +1,6 @@
 """Initializers of whole networks, and under the same roof every initializer of one tensor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -139,14 +139,6 @@ class Initializer:
             initializer = self._rule(module, name)
             if initializer is not None:
                 initializer(parameter, generator)
-
-    def prepare(
-        self, build: Callable[[], nn.Module], generators: Sequence[torch.Generator]
-    ) -> None:
-        """Work out together what the starts of several seeds take, where that is faster.
-
-        Each generator is as ``__call__`` will be given it, for a module like the one built.
-        """
 
     def but(self, pattern: str, initializer: TensorInitializer) -> "Initializer":
         """A copy with one more rule, for the parameters whose name matches the fnmatch pattern."""

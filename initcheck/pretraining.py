@@ -2,10 +2,8 @@
 
 A machine has visible units v and hidden units h in {0, 1} and the energy
 -v Wᵀ h - a v - b h; the arithmetic is float64 whatever the network's dtype, so that a sampled unit
-hardly ever falls on the other side of its threshold because of rounding. Machines of several seeds
-are trained together, since one alone leaves a processor idle between its small products; each draws
-from a generator of its own. Letters: R machines, N images, B images a batch, V visible and H hidden
-units; a tensor of one machine has no R.
+hardly ever falls on the other side of its threshold because of rounding. Letters: B images a batch,
+V visible and H hidden units.
 
 Sources: contrastive divergence, Hinton 2002, Neural Computation 14, 1771; layer after layer,
 Hinton, Osindero & Teh 2006, Neural Computation 18, 1527, section 4; the visible biases, Hinton
@@ -15,8 +13,7 @@ Hinton, Osindero & Teh 2006, Neural Computation 18, 1527, section 4; the visible
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,20 +23,19 @@ from torch import Tensor, nn
 from initcheck import datasets
 from initcheck.initializers import Initializer, InitializerError, glorot
 
-REMEMBERED = 256  # stacks: those of every layer of 64 seeds
 START_STD = 0.01  # of the weights, the guide's section 8
 RAREST = 1e-2  # a pixel that is never lit still gets a finite bias: p is kept in [.01, .99]
 
 
 @dataclass
 class Machine:
-    """One restricted Boltzmann machine, float64, or R of them; changed in place by ``cd1``.
+    """One restricted Boltzmann machine, float64, changed in place by ``cd1``.
 
     Attributes:
-        weight: ``(R, H, V)``, laid out as the weight of ``nn.Linear(V, H)``.
-        hidden_bias: ``(R, H)``.
-        visible_bias: ``(R, V)``.
-        errors: of one machine, reconstruction error an image, a number for each epoch of training.
+        weight: ``(H, V)``, laid out as the weight of ``nn.Linear(V, H)``.
+        hidden_bias: ``(H,)``.
+        visible_bias: ``(V,)``.
+        errors: reconstruction error an image, a number for each epoch of training.
     """
 
     weight: Tensor
@@ -48,76 +44,58 @@ class Machine:
     errors: list[float] = field(default_factory=list)
 
     def up(self, visible: Tensor) -> Tensor:
-        """P(h = 1 | v): ``(R, B, V)`` to ``(R, B, H)``; Hinton, Osindero & Teh 2006, eq. 2.2."""
-        return torch.sigmoid(visible @ self.weight.mT + self.hidden_bias[..., None, :])
+        """P(h = 1 | v): ``(B, V)`` to ``(B, H)``; Hinton, Osindero & Teh 2006, eq. 2.2."""
+        return torch.sigmoid(visible @ self.weight.T + self.hidden_bias)
 
     def down(self, hidden: Tensor) -> Tensor:
-        """P(v = 1 | h): ``(R, B, H)`` to ``(R, B, V)``."""
-        return torch.sigmoid(hidden @ self.weight + self.visible_bias[..., None, :])
-
-    def one(self, r: int, errors: Tensor) -> Machine:
-        """The r-th machine by itself, with its errors."""
-        return Machine(
-            self.weight[r].clone(), self.hidden_bias[r].clone(), self.visible_bias[r].clone(),
-            errors.tolist(),
-        )  # fmt: skip
-
-
-Stack = tuple[Machine, ...]
+        """P(v = 1 | h): ``(B, H)`` to ``(B, V)``."""
+        return torch.sigmoid(hidden @ self.weight + self.visible_bias)
 
 
 def log_odds(inputs: Tensor) -> Tensor:
-    """log(p / (1 - p)) of the mean p of each visible unit: ``(R, N, V)`` to ``(R, V)``.
+    """log(p / (1 - p)) of the mean p of each visible unit: ``(N, V)`` to ``(V,)``.
 
     With these biases and no weights, a machine answers with the mean image.
     """
-    return torch.logit(inputs.mean(-2), eps=RAREST)
+    return torch.logit(inputs.mean(0), eps=RAREST)
 
 
-def machine(inputs: Tensor, hidden: int, generators: Sequence[torch.Generator]) -> Machine:
-    """Untrained machines for ``(R, N, V)`` inputs: small weights, visible biases from the means."""
-    shape = hidden, inputs.shape[-1]
-    drawn = [torch.randn(shape, generator=g, dtype=torch.float64) for g in generators]
-    biases = torch.zeros(len(drawn), hidden, dtype=torch.float64)
-    return Machine(torch.stack(drawn).mul_(START_STD), biases, log_odds(inputs))
+def machine(inputs: Tensor, hidden: int, generator: torch.Generator) -> Machine:
+    """An untrained machine for ``(N, V)`` inputs: small weights, visible biases from the means."""
+    weight = torch.empty(hidden, inputs.shape[1], dtype=torch.float64)
+    weight.normal_(std=START_STD, generator=generator)
+    return Machine(weight, torch.zeros(hidden, dtype=torch.float64), log_odds(inputs))
 
 
-def cd1(machine: Machine, batch: Tensor, *, lr: float, uniform: Tensor) -> Tensor:
-    """One step of contrastive divergence on ``(R, B, V)``; returns the reconstruction, as large.
+def cd1(machine: Machine, batch: Tensor, *, lr: float, generator: torch.Generator) -> Tensor:
+    """One step of contrastive divergence on ``(B, V)``; returns the reconstruction ``(B, V)``.
 
-    The hidden units are sampled once, by ``uniform`` numbers ``(R, B, H)``, everything else is a
-    probability: dW is proportional to <h v> of the data less <h v> of the reconstruction (Hinton
-    2002, eq. 3.2 with one step).
+    The hidden units are sampled once, everything else is a probability: dW is proportional to
+    <h v> of the data less <h v> of the reconstruction (Hinton 2002, eq. 3.2 with one step).
     """
     hidden = machine.up(batch)
+    uniform = torch.rand(hidden.shape, generator=generator, dtype=hidden.dtype)
     again = machine.down((uniform < hidden).to(hidden.dtype))
     answer = machine.up(again)
-    rate = lr / batch.shape[-2]
-    machine.weight.add_(hidden.mT @ batch, alpha=rate).add_(answer.mT @ again, alpha=-rate)
-    machine.hidden_bias.add_((hidden - answer).sum(-2), alpha=rate)
-    machine.visible_bias.add_((batch - again).sum(-2), alpha=rate)
+    rate = lr / len(batch)
+    machine.weight.addmm_(hidden.T, batch, alpha=rate).addmm_(answer.T, again, alpha=-rate)
+    machine.hidden_bias.add_((hidden - answer).sum(0), alpha=rate)
+    machine.visible_bias.add_((batch - again).sum(0), alpha=rate)
     return again
 
 
-def fit(
-    inputs: Tensor, hidden: int, schedule: Schedule, generators: Sequence[torch.Generator]
-) -> list[Machine]:
-    """Machines with ``hidden`` units trained on ``(R, N, V)`` float64 inputs, each on its own."""
-    found = machine(inputs, hidden, generators)
-    rows = torch.arange(len(generators))[:, None]
-    errors = torch.zeros(len(generators), schedule.epochs, dtype=torch.float64)
-    count = inputs.shape[1]
-    for epoch in range(schedule.epochs):
-        order = torch.stack([torch.randperm(count, generator=g) for g in generators])  # (R, N)
-        for some in torch.split(order, schedule.batch, dim=1):
-            batch = inputs[rows, some]  # (R, B, V)
-            size = some.shape[1], hidden
-            uniform = torch.stack(
-                [torch.rand(size, generator=g, dtype=batch.dtype) for g in generators]
-            )
-            again = cd1(found, batch, lr=schedule.lr, uniform=uniform)
-            errors[:, epoch] += (batch - again).square().sum((1, 2))
-    return [found.one(r, errors[r] / count) for r in range(len(generators))]
+def fit(inputs: Tensor, hidden: int, schedule: Schedule, generator: torch.Generator) -> Machine:
+    """A machine with ``hidden`` units trained on ``(N, V)`` float64 inputs."""
+    found = machine(inputs, hidden, generator)
+    for _ in range(schedule.epochs):
+        order = torch.randperm(len(inputs), generator=generator)
+        error = 0.0
+        for first in range(0, len(inputs), schedule.batch):
+            part = order[first : first + schedule.batch]
+            again = cd1(found, inputs[part], lr=schedule.lr, generator=generator)
+            error += float((inputs[part] - again).square().sum())
+        found.errors.append(error / len(inputs))
+    return found
 
 
 @dataclass(frozen=True)
@@ -173,24 +151,13 @@ class Pretrained(Initializer):
             layer.weight.copy_(found.weight)
             layer.bias.copy_(found.hidden_bias)
 
-    def prepare(
-        self, build: Callable[[], nn.Module], generators: Sequence[torch.Generator]
-    ) -> None:
-        """Train the machines of all these starts together, and remember them."""
-        widths = [layer.out_features for layer in hidden_layers(build(), self.name)]
-        _STACKS.of(self.data, self.schedule, tuple(widths), [_drawn(g) for g in generators])
-
     def machines(self, widths: Sequence[int], generator: torch.Generator) -> tuple[Machine, ...]:
         """One machine a hidden layer, each trained on what the one below it answers.
 
         Takes one number from the generator, the same as ``__call__`` takes first.
         """
-        return _STACKS.of(self.data, self.schedule, tuple(widths), [_drawn(generator)])[0]
-
-
-def _drawn(generator: torch.Generator) -> int:
-    """The seed of a start's machines."""
-    return int(torch.randint(2**63 - 1, (), generator=generator))
+        seed = int(torch.randint(2**63 - 1, (), generator=generator))
+        return _stack(self.data, self.schedule, tuple(widths), seed)
 
 
 def pretrained(schedule: Schedule, data: str = "mnist5k", rest: Initializer = glorot) -> Pretrained:
@@ -218,50 +185,18 @@ def hidden_layers(module: nn.Module, name: str) -> list[nn.Linear]:
     return linear[:-1]
 
 
-class _Stacks:
-    """Machines once trained: starts are built again for templates, and read by probes."""
-
-    def __init__(self) -> None:
-        self.known: OrderedDict[tuple[str, Schedule, tuple[int, ...], int], Stack] = OrderedDict()
-
-    def of(
-        self, data: str, schedule: Schedule, widths: tuple[int, ...], seeds: Sequence[int]
-    ) -> list[Stack]:
-        """The stack of each seed; those that are missing are trained together."""
-        keys = [(data, schedule, widths, seed) for seed in seeds]
-        missing = [seed for key, seed in zip(keys, seeds, strict=True) if key not in self.known]
-        for seed, stack in zip(
-            missing, self._trained(data, schedule, widths, missing), strict=True
-        ):
-            self.known[data, schedule, widths, seed] = stack
-        found = [self.known[key] for key in keys]
-        while len(self.known) > REMEMBERED:
-            self.known.popitem(last=False)
-        return found
-
-    def _trained(
-        self, data: str, schedule: Schedule, widths: tuple[int, ...], seeds: Sequence[int]
-    ) -> list[Stack]:
-        """Each machine has a stream of its own, so that deeper stacks begin with shallower ones."""
-        if not (widths and seeds):
-            return [() for _ in seeds]
-        below = self.of(data, schedule, widths[:-1], seeds)
-        images = datasets.load(data).train_inputs[: schedule.images].flatten(1).double()  # (N, V)
-        inputs = images.expand(len(seeds), -1, -1)  # (R, N, V), no copy
-        if below[0]:
-            inputs = torch.stack([functools.reduce(_up, stack, images) for stack in below])
-        generators = [_stream(seed, len(widths) - 1) for seed in seeds]
-        top = fit(inputs, widths[-1], schedule, generators)
-        return [(*lower, found) for lower, found in zip(below, top, strict=True)]
-
-
-def _up(inputs: Tensor, machine: Machine) -> Tensor:
-    return machine.up(inputs)
-
-
-def _stream(seed: int, layer: int) -> torch.Generator:
-    key = np.random.SeedSequence([seed, layer]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(key >> 1))
-
-
-_STACKS = _Stacks()
+@functools.lru_cache(maxsize=128)  # starts are built again for templates, and read by probes
+def _stack(
+    data: str, schedule: Schedule, widths: tuple[int, ...], seed: int
+) -> tuple[Machine, ...]:
+    """Each machine has a stream of its own, so that deeper stacks begin with the shallower ones."""
+    if not widths:
+        return ()
+    below = _stack(data, schedule, widths[:-1], seed)
+    key = np.random.SeedSequence([seed, len(below)]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(key >> 1))
+    images = datasets.load(data).train_inputs[: schedule.images]
+    inputs = images.flatten(1).double()  # (N, V)
+    for lower in below:
+        inputs = lower.up(inputs)
+    return (*below, fit(inputs, widths[-1], schedule, generator))

@@ -107,11 +107,6 @@ class Arm:
         """What a table calls it: its own name, or its initializer's."""
         return self.name or self.initializer.name
 
-    def prepare(self, seeds: Iterable[int]) -> None:
-        """Let the initializer work out together what these seeds' starts take."""
-        generators = [stream(seed, "weights") for seed in seeds]
-        self.initializer.prepare(partial(self.network.fresh, 0), generators)
-
     def build(self, seed: int) -> nn.Module:
         """The module at its start, on the CPU, in the recipe's dtype, ready to train."""
         module = self.network.fresh(derived(seed, "constructor"))

@@ -194,8 +194,6 @@ def ready(
 ) -> tuple[list[nn.Module], Work]:
     """The replicas at their start, on the CPU, and what an engine needs to train them."""
     orders = [order(seed, len(data.train_targets), arm.recipe) for seed in seeds]
-    if len(seeds) > 1:
-        arm.prepare(seeds)
     return [arm.build(seed) for seed in seeds], Work(
         arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
         device, [derived(seed, "training") for seed in seeds],

@@ -220,9 +220,9 @@ def dropped():
 def contrastive_step():
     """How one step of contrastive divergence moves the visible biases."""
     batch = (torch.arange(12) % 2).double().expand(20, 12)
-    machine = pretraining.machine(batch[None], 6, [generator()])
+    machine = pretraining.machine(batch, 6, generator())
     before = machine.visible_bias.clone()
-    pretraining.cd1(machine, batch[None], lr=0.5, uniform=torch.full((1, 20, 6), 0.5))
+    pretraining.cd1(machine, batch, lr=0.5, generator=generator())
     return machine.visible_bias - before
 
 

@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-from initcheck import pretraining
 from initcheck.initializers import InitializerError
 from initcheck.networks import mlp
 from initcheck.pretraining import (
@@ -68,11 +67,11 @@ def cd1_by_loops(before, batch, uniform, lr):
 
 def test_cd1_takes_the_step_of_the_slow_version():
     batch = torch.rand(3, 5, generator=generator(2), dtype=torch.float64)
-    found = machine(batch[None], 4, [generator(3)]).one(0, torch.zeros(0))
+    found = machine(batch, 4, generator(3))
     found.weight.mul_(50)  # large enough that a wrong sign or a missing term shows
     uniform = torch.rand(3, 4, generator=generator(4), dtype=torch.float64)
     weight, visible, hidden = cd1_by_loops(found, batch, uniform, 0.7)
-    cd1(found, batch, lr=0.7, uniform=uniform)
+    cd1(found, batch, lr=0.7, generator=generator(4))
     assert found.weight.tolist() == [pytest.approx(row) for row in weight]
     assert found.visible_bias.tolist() == pytest.approx(visible)
     assert found.hidden_bias.tolist() == pytest.approx(hidden)
@@ -81,7 +80,7 @@ def test_cd1_takes_the_step_of_the_slow_version():
 def test_cd1_returns_the_reconstruction_of_the_machine_before_the_step():
     batch = striped(4)
     found = Machine(torch.zeros(2, 16).double(), torch.zeros(2).double(), log_odds(batch))
-    again = cd1(found, batch, lr=0.1, uniform=torch.rand(4, 2).double())
+    again = cd1(found, batch, lr=0.1, generator=generator())
     torch.testing.assert_close(again, batch.mean(0).expand_as(batch))
 
 
@@ -94,40 +93,16 @@ def test_visible_biases_are_log_odds_of_the_means():
 
 def test_reconstruction_error_falls():
     inputs = striped(200)
-    schedule = Schedule(epochs=5, images=200, batch=10, lr=0.5)
-    (found,) = fit(inputs[None], 4, schedule, [generator()])
+    found = fit(inputs, 4, Schedule(epochs=5, images=200, batch=10, lr=0.5), generator())
     assert found.errors == sorted(found.errors, reverse=True)
     assert found.errors[-1] < 0.5 * float(inputs.var(0, correction=0).sum())
 
 
 def test_errors_are_those_of_an_image():
     inputs = striped(50)
-    (found,) = fit(inputs[None], 2, Schedule(epochs=1, images=50, batch=20, lr=0.0), [generator()])
+    found = fit(inputs, 2, Schedule(epochs=1, images=50, batch=20, lr=0.0), generator())
     spread = float(inputs.var(0, correction=0).sum())  # idle, it answers nearly with the mean
     assert found.errors == [pytest.approx(spread, rel=0.01)]
-
-
-def test_machines_trained_together_are_those_trained_alone():
-    inputs = torch.stack([striped(50), striped(50).flip(0), striped(50) ** 2])
-    schedule = Schedule(epochs=2, images=50, batch=20, lr=0.5)
-    together = fit(inputs, 4, schedule, [generator(seed) for seed in (1, 2, 3)])
-    for seed, own, found in zip((1, 2, 3), inputs, together, strict=True):
-        (alone,) = fit(own[None], 4, schedule, [generator(seed)])
-        torch.testing.assert_close(found.weight, alone.weight)
-        torch.testing.assert_close(found.hidden_bias, alone.hidden_bias)
-        torch.testing.assert_close(found.visible_bias, alone.visible_bias)
-        assert found.errors == pytest.approx(alone.errors)
-
-
-def test_prepared_starts_are_those_of_their_seeds(monkeypatch):
-    arm = Arm(SIGMOID, pretrained(SCHEDULE), Recipe(SGD(lr=0.1), batch=8, steps=0))
-    pretraining._STACKS.known.clear()
-    alone = arm.build(2).state_dict()
-    pretraining._STACKS.known.clear()
-    arm.prepare((1, 2, 3))
-    monkeypatch.setattr(pretraining, "fit", None)  # nothing is left to be trained
-    for name, tensor in arm.build(2).state_dict().items():
-        torch.testing.assert_close(tensor, alone[name])
 
 
 def test_start_is_that_of_its_seed():

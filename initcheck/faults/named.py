@@ -72,16 +72,16 @@ def _uphill() -> Iterator[None]:
     """The two phases of contrastive divergence are taken for each other; no machine is kept."""
 
     def around(function: Function) -> Function:
-        return lambda machine, batch, *, lr, uniform: function(
-            machine, batch, lr=-lr, uniform=uniform
+        return lambda machine, batch, *, lr, generator: function(
+            machine, batch, lr=-lr, generator=generator
         )
 
-    pretraining._STACKS.known.clear()  # noqa: SLF001 -- machines trained without the fault
+    pretraining._stack.cache_clear()  # noqa: SLF001 -- machines trained without the fault
     try:
         with wrapped(pretraining, "cd1", around):
             yield
     finally:
-        pretraining._STACKS.known.clear()  # noqa: SLF001
+        pretraining._stack.cache_clear()  # noqa: SLF001
 
 
 def _unscaled_dropout(function: Function) -> Function:
