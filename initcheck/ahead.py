@@ -27,6 +27,8 @@ from initcheck.recipes import Arm
 from initcheck.verdict import Key, Known, Verdict
 
 WORTH = 4000  # replica-steps; below, a process takes longer to start than to be of use
+OURS = ("request", "verdict", "initcheck_device", "initcheck_init")  # fixtures that change nothing
+OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception)
 LOOK = 0.2  # seconds between two looks at what the processes have done
 
 
@@ -38,18 +40,25 @@ class Rehearsal(Verdict):
 
 
 def rehearse(item: pytest.Item, verdict: Rehearsal) -> Rehearsal | None:
-    """The comparisons of a claim's test, or None where it needs more than its parameters."""
-    if not isinstance(item, pytest.Function) or item.cls is not None:
+    """The comparisons of a claim's test, or None where it needs more than its parameters.
+
+    A fixture, even one that nobody asks for by name, may skip the test.
+    """
+    if not isinstance(item, pytest.Function) or item.cls is not None or _may_skip(item):
         return None
     given = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
-    asked = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
-    if not set(asked) <= set(given):
+    if not set(item.fixturenames) <= {*given, *OURS}:
         return None
+    asked = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
     try:
         item.function(**{name: given[name] for name in asked})
-    except Exception:  # noqa: BLE001 -- whatever it is, the test itself will say so
+    except (Exception, *OUTCOMES):  # noqa: BLE001 -- the test itself will say what it is
         return None
     return verdict
+
+
+def _may_skip(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("skip", "skipif", "usefixtures"))
 
 
 Asked = tuple[Verdict, Pair, str]  # one side of a comparison
@@ -113,11 +122,19 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
         count = len(drawn(those))
         errand, places = room.get(kind, (None, 0))
         if errand is None or count > places:
-            errand, places = Errand(), training.room(arm.network.fresh(0))
+            errand, places = Errand(), _places(arm)
             found.append(errand)
         errand.asked[arm] = those
         room[kind] = errand, places - count
     return found
+
+
+def _places(arm: Arm) -> int:
+    """How many replicas go into one chunk; none where the network cannot even be built."""
+    try:
+        return training.room(arm.network.fresh(0))
+    except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
+        return 0
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -162,6 +179,7 @@ class Ahead:
         )
         with _quiet_fork():
             self._sent = [self._pool.submit(_go, number) for number in range(len(work))]
+        self._steps = [errand.steps for errand in work]
         self._wanted = {k: number for number, errand in enumerate(work) for k in errand.answers()}
         self._home: dict[int, Parcel | None] = {}
 
@@ -187,8 +205,10 @@ class Ahead:
 
     def _wait(self, errand: Future[Parcel]) -> None:
         while not wait([errand], timeout=LOOK).done:
-            done = sum(sent.done() for sent in self._sent)
-            self._laboratory.progress(f"{len(self._sent)} arms", done, len(self._sent))
+            done = sum(
+                steps for sent, steps in zip(self._sent, self._steps, strict=True) if sent.done()
+            )
+            self._laboratory.progress("all arms", done, sum(self._steps))
 
     def close(self) -> None:
         """Call back whoever is still out."""

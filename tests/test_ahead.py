@@ -112,14 +112,38 @@ def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
     assert [len(errand.asked) for errand in two_processes] == [1, 1]
 
 
-def test_a_claim_that_asks_for_more_than_its_parameters_works_it_out_itself(
-    project, two_processes, trained_here
-):
-    project.claims(projects.CLAIMS.replace("(verdict)", "(verdict, tmp_path)"))
-    (result,) = project.results("--initcheck-device=cpu")
-    assert result["verdict"] == "pass"
-    assert not two_processes
-    assert trained_here
+AUTOUSE = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def _not_today():
+    pytest.skip("not today")
+
+"""
+
+
+SKIPPED = "import pytest\n@pytest.mark.skipif(True, reason='so')\n@claim"
+WITHIN = "    import pytest; pytest.skip('no')\n    verdict.holds"
+NOT_BUILT = "__import__('initcheck').networks.Network('no', int)"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        projects.CLAIMS.replace("(verdict)", "(verdict, tmp_path)"),
+        AUTOUSE + projects.CLAIMS,
+        projects.CLAIMS.replace("@claim", SKIPPED),
+        projects.CLAIMS.replace("    verdict.holds", WITHIN),
+        projects.CLAIMS.replace("mlp(784, 8, 10)", NOT_BUILT),
+    ],
+    ids=["fixture", "autouse", "mark", "within", "no network"],
+)
+def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_processes, claims):
+    project.claims(claims)
+    said = project.run("--initcheck-device=cpu", "-rs").text
+    assert "INTERNALERROR" not in said
+    sent = [arm.network.name for errand in two_processes for arm in errand.asked]
+    assert sent == (["no", "no"] if "int" in claims else [])
 
 
 @pytest.mark.parametrize("death", ["raise RuntimeError('there')", "os._exit(9)"])
