@@ -10,7 +10,7 @@ import torch
 from evidence_example import comparison, evidence
 from scipy.stats import beta
 
-from initcheck import recipes, scales, training
+from initcheck import ahead, recipes, scales, training
 from initcheck.baselines import LimitEntry
 from initcheck.faults import FAULTS
 from initcheck.listing import Claim
@@ -282,6 +282,7 @@ def test_threads_are_used_and_given_back():
     with INNOCENT["threads"].apply():
         part = slice(0, 1)
         training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
+        assert not ahead.possible()  # nothing is trained elsewhere, on one thread
     training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
     assert seen == [2, 1]
     assert torch.get_num_threads() == before
