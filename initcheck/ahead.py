@@ -28,6 +28,7 @@ from initcheck.verdict import Key, Known, Verdict
 
 WORTH = 4000  # replica-steps; below, a process takes longer to start than to be of use
 OURS = ("request", "verdict", "initcheck_device", "initcheck_init")  # fixtures that change nothing
+# How a test ends itself: none of them is an Exception, so that no test swallows them by accident.
 OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception)
 LOOK = 0.2  # seconds between two looks at what the processes have done
 

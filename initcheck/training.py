@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -82,37 +83,19 @@ class Trained:
         return self.logits(self.data.test_inputs)
 
 
-def train(
-    arm: Arm,
-    seeds: Sequence[int],
-    data: DataSet,
-    *,
-    device: str = "cpu",
-    engine: str = "ensemble",
-    jobs: int = 1,
-    jitter: Callable[[int], Jitter] | None = None,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Trained:
-    """Train one replica of the arm a seed.
+class How(TypedDict, total=False):
+    """Where and by what means arms are trained: see ``train_together``."""
 
-    Args:
-        arm: what to train.
-        seeds: one a replica; each settles start and data order.
-        data: the data set, on the CPU or on the device.
-        device: where to train.
-        engine: ``ensemble`` or ``module``.
-        jobs: chunks of replicas trained at the same time on a CPU, each with one thread.
-        jitter: for the twins of the rounding envelope: a chunk's disturbance, by its first replica.
-        progress: called with replica-steps done since the last call.
+    device: str
+    engine: str
+    jobs: int
+    jitter: Callable[[int], Jitter] | None
+    progress: Callable[[int], None]
 
-    Raises:
-        NetworkError: the network does not return logits of the data set's classes.
-        ValueError: a batch larger than the data set, or an unknown parameter to keep.
-    """
-    (trained,) = train_together(
-        {arm: seeds}, data, device=device, engine=engine, jobs=jobs, jitter=jitter,
-        progress=progress,
-    )  # fmt: skip
+
+def train(arm: Arm, seeds: Sequence[int], data: DataSet, **how: Unpack[How]) -> Trained:
+    """Train one replica of the arm a seed: ``train_together`` with this arm alone."""
+    (trained,) = train_together({arm: seeds}, data, **how)
     return trained
 
 
@@ -129,17 +112,17 @@ def train_together(
     """Train arms that share network, recipe and data as replicas of one another.
 
     Args:
-        wanted: the seeds of each arm.
-        data: as for ``train``, and so is the rest.
+        wanted: of each arm its seeds, one a replica; each settles start and data order.
+        data: the data set, on the CPU or on the device.
         device: where to train.
         engine: ``ensemble`` or ``module``.
-        jobs: chunks at the same time.
-        jitter: a chunk's disturbance.
-        progress: called with replica-steps done.
+        jobs: chunks of replicas trained at the same time on a CPU, each with one thread.
+        jitter: for the twins of the rounding envelope: a chunk's disturbance, by its first replica.
+        progress: called with replica-steps done since the last call.
 
     Raises:
-        NetworkError: as ``train``.
-        ValueError: as ``train``.
+        NetworkError: the network does not return logits of the data set's classes.
+        ValueError: a batch larger than the data set, or an unknown parameter to keep.
     """
     made = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
     starts = [start for some, _ in made for start in some]

@@ -121,14 +121,14 @@ def initcheck_module(job):
 
 def in_jax(job, *, together):
     """JAX, all replicas together or one by one."""
-    from benchmarks.peers import in_jax as jax_way  # noqa: PLC0415 -- only here
+    from benchmarks.peers import in_jax as jax_way  # noqa: PLC0415 -- a heavy import that no other way needs
 
     return jax_way.way(job, together=together)
 
 
 def scikit_learn(job):
     """``MLPClassifier.partial_fit`` on each batch; its Adam places epsilon a little otherwise."""
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 -- only here
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 -- a heavy import that no other way needs
 
     inputs = job.data.train_inputs.flatten(1).numpy()
     targets = job.data.train_targets.numpy()
@@ -158,7 +158,7 @@ def skorch(job):
     """``skorch.NeuralNetClassifier``, one fit of as many batches as there are steps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from skorch import NeuralNetClassifier  # noqa: PLC0415 -- only here
+        from skorch import NeuralNetClassifier  # noqa: PLC0415 -- a heavy import that no other way needs
 
     inputs, targets = job.data.train_inputs.numpy(), job.data.train_targets.numpy()
 
