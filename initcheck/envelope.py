@@ -1,14 +1,16 @@
 """Is training unchanged: does it follow the recorded trajectory as closely as rounding allows?
 
-Twins, runs in which every parameter is disturbed by rounding after every step, show how fast
-rounding grows along a trajectory. A run belongs to the recorded ones while it stays within ten
-times that envelope. The idea is that of CESM's ensemble consistency test: Baker et al. 2015,
-GMD 8, 2829; its ultra-fast variant: Milroy et al. 2018, GMD 11, 697.
+Twins, runs of the same start that differ by rounding alone, show how fast rounding grows along a
+trajectory: eight a seed are off by one rounding error in every number at every step, and one
+computes in float64, so that it is as far away as the reference's own rounding errors are large. A
+run belongs to the recorded ones while it stays within ten times that envelope. The idea is that of
+CESM's ensemble consistency test: Baker et al. 2015, GMD 8, 2829; its ultra-fast variant: Milroy et
+al. 2018, GMD 11, 697.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.engines import randomness
-from initcheck.engines.common import Jitter
 from initcheck.recipes import DTYPES, Arm, derived, order, stream
 from initcheck.training import Trained
 
@@ -40,20 +41,40 @@ def steps_judged(steps: int) -> list[int]:
     return sorted({0, *powers, steps - 1}) if steps else []
 
 
-def twin_jitter(arm: Arm) -> Any:
-    """For ``train``: multiplies every parameter at every step by 1 + eps z, z ~ N(0, 1)."""
-    eps = torch.finfo(DTYPES[arm.recipe.dtype]).eps
+@dataclass(frozen=True)
+class Rounding:
+    """What makes a twin of a run: numbers off by one rounding error, N(0, 1) times epsilon.
 
-    def chunk(first: int) -> Jitter:
+    Parameters are off before every forward pass, as if each had been rounded otherwise, and so is
+    the share of each image in the gradient. The latter matters where a batch cancels: ten images
+    of a class among a hundred leave an all-zero network a gradient of exactly nothing, or of what
+    rounding leaves, which Adam scales up to a full step.
+    """
+
+    pool: Tensor
+    generator: torch.Generator
+
+    def parameters(self, leaves: Sequence[Tensor]) -> None:
+        """Multiply every parameter in place."""
+        with torch.no_grad():
+            for parameter in leaves:
+                _multiply(parameter, self.pool, self.generator)
+
+    def shares(self, shares: Tensor) -> Tensor:
+        """Multiply a copy of what each image counts for."""
+        off = shares.clone()
+        _multiply(off, self.pool, self.generator)
+        return off
+
+
+def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
+    """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
+    dtype = DTYPES[arm.recipe.dtype]
+
+    def chunk(first: int) -> Rounding:
         generator = stream(first, "twin")
-        pool = torch.randn(POOL, generator=generator, dtype=DTYPES[arm.recipe.dtype]) * eps + 1
-
-        def disturb(parameters: Sequence[Tensor]) -> None:
-            with torch.no_grad():
-                for parameter in parameters:
-                    _multiply(parameter, pool, generator)
-
-        return disturb
+        pool = torch.randn(POOL, generator=generator, dtype=dtype) * torch.finfo(dtype).eps + 1
+        return Rounding(pool, generator)
 
     return chunk
 
@@ -120,8 +141,15 @@ class Departure:
         return self.r is not None and not self.r <= FACTOR
 
 
-def record(arm: Arm, trained: Trained, twins: Trained) -> dict[str, Any]:
-    """What is stored of an arm: judged steps, curves, envelope, start, order, layers at step 0."""
+def record(arm: Arm, trained: Trained, twins: Sequence[Trained]) -> dict[str, Any]:
+    """What is stored of an arm: judged steps, curves, envelope, start, order, layers at step 0.
+
+    Args:
+        arm: what was trained.
+        trained: the reference, S seeds.
+        twins: in each, the reference's seeds in its order, once or several times over.
+    """
+    disturbed = torch.cat([twin.losses for twin in twins])
     finite = trained.losses.isfinite().all(0)
     steps = [step for step in steps_judged(arm.recipe.steps) if finite[step]]
     reference = curves(trained.losses, steps)
@@ -130,7 +158,7 @@ def record(arm: Arm, trained: Trained, twins: Trained) -> dict[str, Any]:
         "seeds": list(trained.seeds),
         "steps": steps,
         "losses": reference.tolist(),
-        "envelope": growth(reference, curves(twins.losses, steps), eps).tolist(),
+        "envelope": growth(reference, curves(disturbed, steps), eps).tolist(),
         "start": start_marks(trained.start),
         "order": order_marks(trained.first_batch),
         "layers": layers_at_start(arm, trained),
@@ -140,25 +168,40 @@ def record(arm: Arm, trained: Trained, twins: Trained) -> dict[str, Any]:
 def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     """Judge a trained arm, whose first seeds are those of the reference, by the record."""
     count = min(len(trained.seeds), len(recorded["seeds"]))
-    reference = torch.tensor(recorded["losses"], dtype=torch.float64)[:count]
-    envelope = torch.tensor(recorded["envelope"], dtype=torch.float64)
     elsewhere = _elsewhere(trained, recorded, count)
     if elsewhere is not None:
         return elsewhere
-    calm = envelope <= CHAOS
     if not recorded["steps"] and not arm.recipe.steps:
         return Departure(None, why_not="it takes no step: its start is as recorded")
-    if _stands_still(reference, envelope, calm):
-        return Departure(None, why_not="its loss hardly moves: exact claims watch it")
-    ratio = distance(curves(trained.losses[:count], recorded["steps"]), reference) / envelope
-    ratio = _typical(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf)[:, calm])
-    r = float(ratio.max())
-    if r <= FACTOR:
-        return Departure(r)
-    beyond = (ratio > FACTOR).nonzero()[0, 0]
-    step = torch.tensor(recorded["steps"])[calm][beyond]
+    ratio, why_not = envelopes(curves(trained.losses[:count], recorded["steps"]), recorded)
+    r = None if why_not else float(ratio.max())
+    if r is None or r <= FACTOR:
+        return Departure(r, why_not=why_not)
+    step = recorded["steps"][int((ratio > FACTOR).nonzero()[0, 0])]
     layer = _first_layer(layers_at_start(arm, trained), recorded["layers"], count)
-    return Departure(r, first_step=int(step), first_layer=layer)
+    return Departure(r, first_step=step, first_layer=layer)
+
+
+def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
+    """How far the typical seed is from its record at each judged step, or why nothing is judged.
+
+    Args:
+        losses: ``(S, K)`` at the recorded steps, of the first S recorded seeds.
+        recorded: the reference, as ``record`` makes it.
+
+    Returns:
+        ``(K,)`` in envelopes, 0 at steps that rounding makes chaotic; and a reason, or nothing.
+    """
+    reference = torch.tensor(recorded["losses"], dtype=torch.float64)[: len(losses)]
+    envelope = torch.tensor(recorded["envelope"], dtype=torch.float64)
+    calm = envelope <= CHAOS
+    if not calm.any():
+        return envelope, f"rounding alone moves its loss by more than {CHAOS:g}"
+    if _stands_still(reference, envelope, calm):
+        return envelope, "its loss hardly moves: exact claims watch it"
+    ratio = distance(losses, reference) / envelope
+    typical = _typical(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
+    return typical.where(calm, 0.0), ""
 
 
 def _typical(ratio: Tensor) -> Tensor:
@@ -174,8 +217,6 @@ def _typical(ratio: Tensor) -> Tensor:
 
 
 def _stands_still(reference: Tensor, envelope: Tensor, calm: Tensor) -> bool:
-    if not calm.any():
-        return True
     moved = distance(reference, reference[:, :1])[:, calm].amax(0)
     return bool((moved < STANDSTILL * envelope[calm]).all())
 

@@ -16,7 +16,7 @@ from initcheck.envelope import TWINS, twin_jitter
 from initcheck.probes import Probe
 from initcheck.profile import Profile
 from initcheck.recipes import Arm
-from initcheck.training import Trained, train, train_together
+from initcheck.training import How, Trained, draws, train, train_together
 
 # Trained arms are kept for the claims that share them, oldest out first beyond this.
 KEPT_BYTES = 600 * 2**20
@@ -86,14 +86,20 @@ class Laboratory:
             known.update(zip(missing, measured.tolist(), strict=True))
         return [known[seed] for seed in seeds]
 
-    def twins(self, arm: Arm, seeds: Sequence[int]) -> Trained:
-        """Each seed ``TWINS`` times on the CPU, disturbed by rounding after every step."""
-        replicas = list(seeds) * TWINS
+    def twins(self, arm: Arm, seeds: Sequence[int]) -> list[Trained]:
+        """Each seed ``TWINS`` times on the CPU, off by rounding, and once in float64 if it can be.
+
+        A network that draws random numbers while it trains (dropout) draws others in float64.
+        """
+        data, replicas = self.data(arm.data), list(seeds) * TWINS
+        how: How = {"jobs": self.jobs, "progress": self._counter(arm, len(replicas))}
+        off: How = {**how, "jitter": twin_jitter(arm)}
         with self.profile.spent("training", f"{arm}, twins"):
-            return train(
-                arm, replicas, self.data(arm.data),
-                jobs=self.jobs, jitter=twin_jitter(arm), progress=self._counter(arm, len(replicas)),
-            )  # fmt: skip
+            found = [train(arm, replicas, data, **off)]
+            if arm.recipe.dtype == "float32" and not draws(arm, data):
+                precise = replace(arm, recipe=replace(arm.recipe, dtype="float64"))
+                found.append(train(precise, seeds, data, **how))
+        return found
 
     def release(self, arm: Arm, device: str) -> None:
         """Forget the networks of an arm; its values stay."""

@@ -18,7 +18,8 @@ from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
 from initcheck.recipes import DTYPES, Arm, derived, order
 
 __all__ = [
-    "ENGINES", "NetworkError", "Trained", "chunks", "ready", "room", "train", "train_together",
+    "ENGINES", "How", "NetworkError", "Trained", "chunks", "draws", "ready", "room", "train",
+    "train_together",
 ]  # fmt: skip
 
 ENGINES = {"ensemble": ensemble.run, "module": module.run}
@@ -117,7 +118,7 @@ def train_together(
         device: where to train.
         engine: ``ensemble`` or ``module``.
         jobs: chunks of replicas trained at the same time on a CPU, each with one thread.
-        jitter: for the twins of the rounding envelope: a chunk's disturbance, by its first replica.
+        jitter: for the twins of the rounding envelope: a chunk's rounding, by its first replica.
         progress: called with replica-steps done since the last call.
 
     Raises:
@@ -181,6 +182,12 @@ def ready(
         arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
         device, [derived(seed, "training") for seed in seeds],
     )  # fmt: skip
+
+
+def draws(arm: Arm, data: DataSet) -> bool:
+    """Whether the arm's network draws random numbers while it trains."""
+    (start,), work = ready(arm, [0], data, "cpu")
+    return _takes_turns(start, work)
 
 
 def _takes_turns(start: nn.Module, work: Work) -> bool:

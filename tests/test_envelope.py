@@ -27,7 +27,7 @@ from initcheck.envelope import (
     steps_judged,
     twin_jitter,
 )
-from initcheck.initializers import every, he, normal_, ones
+from initcheck.initializers import every, he, normal_, ones, zeros
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
 from initcheck.seeds import reference
@@ -70,8 +70,14 @@ class Case:
 def recorded(arm, data):
     trained = train(arm, SEEDS, data)
     twins = train(arm, list(SEEDS) * TWINS, data, jitter=twin_jitter(arm))
-    text = json.dumps(record(arm, trained, twins), allow_nan=False)
+    precise = train(precisely(arm), SEEDS, data)
+    text = json.dumps(record(arm, trained, [twins, precise]), allow_nan=False)
     return Case(arm, data, trained, json.loads(text))
+
+
+def precisely(arm):
+    """The same arm in float64."""
+    return replace(arm, recipe=replace(arm.recipe, dtype="float64"))
 
 
 @cache
@@ -147,12 +153,15 @@ def test_a_recorded_envelope_grows_from_its_floor_and_is_not_chaotic(name):
 # --- twins
 
 
-def test_twins_disturb_by_one_epsilon():
-    parameter = torch.ones(50_000)
-    twin_jitter(toy.arm())(0)([parameter])
-    in_epsilons = (parameter.double() - 1) / EPS
-    assert abs(in_epsilons.mean()) < 0.1
-    assert 0.9 < in_epsilons.std() < 1.2  # rounded to half or whole epsilons
+def test_twins_disturb_parameters_and_shares_by_one_epsilon():
+    parameter, shares = torch.ones(50_000), torch.ones(50_000)
+    rounding = twin_jitter(toy.arm())(0)
+    rounding.parameters([parameter])
+    for disturbed in (parameter, rounding.shares(shares)):
+        in_epsilons = (disturbed.double() - 1) / EPS
+        assert abs(in_epsilons.mean()) < 0.1
+        assert 0.9 < in_epsilons.std() < 1.2  # rounded to half or whole epsilons
+    assert (shares == 1).all()  # they are used again at the next step
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (64,), (65,), (7, 30)], ids=str)
@@ -160,7 +169,7 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
     monkeypatch.setattr("initcheck.envelope.POOL", 64)
     arm = toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 4, dtype="float64"))
     parameter = torch.ones(shape, dtype=torch.float64)
-    disturb = twin_jitter(arm)(0)
+    disturb = twin_jitter(arm)(0).parameters
     touched = torch.zeros(shape, dtype=torch.bool)
     for _ in range(30):  # a single draw may round to nothing
         before = parameter.clone()
@@ -173,7 +182,7 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
 def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
     def ones(first):
         parameter = torch.ones(100)
-        twin_jitter(toy.arm())(first)([parameter])
+        twin_jitter(toy.arm())(first).parameters([parameter])
         return parameter
 
     assert torch.equal(ones(0), ones(0))
@@ -192,7 +201,7 @@ def test_a_run_lies_on_its_own_record(name):
 
 
 def in_float64(it, monkeypatch):
-    return it.again(replace(it.arm, recipe=replace(it.arm.recipe, dtype="float64")))
+    return it.again(precisely(it.arm))
 
 
 def without_onednn(it, monkeypatch):
@@ -227,6 +236,41 @@ def test_fewer_seeds_are_judged_by_the_same_record(count):
     it = case("Adam")
     departure = it.judged(train(it.arm, SEEDS[:count], it.data, engine="module"))
     assert 0 < departure.r < FACTOR
+
+
+def all_zero_and_balanced():
+    """Every batch holds as many images of each class, so that an all-zero network has no gradient.
+
+    Whatever rounding leaves of it, Adam scales up.
+    """
+    data = toy.data()
+    labels = torch.arange(len(data.train_targets)) % toy.CLASSES
+    return recorded(
+        toy.arm(recipe=Recipe(Adam(lr=1e-2), len(labels), 32), initializer=zeros),
+        replace(data, train_targets=labels),
+    )
+
+
+def all_one():
+    """Logits are equal in the millions: which is largest hangs on rounding."""
+    wide = mlp(20, 100, 100, 100, toy.CLASSES)
+    return recorded(toy.arm(wide, Recipe(Adam(lr=1e-2), 8, 16), ones), toy.data())
+
+
+@pytest.mark.parametrize("make", [all_zero_and_balanced, all_one])
+@pytest.mark.parametrize("change", INNOCENT)
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # said by the switch of oneDNN
+def test_what_rounding_alone_decides_is_not_called_a_drift(make, change, monkeypatch):
+    it = make()
+    departure = it.judged(change(it, monkeypatch))
+    assert departure.start
+    assert not departure.left
+
+
+def test_a_start_whose_loss_rounding_decides_is_not_judged():
+    departure = all_one().judged(all_one().trained)
+    assert departure.r is None
+    assert "rounding alone" in departure.why_not
 
 
 def test_seeds_beyond_the_recorded_ones_are_not_judged():

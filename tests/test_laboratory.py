@@ -221,8 +221,9 @@ def test_every_kind_of_tensor_counts(trainings):
 
 
 def test_twins_repeat_each_seed_and_part_by_rounding(trainings):
-    twins = Laboratory().twins(ARM, (3, 5))
+    twins, precise = Laboratory().twins(ARM, (3, 5))
     assert twins.seeds == (3, 5) * TWINS
+    assert precise.seeds == (3, 5)
     for seed in (0, 1):  # by its place
         starts, ends = (
             {tuple(weight.flatten().tolist()) for weight in weights["hidden1.weight"][seed::2]}
@@ -231,6 +232,26 @@ def test_twins_repeat_each_seed_and_part_by_rounding(trainings):
         assert (len(starts), len(ends)) == (1, TWINS)
         losses = twins.losses[seed::2]
         assert (losses / losses[0] - 1).abs().max() < 1e-5
+        assert losses[:, 0].unique().numel() > 1  # the first forward pass is already off
+
+
+def test_the_precise_twin_starts_alike_and_computes_in_float64(trainings):
+    here = Laboratory()
+    _, precise = here.twins(ARM, (3, 5))
+    reference = here.trained(ARM, (3, 5), "cpu")
+    for name, start in reference.start.items():
+        assert torch.equal(precise.start[name], start.double())
+    assert precise.parameters["hidden1.weight"].dtype == torch.float64
+    apart = (precise.losses / reference.losses - 1).abs()
+    assert 0 < apart.max() < 1e-5
+
+
+def test_dropout_and_float64_have_no_more_precise_twin(trainings):
+    bare = replace(RECIPE, keep_at=(), keep=())
+    drops = toy.arm(Network("dropping", toy.Dropping), bare)
+    precise = toy.arm(recipe=replace(RECIPE, dtype="float64"))
+    for arm in (drops, precise):
+        assert [len(twins.seeds) for twins in Laboratory().twins(arm, (3, 5))] == [2 * TWINS]
 
 
 def test_progress_is_told_by_arm(trainings):

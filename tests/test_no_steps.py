@@ -55,14 +55,14 @@ def test_losses_are_not_numbers(trained):
 
 def test_envelope_is_recorded_and_followed(trained):
     twins = train(ARM, (3, 4) * envelope.TWINS, trained.data, jitter=envelope.twin_jitter(ARM))
-    recorded = envelope.record(ARM, trained, twins)
+    recorded = envelope.record(ARM, trained, [twins])
     departure = envelope.compare(ARM, trained, recorded)
     assert (departure.r, departure.start, departure.left) == (None, True, False)
     assert departure.why_not == "it takes no step: its start is as recorded"
 
 
 def test_envelope_sees_another_start(trained):
-    recorded = envelope.record(ARM, trained, trained)
+    recorded = envelope.record(ARM, trained, [trained])
     other = train(ARM, (5, 6), trained.data)
     assert not envelope.compare(ARM, other, recorded).start
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from evidence_example import comparison, evidence
+from evidence_example import ARMS, REFERENCE, comparison, evidence
 from scipy.stats import beta
 
 from initcheck import ahead, recipes, scales, training
 from initcheck.baselines import LimitEntry
+from initcheck.envelope import BEYOND
 from initcheck.faults import FAULTS
 from initcheck.listing import Claim
-from initcheck.operating import figures, measure, page, shards
+from initcheck.operating import elsewhere, figures, measure, page, shards
 from initcheck.operating.innocent import INNOCENT
 from initcheck.operating.shards import Run
 
@@ -214,6 +216,13 @@ def test_each_fault_is_run_once_before_any_is_run_again(baselines):
     assert "leaky_relu" in plans[0].command(baselines, baselines / "x.json")
 
 
+def test_change_spares_the_claims_to_which_it_is_not_innocent(baselines):
+    claims = [claim("masked_samples_set_a_ceiling"), claim("a")]
+    plans = {plan.name: plan for plan in measure.innocents(claims)}
+    assert plans["float64"].tests == ("benchmarks/test_a.py::test_a",)
+    assert len(plans["module"].tests) == 2
+
+
 def test_change_travels_as_variables_options_or_context(baselines):
     plans = {plan.name: plan for plan in measure.innocents([claim("a")])}
     assert plans["aten-avx2"].variables()["ATEN_CPU_CAPABILITY"] == "avx2"
@@ -297,13 +306,66 @@ def test_onednn_and_chunks_change_and_are_undone():
     assert len(training.chunks(4, torch.nn.Linear(2, 2), "cpu")) == 1
 
 
+# --- another machine's record
+
+
+def folder_of_evidence(folder, losses, envelope=1e-6, **environment):
+    """One claim whose two arms have these losses, as recorded on some machine."""
+    whole = json.loads(evidence("sun_rises[always]", accuracy=comparison([0.9] * 64)))
+    entry = whole["environments"][0]
+    entry["environment"] |= environment
+    reference = {"seeds": [1], "steps": [0, 1], "losses": [losses], "envelope": [envelope] * 2}
+    entry["arms"] = {arm: {"seeds": [1], "reference": REFERENCE | reference}
+                     for arm in ARMS.values()}  # fmt: skip
+    folder.mkdir()
+    (folder / "sun_rises[always].json").write_text(json.dumps(whole))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("losses", "r"), [([1.0, 0.5], 0.0), ([1.0, 0.5 + 2e-6], 4.0), ([1.0, 1e300], BEYOND)]
+)
+def test_another_record_is_judged_by_our_envelopes(tmp_path, losses, r):
+    here = folder_of_evidence(tmp_path / "here", [1.0, 0.5])
+    there = folder_of_evidence(tmp_path / "there", losses, envelope=1.0, device="an old abacus")
+    found = elsewhere.judged(there, here)
+    assert (found.kind, found.name, found.machine) == (
+        "elsewhere",
+        "an-old-abacus",
+        "an old abacus",
+    )
+    assert set(found.arms) == {"sun_rises[always]"}
+    assert list(found.arms["sun_rises[always]"].values()) == pytest.approx([r, r], rel=1e-6)
+
+
+def test_another_record_of_other_seeds_is_not_judged(tmp_path):
+    here = folder_of_evidence(tmp_path / "here", [1.0, 0.5])
+    there = folder_of_evidence(tmp_path / "there", [1.0, 0.5])
+    path = next(there.glob("*.json"))
+    path.write_text(path.read_text().replace('"seeds": [1], "steps"', '"seeds": [2], "steps"'))
+    assert {*elsewhere.judged(there, here).arms["sun_rises[always]"].values()} == {None}
+
+
+def test_folders_without_a_common_arm_are_refused(tmp_path):
+    here = folder_of_evidence(tmp_path / "here", [1.0, 0.5])
+    with pytest.raises(ValueError, match="no arm in common"):
+        elsewhere.judged(tmp_path, here)
+
+
+def test_page_names_the_farthest_of_another_record(baselines):
+    arms = {"sun_rises": {"warm": 2.5, "cold": 0.0, "cloudy": None}}
+    text = page.page([run("elsewhere", "an-old-abacus", arms=arms)], baselines)
+    assert "2 arms were judged. 1 of them differ from ours at all, 1 by more than one" in text
+    assert "| sun_rises | warm | 2.5 |" in text
+
+
 # --- the page
 
 
 def test_page_of_nothing_says_so(baselines):
     text = page.page([], baselines)
     assert "No run was measured yet." in text
-    assert text.count("Not measured") == 3
+    assert text.count("Not measured") == 4
     assert "Not run yet: `leaky_relu`." in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +12,15 @@ from torch import Tensor
 from initcheck.datasets import DataSet
 from initcheck.recipes import Recipe
 
-Jitter = Callable[[Sequence[Tensor]], None]
+
+class Jitter(Protocol):
+    """What disturbs the twins of the rounding envelope, at every step."""
+
+    def parameters(self, leaves: Sequence[Tensor]) -> None:
+        """Disturb the parameters in place, before the forward pass."""
+
+    def shares(self, shares: Tensor) -> Tensor:
+        """What each image of a batch counts for in the gradient, disturbed."""
 
 
 class NetworkError(ValueError):
@@ -25,7 +34,7 @@ class Work:
     Attributes:
         batches: ``(R, steps, B)`` int64, on the device: which images each step sees.
         seeds: one a replica, for the random numbers that its network draws in training.
-        jitter: called with the parameters after every step (the twins of the rounding envelope).
+        jitter: disturbs every step (the twins of the rounding envelope).
         progress: called with the number of replica-steps just done.
     """
 

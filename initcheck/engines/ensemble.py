@@ -73,17 +73,18 @@ def _train(stack: Stack, work: Work) -> Outcome:
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
     kept = {}
     for step in range(steps):
+        if work.jitter is not None:
+            work.jitter.parameters(stack.leaves)
         x = inputs.index_select(0, images[step]).view(replicas, batch, *shape)
         logits = stack.forward(x)  # (R, B, classes)
         if step == 0:
             _check(logits, work)  # a user's module may err
         each = F.cross_entropy(logits.flatten(0, 1), targets[step], reduction="none")
         optimizer.zero_grad()
-        torch.autograd.backward(each, share)  # the mean of each replica's own batch
+        counted = share if work.jitter is None else work.jitter.shares(share)
+        torch.autograd.backward(each, counted)  # the mean of each replica's own batch
         optimizer.step()
         losses[step] = each.detach().view(replicas, batch).mean(1)
-        if work.jitter is not None:
-            work.jitter(stack.leaves)
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {name: stack.read(name) for name in work.recipe.keep}
         devices.end_step(work.device)

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck import devices
 from initcheck.engines import randomness
-from initcheck.engines.common import PROGRESS_EVERY, Outcome, Work, check_logits, join
+from initcheck.engines.common import PROGRESS_EVERY, Jitter, Outcome, Work, check_logits, join
 
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
@@ -28,15 +28,15 @@ def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
     losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_home(work))
     kept = {}
     for step, images in enumerate(batches):
+        if work.jitter is not None:
+            work.jitter.parameters(list(module.parameters()))
         logits = module(work.data.train_inputs[images])
         check_logits(logits, work.recipe.batch, work.data.classes)
-        loss = F.cross_entropy(logits, work.data.train_targets[images])
+        loss = _loss(logits, work.data.train_targets[images], work.jitter)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         losses[step] = loss.detach()
-        if work.jitter is not None:
-            work.jitter(list(module.parameters()))
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {
                 name: module.get_parameter(name).detach().clone()[None] for name in work.recipe.keep
@@ -51,6 +51,14 @@ def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
         kept=kept,
         engine="module",
     )
+
+
+def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
+    """The mean over the batch; a twin's is one of slightly unequal shares."""
+    if jitter is None:
+        return F.cross_entropy(logits, targets)
+    each = F.cross_entropy(logits, targets, reduction="none")
+    return each @ jitter.shares(torch.full_like(each, 1 / len(each)).detach())
 
 
 def _loss_home(work: Work) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from initcheck.evidence import write_atomic
-from initcheck.operating import measure, page, shards
+from initcheck.operating import elsewhere, measure, page, shards
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _plans(options), folder, options.baselines, minutes=options.minutes, jobs=options.jobs
         )
         print(f"{made} runs were added to {folder}")
+    for other in options.elsewhere:
+        shards.store(folder, elsewhere.judged(other, options.baselines / "evidence"))
     text = page.page(shards.read(folder), options.baselines)
     out = options.out or options.baselines / "OPERATING.md"
     write_atomic(out, text)
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--headline-runs", type=int, default=59, help="a fault that a headline claim must see")
     add("--clean-runs", type=int, default=60, help="of the whole suite, on fresh seeds")
     add("--python", action="append", default=[], metavar="FILE", help="another torch; repeatable")
+    add("--elsewhere", type=Path, action="append", default=[], metavar="DIR",
+        help="evidence of another machine, judged by this one's; repeatable")  # fmt: skip
     add("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
     add("--shards", type=Path, metavar="DIR", help="default: operating in the baselines")
     add("--out", type=Path, metavar="FILE", help="default: OPERATING.md in the baselines")

@@ -18,12 +18,16 @@ from initcheck.faults.common import replaced
 
 @dataclass(frozen=True)
 class Innocent:
-    """One change: a context inside the process, variables for it, or options of the run."""
+    """One change: a context inside the process, variables for it, or options of the run.
+
+    ``spares`` names claims that are not run, because to them the change is no innocent one.
+    """
 
     says: str
     apply: Callable[[], AbstractContextManager[Any]] = nullcontext
     variables: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -70,7 +74,10 @@ INNOCENT = {
     "same": Innocent("another process, nothing changed"),
     "threads": Innocent("two arithmetic threads", partial(_threads, 2)),
     "no-onednn": Innocent("without oneDNN", _without_onednn),
-    "float64": Innocent("float64 arithmetic", _float64),
+    "float64": Innocent(
+        "float64 arithmetic, but for dropout, whose masks are drawn otherwise in float64",
+        _float64, spares=("masked_samples_set_a_ceiling", "dropout_masks_units"),
+    ),
     "module": Innocent("plain loops", options=("--initcheck-engine", "module")),
     "chunks-1": Innocent("one replica a chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
     "chunks-all": Innocent(

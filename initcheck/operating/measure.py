@@ -81,8 +81,11 @@ def nodes(claims: Sequence[Claim], names: Iterable[str] | None = None) -> tuple[
 
 def innocents(claims: Sequence[Claim], pythons: Sequence[str] = ()) -> list[Plan]:
     """Every change once, and every other interpreter: r hangs on no seed but the reference's."""
-    tests = nodes(claims)
-    plans = [Plan("innocent", name, "", tests) for name in INNOCENT]
+    tests, names = nodes(claims), [c.claim.partition("[")[0] for c in claims]
+    plans = [
+        Plan("innocent", name, "", nodes(claims, [n for n in names if n not in change.spares]))
+        for name, change in INNOCENT.items()
+    ]
     return plans + [Plan("innocent", _torch_of(p), "", tests, p) for p in pythons]
 
 

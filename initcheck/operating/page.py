@@ -12,22 +12,24 @@ from initcheck.evidence import read_evidence
 from initcheck.faults import FAULTS, bound
 from initcheck.operating import figures
 from initcheck.operating.innocent import INNOCENT
-from initcheck.operating.shards import Run
+from initcheck.operating.shards import KINDS, Run
 
 NOTE = (
     "<!-- Written by `nox -s operating` from the runs in `baselines/operating/`; do not edit. -->"
 )
+FARTHEST = 10  # arms shown of another machine's record
 
 
 def page(runs: Sequence[Run], baselines: Path) -> str:
     """The whole page, the same for the same runs and evidence."""
-    kinds = {kind: [r for r in runs if r.kind == kind] for kind in ("clean", "innocent", "fault")}
+    kinds = {kind: [r for r in runs if r.kind == kind] for kind in KINDS}
     evidence = [read_evidence(path) for path in sorted((baselines / "evidence").glob("*.json"))]
     known = Baselines(baselines)
     parts = [
         ["# How often the gate is wrong", "", NOTE, "", *_measured_on(runs)],
         _false_alarms(kinds["clean"]),
         _innocent(kinds["innocent"]),
+        _elsewhere(kinds["elsewhere"]),
         _power(kinds["fault"], bound(known.limits)),
         _left(kinds["fault"]),
         _distributions(figures.samples(evidence, known.limits), known.registered),
@@ -101,6 +103,27 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
     absent = [name for name in INNOCENT if name not in names]
     if absent:
         yield f"- not measured: {', '.join(absent)}"
+
+
+def _elsewhere(runs: Sequence[Run]) -> Iterator[str]:
+    yield from ["## Another machine's record, judged by this one's envelopes", ""]
+    if not runs:
+        yield "Not measured: no other machine's evidence was given."
+    for run in runs:
+        found = sorted(
+            ((r, claim, arm) for claim, arms in run.arms.items() for arm, r in arms.items() if r),
+            reverse=True,
+        )
+        count = sum(r is not None for arms in run.arms.values() for r in arms.values())
+        yield (
+            f"Recorded on {run.machine}, torch {run.torch}, {run.date}: {count} arms were judged. "
+            f"{len(found)} of them differ from ours at all, {sum(r > 1 for r, *_ in found)} by "
+            f"more than one envelope and {sum(r > FACTOR for r, *_ in found)} by more than "
+            f"{FACTOR:g}."
+        )
+        yield ""
+        rows = [[claim, arm, figures.rounded(r)] for r, claim, arm in found[:FARTHEST]]
+        yield from _table(["claim", "arm", "r"], rows)
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from initcheck.evidence import write_atomic
 
-KINDS = ("clean", "innocent", "fault")
+KINDS = ("clean", "innocent", "elsewhere", "fault")
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Run:
     """One run of the gate.
 
     Attributes:
-        kind: ``clean``, ``innocent`` or ``fault``.
-        name: of the change or the fault; ``suite`` for a clean run.
+        kind: one of ``KINDS``; ``elsewhere`` is another machine's record, judged by ours.
+        name: of the change, the processor or the fault; ``suite`` for a clean run.
         salt: of its seeds.
         commit, torch, machine, date: where and when.
         seconds: on the wall.
