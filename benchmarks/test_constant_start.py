@@ -34,12 +34,12 @@ def test_all_one_network_stays_symmetric(verdict, optimizer, dtype):
 
 
 @claim(source="notebook 001; a1-all-one-loss0", kind="exact")
-@in_both_precisions
-def test_all_one_network_starts_at_chance(verdict, dtype):
-    """A ReLU network whose parameters are all one has a first loss of ln 10 before any step,
-    although its logits are in the millions, since all ten are equal; from N(0, 1) weights the first
-    loss is far from it."""
-    recipe = Recipe(Adam(lr=1e-2), BATCH, steps=1, dtype=dtype)
+def test_all_one_network_starts_at_chance(verdict):
+    """In float64, a ReLU network whose parameters are all one has a first loss of ln 10 before any
+    step, although its logits are in the millions, since all ten are equal; in float32, where the
+    last digit of such a logit is half a nat, that hangs on how a processor sums. From N(0, 1)
+    weights the first loss is far from it."""
+    recipe = Recipe(Adam(lr=1e-2), BATCH, steps=1, dtype="float64")
     verdict.holds(
         loss_off_chance,
         treated=Arm(NOTEBOOK_001, ones, recipe),
