@@ -44,16 +44,21 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
 
 def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
     """The rounding envelope, on the seeds it was recorded for; arithmetic alone decides it."""
-    env = entry["environment"]
     departure = envelope.compare(arm, trained, entry["arms"][str(arm)]["reference"])
+    recorded_by = entry["environment"]["torch"]
     return {
-        "environment": f"{env['device type']} {arm.recipe.dtype}, torch {env['torch']}, "
-        f"{entry['date']}",
+        "environment": place(arm, entry),
         "r": departure.r, "first_step": departure.first_step, "left": departure.left,
         "first_layer": departure.first_layer, "start": departure.start, "alike": departure.alike,
-        "same_torch": _release(env["torch"]) == _release(torch.__version__),
+        "same_torch": _release(recorded_by) == _release(torch.__version__),
         "note": departure.why_not,
     }  # fmt: skip
+
+
+def place(arm: Arm, entry: Mapping[str, Any]) -> str:
+    """Where and when an arm was recorded."""
+    env = entry["environment"]
+    return f"{env['device type']} {arm.recipe.dtype}, torch {env['torch']}, {entry['date']}"
 
 
 def _release(version: str) -> str:

@@ -230,6 +230,11 @@ def test_change_travels_as_variables_options_or_context(baselines):
     assert "initcheck.operating.innocent" in plans["float64"].command(baselines, baselines)
 
 
+def test_clean_runs_leave_the_envelope_out(baselines):
+    (plan,) = measure.clean([claim("a")], 1)
+    assert plan.command(baselines, baselines)[-2:] == ["-p", "initcheck.operating.outcomes"]
+
+
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch, capsys):
     made = []
     monkeypatch.setattr(measure, "one", lambda plan, *_: made.append(plan) or plan.run)

@@ -62,8 +62,9 @@ class Plan:
             ]  # fmt: skip
         if self.kind == "innocent":  # another interpreter, with another torch
             return [self.python, "-m", "pytest", *common, "--initcheck-seeds", "4"]
-        fault = ["--initcheck-fault", self.name] if self.kind == "fault" else []
-        return [self.python, "-m", "pytest", *common, *fault]
+        if self.kind == "clean":
+            return [self.python, "-m", "pytest", *common, "-p", "initcheck.operating.outcomes"]
+        return [self.python, "-m", "pytest", *common, "--initcheck-fault", self.name]
 
     def variables(self) -> dict[str, str]:
         """The environment of the process."""

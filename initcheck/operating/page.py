@@ -73,6 +73,10 @@ def _false_alarms(runs: Sequence[Run]) -> Iterator[str]:
         else f"{len(red)} of {len(runs)} runs were not green: at most "
         f"{figures.upper_bound(len(red), len(runs)):.2%} of runs, with 95 % confidence."
     )
+    yield (
+        "The rounding envelope is left out of them: it is judged on the same seeds whatever the "
+        "salt, and what it says of nothing changed stands under `same` below."
+    )
     for run in red:
         yield f"- seeds `{run.salt}`: {', '.join(f'{c} {run.claims[c]}' for c in run.red)}"
 
