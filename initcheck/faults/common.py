@@ -17,8 +17,6 @@ from torch.optim.optimizer import (
 Context = AbstractContextManager[None]
 Function = Callable[..., Any]
 
-NO_CLAIM = "no claim starts from this initializer; the tests of its law watch it"
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -31,7 +29,6 @@ class Fault:
         kills: claims bound to it beside those whose limit names it.
         apply: a context manager that breaks it on entry and mends it on exit.
         needs_accelerator: whether a machine with a CPU alone cannot show it.
-        unwatched: why no claim is bound to it, or nothing where one is.
     """
 
     name: str
@@ -40,7 +37,6 @@ class Fault:
     kills: tuple[str, ...]
     apply: Callable[[], Context] = field(repr=False)
     needs_accelerator: bool = False
-    unwatched: str = ""
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import init
 
 from initcheck.faults.common import (
-    NO_CLAIM,
     Context,
     Fault,
     Function,
@@ -143,12 +142,11 @@ FAULTS = (
     Fault(
         "clamp_for_truncation", "A truncated normal law piles up at its cuts.",
         "torch", (), lambda: wrapped(init, "trunc_normal_", _clamped),
-        unwatched=NO_CLAIM,
     ),
     Fault(
         "truncation_forgotten", "A truncated normal law is cut at +-2, whatever was asked for.",
-        "torch", (), lambda: wrapped(init, "trunc_normal_", _no_truncation),
-        unwatched=NO_CLAIM,
+        "torch", ("truncated_normal_law_has_its_variance",),
+        lambda: wrapped(init, "trunc_normal_", _no_truncation),
     ),
     Fault(
         "zeros_with_noise", "Zeros come out as N(0, 0.001^2).",

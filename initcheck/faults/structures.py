@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import init
 
 from initcheck import structured
-from initcheck.faults.common import NO_CLAIM, Context, Fault, Function, afterwards, wrapped
+from initcheck.faults.common import Context, Fault, Function, afterwards, wrapped
 
 CAP, BREAK = "identity_caps_residual_rank", "hadamard_breaks_rank_cap"
 
@@ -91,17 +91,14 @@ FAULTS = (
     Fault(
         "dirac_off_centre", "An identity convolution has its ones beside the kernel's centre.",
         "torch", (), lambda: afterwards(init, "dirac_", lambda w: w.copy_(w.roll(1, -1))),
-        unwatched=NO_CLAIM,
     ),
     Fault(
         "orthogonal_without_signs", "Orthogonal matrices keep the signs that QR happens to give.",
         "torch", (), lambda: wrapped(init, "orthogonal_", _without_signs),
-        unwatched=NO_CLAIM,
     ),
     Fault(
         "orthogonal_gain_squared", "An orthogonal matrix is multiplied by its gain twice.",
         "torch", (), lambda: wrapped(init, "orthogonal_", _gain_twice),
-        unwatched=NO_CLAIM,
     ),
     Fault(
         "identity_with_gain", "The partial identity has sqrt(2) on its diagonal.",

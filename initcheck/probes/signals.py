@@ -81,6 +81,13 @@ def nats_learned(trained: Trained) -> Tensor:
     return math.log(trained.data.classes) - trained.losses.mean(1)
 
 
+def changed_between(trained: Trained, first: str, last: str) -> Tensor:
+    """Largest difference between what enters two layers at the start, over 500 test images."""
+    images = trained.data.test_inputs[:500]
+    before, after = (entering(trained, layer, images, at_start=True) for layer in (first, last))
+    return torch.cat([largest((b - a).abs()[None]) for a, b in zip(before, after, strict=True)])
+
+
 def entering(trained: Trained, layer: str, inputs: Tensor, *, at_start: bool) -> Iterator[Tensor]:
     """What enters a layer, replica by replica: ``(N, features)``."""
     module = trained.arm.build(trained.seeds[0]).to(trained.device).eval()

@@ -20,6 +20,7 @@ LAWS: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda inputs, outputs: 1 / inputs,
 }
 KURTOSIS = {"normal": 3.0, "uniform": 1.8}  # fourth moment over squared variance
+CUT_KURTOSIS = 2.3655  # of N(0, 1) cut at +-2: 3 + scipy.stats.truncnorm(-2, 2).stats("k")
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
@@ -43,6 +44,30 @@ def _variance_error(weight: Tensor, law: str, shape: str) -> Tensor:
     entries = weight[0].numel()
     ratio = weight.double().square().flatten(1).mean(1) / LAWS[law](*fans(weight))
     return (ratio - 1).abs() / math.sqrt((KURTOSIS[shape] - 1) / entries)
+
+
+def moment_error(trained: Trained, layer: str, std: float) -> Tensor:
+    """Distance of a layer's second moment from ``std`` squared, in a cut normal law's errors."""
+    weight = trained.start[layer]
+    ratio = weight.double().square().flatten(1).mean(1) / std**2
+    return (ratio - 1).abs() / math.sqrt((CUT_KURTOSIS - 1) / weight[0].numel())
+
+
+def trace_error(trained: Trained) -> Tensor:
+    """Distance of the square weights' mean trace from zero, in standard errors.
+
+    The trace of an orthogonal matrix, uniform under rotations, has mean 0 and variance 1:
+    Diaconis & Shahshahani 1994, J. Appl. Probab. 31A, 49.
+    """
+    square = [w.double() for w in _weights(trained) if w.shape[1] == w.shape[2]]
+    traces = torch.stack([w.diagonal(dim1=1, dim2=2).sum(1) for w in square])  # (K, R)
+    return traces.mean(0).abs() * math.sqrt(len(square))
+
+
+def singular_value_error(trained: Trained, gain: float) -> Tensor:
+    """Largest distance of a singular value, over all weight matrices, from the gain; relative."""
+    values = [torch.linalg.svdvals(w.double()) for w in _weights(trained)]  # (R, min(O, I))
+    return _worst([largest((s / gain - 1).abs()) for s in values])
 
 
 def mean_error(trained: Trained) -> Tensor:

@@ -1,0 +1,92 @@
+"""Laws of structure: a truncated normal's variance, orthogonal matrices, identity convolutions."""
+
+from collections import OrderedDict
+from functools import partial
+
+import torch
+from torch import nn
+
+from initcheck import Arm, Network, claim, mlp
+from initcheck.initializers import (
+    dirac_,
+    every,
+    he,
+    normal_,
+    orthogonal_,
+    scaled_,
+    trunc_normal_,
+)
+from initcheck.probes.signals import changed_between
+from initcheck.probes.starts import moment_error, singular_value_error, trace_error
+from initcheck.systems_wide import START
+
+STD = 0.05  # of every weight, cut or not
+GAIN = 2**0.5  # He's, for ReLU
+CUT = mlp(784, 100, 10)
+SQUARES = mlp(784, *[16] * 101, 10)  # a hundred 16 x 16 matrices
+CHANNELS, IMAGE_SIDE = 8, 28
+
+
+def identity_stack():
+    """A convolution to eight channels, then four of 3 x 3 that can be identities."""
+    layers = OrderedDict(stem=nn.Conv2d(1, CHANNELS, 3, padding=1, bias=False))
+    for number in range(1, 5):
+        layers[f"conv{number}"] = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+    layers |= {"flatten": nn.Flatten(), "output": nn.Linear(CHANNELS * IMAGE_SIDE**2, 10)}
+    return nn.Sequential(layers)
+
+
+@torch.no_grad()
+def raw_qr_(tensor, generator):
+    """Orthonormal rows or columns with the signs that QR gives: not uniform under rotations."""
+    rows, columns = tensor.shape
+    normal = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
+    q = torch.linalg.qr(normal).Q
+    return tensor.copy_(q if rows >= columns else q.mT)
+
+
+@claim(source="scipy.stats.truncnorm(-2, 2); b-trunc-normal", kind="theorem")
+def test_truncated_normal_law_has_its_variance(verdict):
+    """A normal law cut at two of its standard deviations and widened by 1 / .8796 has the variance
+    that was asked for, within its standard error; a normal law clamped there instead, or cut
+    elsewhere, has not, and neither has the cut one if it is not widened."""
+    verdict.holds(
+        partial(moment_error, layer="hidden1.weight", std=STD),
+        treated=Arm(CUT, every(trunc_normal_(STD)), START),
+        control=Arm(CUT, every(scaled_(trunc_normal_(STD), 0.8796)), START),
+    )
+
+
+@claim(source="Mezzadri, math-ph/0609050, section 5; b-haar", kind="theorem")
+def test_orthogonal_matrices_prefer_no_sign(verdict):
+    """The mean trace of a hundred orthogonal 16 x 16 matrices is zero within its standard error, as
+    Haar's measure has it; with the signs that QR happens to give it is far below."""
+    verdict.holds(
+        trace_error,
+        treated=Arm(SQUARES, every(orthogonal_()), START),
+        control=Arm(SQUARES, every(raw_qr_, name="QR without signs"), START),
+    )
+
+
+@claim(source="Saxe et al. 2013, arXiv 1312.6120; b-orthogonal-isometry", kind="theorem")
+def test_orthogonal_start_multiplies_by_its_gain(verdict):
+    """All singular values of an orthogonal start, square or not, are its gain, within float32's
+    rounding; multiplied by the gain twice, or drawn independently, they are not."""
+    twice = Arm(SQUARES, every(scaled_(orthogonal_(GAIN), GAIN)), START)
+    independent = Arm(SQUARES, every(normal_(STD)), START)
+    treated = Arm(SQUARES, every(orthogonal_(GAIN)), START)
+    off = partial(singular_value_error, gain=GAIN)
+    verdict.holds(off, treated=treated, control=twice, case="gain")
+    verdict.holds(off, treated=treated, control=independent, case="structure")
+
+
+@claim(source="b-dirac-exact", kind="exact")
+def test_dirac_convolutions_are_the_identity(verdict):
+    """Four bias-free 3 x 3 convolutions of eight channels that start at torch's dirac give back
+    what enters them, bit for bit; from He's start they do not."""
+    network = Network("conv 1-8-8-8-8-8, no bias", identity_stack)
+    verdict.holds(
+        partial(changed_between, first="conv1", last="flatten"),
+        treated=Arm(network, he.but("conv*.weight", dirac_), START),
+        control=Arm(network, he, START),
+    )
