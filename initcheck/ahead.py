@@ -67,7 +67,7 @@ Asked = tuple[Verdict, Pair, str]  # one side of a comparison
 
 @dataclass
 class Errand:
-    """Arms that share network, recipe and data, and every comparison in which each has a side."""
+    """Arms for one process, and every comparison in which each has a side."""
 
     asked: dict[Arm, list[Asked]] = field(default_factory=dict)
 
@@ -81,13 +81,20 @@ class Errand:
         return (v.key(pair, side) for asked in self.asked.values() for v, pair, side in asked)
 
     def run(self) -> dict[Key, Known]:
-        """Train all seeds together, then measure for each comparison what it will ask for."""
+        """Train, then measure for each comparison what it will ask for."""
+        kinds: dict[object, dict[Arm, list[Asked]]] = {}
+        for arm, asked in self.asked.items():
+            kinds.setdefault(_kind(arm), {})[arm] = asked
+        return {key: known for same in kinds.values() for key, known in self._run(same).items()}
+
+    def _run(self, same: dict[Arm, list[Asked]]) -> dict[Key, Known]:
+        """All seeds together, of arms that share network, recipe and data."""
         first = self.verdict
-        wanted = {arm: drawn(asked) for arm, asked in self.asked.items()}
+        wanted = {arm: drawn(asked) for arm, asked in same.items()}
         first.laboratory.train_together(wanted, first.device)
         found = {
             verdict.key(pair, side): verdict.look(pair, side)
-            for asked in self.asked.values() for verdict, pair, side in asked
+            for asked in same.values() for verdict, pair, side in asked
         }  # fmt: skip
         for arm in wanted:
             first.laboratory.release(arm, first.device)
@@ -109,7 +116,8 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
     """Every arm in one errand, in the order in which claims first ask.
 
     Arms that differ in their start alone go together while they have room in one chunk: a chunk of
-    four replicas takes nearly as long as one of sixteen.
+    four replicas takes nearly as long as one of sixteen. So do those from a start that a process
+    remembers, whatever their network: two processes would work it out twice.
     """
     asked: dict[Arm, list[Asked]] = {}
     for verdict in verdicts:
@@ -119,15 +127,21 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
     found: list[Errand] = []
     room: dict[tuple[object, ...], tuple[Errand, int]] = {}  # the last of its kind, places left
     for arm, those in asked.items():
-        kind = arm.network, arm.recipe, arm.data
+        alike = arm.initializer.remembers
+        kind = (arm.initializer,) if alike else _kind(arm)
         count = len(drawn(those))
         errand, places = room.get(kind, (None, 0))
-        if errand is None or count > places:
+        if errand is None or (count > places and not alike):
             errand, places = Errand(), _places(arm)
             found.append(errand)
         errand.asked[arm] = those
         room[kind] = errand, places - count
     return found
+
+
+def _kind(arm: Arm) -> tuple[object, ...]:
+    """What arms must share to be replicas of one another."""
+    return arm.network, arm.recipe, arm.data
 
 
 def _places(arm: Arm) -> int:
