@@ -8,6 +8,7 @@ that will ask for them; whatever does not come back, the claim works out itself.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import sys
 import warnings
@@ -21,6 +22,7 @@ import torch
 
 from initcheck import seeds, training
 from initcheck.laboratory import Laboratory
+from initcheck.networks import Network
 from initcheck.pairs import Pair
 from initcheck.profile import WAITING
 from initcheck.recipes import Arm
@@ -147,9 +149,14 @@ def _kind(arm: Arm) -> tuple[object, ...]:
 def _places(arm: Arm) -> int:
     """How many replicas go into one chunk; none where the network cannot even be built."""
     try:
-        return training.room(arm.network.fresh(0))
+        return _room(arm.network)
     except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
         return 0
+
+
+@functools.cache  # a network of millions of weights takes 20 ms to build, and arms share them
+def _room(network: Network) -> int:
+    return training.room(network.fresh(0))
 
 
 # --- processes ------------------------------------------------------------------------------------
