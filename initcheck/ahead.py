@@ -8,6 +8,7 @@ that will ask for them; whatever does not come back, the claim works out itself.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import sys
 import warnings
@@ -21,6 +22,7 @@ import torch
 
 from initcheck import seeds, training
 from initcheck.laboratory import Laboratory
+from initcheck.networks import Network
 from initcheck.pairs import Pair
 from initcheck.profile import WAITING
 from initcheck.recipes import Arm
@@ -67,7 +69,7 @@ Asked = tuple[Verdict, Pair, str]  # one side of a comparison
 
 @dataclass
 class Errand:
-    """Arms that share network, recipe and data, and every comparison in which each has a side."""
+    """Arms for one process, and every comparison in which each has a side."""
 
     asked: dict[Arm, list[Asked]] = field(default_factory=dict)
 
@@ -81,13 +83,20 @@ class Errand:
         return (v.key(pair, side) for asked in self.asked.values() for v, pair, side in asked)
 
     def run(self) -> dict[Key, Known]:
-        """Train all seeds together, then measure for each comparison what it will ask for."""
+        """Train, then measure for each comparison what it will ask for."""
+        kinds: dict[object, dict[Arm, list[Asked]]] = {}
+        for arm, asked in self.asked.items():
+            kinds.setdefault(_kind(arm), {})[arm] = asked
+        return {key: known for same in kinds.values() for key, known in self._run(same).items()}
+
+    def _run(self, same: dict[Arm, list[Asked]]) -> dict[Key, Known]:
+        """All seeds together, of arms that share network, recipe and data."""
         first = self.verdict
-        wanted = {arm: drawn(asked) for arm, asked in self.asked.items()}
+        wanted = {arm: drawn(asked) for arm, asked in same.items()}
         first.laboratory.train_together(wanted, first.device)
         found = {
             verdict.key(pair, side): verdict.look(pair, side)
-            for asked in self.asked.values() for verdict, pair, side in asked
+            for asked in same.values() for verdict, pair, side in asked
         }  # fmt: skip
         for arm in wanted:
             first.laboratory.release(arm, first.device)
@@ -109,7 +118,8 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
     """Every arm in one errand, in the order in which claims first ask.
 
     Arms that differ in their start alone go together while they have room in one chunk: a chunk of
-    four replicas takes nearly as long as one of sixteen.
+    four replicas takes nearly as long as one of sixteen. So do those from a start that a process
+    remembers, whatever their network: two processes would work it out twice.
     """
     asked: dict[Arm, list[Asked]] = {}
     for verdict in verdicts:
@@ -119,10 +129,11 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
     found: list[Errand] = []
     room: dict[tuple[object, ...], tuple[Errand, int]] = {}  # the last of its kind, places left
     for arm, those in asked.items():
-        kind = arm.network, arm.recipe, arm.data
+        alike = arm.initializer.remembers
+        kind = (arm.initializer,) if alike else _kind(arm)
         count = len(drawn(those))
         errand, places = room.get(kind, (None, 0))
-        if errand is None or count > places:
+        if errand is None or (count > places and not alike):
             errand, places = Errand(), _places(arm)
             found.append(errand)
         errand.asked[arm] = those
@@ -130,12 +141,22 @@ def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
     return found
 
 
+def _kind(arm: Arm) -> tuple[object, ...]:
+    """What arms must share to be replicas of one another."""
+    return arm.network, arm.recipe, arm.data
+
+
 def _places(arm: Arm) -> int:
     """How many replicas go into one chunk; none where the network cannot even be built."""
     try:
-        return training.room(arm.network.fresh(0))
+        return _room(arm.network)
     except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
         return 0
+
+
+@functools.cache  # a network of millions of weights takes 20 ms to build, and arms share them
+def _room(network: Network) -> int:
+    return training.room(network.fresh(0))
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -159,6 +180,14 @@ def _go(number: int) -> Parcel:
     return Parcel(errand.run(), dict(profile.purposes), dict(profile.arms))
 
 
+def _load() -> None:
+    """Make torch import what the first optimizer of a process needs, so that a fork has it.
+
+    It is much of torch's compiler, 850 modules: else every process spends 1.7 s on them.
+    """
+    torch.optim.SGD([torch.zeros(1)]).step()
+
+
 def _settle() -> None:
     """A process of its own trains on one thread: as many run as there are cores."""
     torch.set_num_threads(1)
@@ -175,6 +204,7 @@ class Ahead:
     def __init__(self, laboratory: Laboratory, work: Sequence[Errand], processes: int) -> None:
         self._laboratory = laboratory
         _WAITING[:] = work
+        _load()
         self._pool = ProcessPoolExecutor(
             processes, multiprocessing.get_context("fork"), initializer=_settle
         )

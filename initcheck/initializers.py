@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -120,7 +121,10 @@ class Initializer:
         biases: fills the biases.
         named: fnmatch patterns on parameter names with what fills them; later ones win over earlier
             ones, and all of them over `weights` and `biases`.
+        remembers: whether a process keeps what was dear to work out, for the same seed again.
     """
+
+    remembers: ClassVar[bool] = False
 
     name: str
     weights: TensorInitializer | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -91,9 +92,9 @@ def fit(inputs: Tensor, hidden: int, schedule: Schedule, generator: torch.Genera
         order = torch.randperm(len(inputs), generator=generator)
         error = 0.0
         for first in range(0, len(inputs), schedule.batch):
-            part = order[first : first + schedule.batch]
-            again = cd1(found, inputs[part], lr=schedule.lr, generator=generator)
-            error += float((inputs[part] - again).square().sum())
+            batch = inputs[order[first : first + schedule.batch]]
+            again = cd1(found, batch, lr=schedule.lr, generator=generator)
+            error += float((batch - again).square().sum())
         found.errors.append(error / len(inputs))
     return found
 
@@ -131,6 +132,8 @@ class Pretrained(Initializer):
         data: the name of the data set.
         rest: what the last layer starts from.
     """
+
+    remembers: ClassVar[bool] = True
 
     schedule: Schedule = field(default_factory=Schedule)
     data: str = "mnist5k"

@@ -22,6 +22,7 @@ from initcheck.engines.stacked import leaves, not_in_place
 Views = dict[str, Tensor]
 
 aten = torch.ops.aten
+NARROW = 16  # outputs: products with so few columns run at a fifth of the speed of those with rows
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # arXiv 1706.02515, Appendix A
 
 # dL/dx of y = module(x), from the module, dL/dy, x and y.
@@ -45,6 +46,7 @@ class Link:
     weight: str
     bias: str | None
     activation: nn.Module
+    narrow: bool
 
 
 def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
@@ -53,27 +55,24 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
     if links is None:
         return None
     state, _ = torch.func.stack_module_state(list(starts))
-    turned = {name: _turned(p.detach()) for name, p in state.items()}
-    flat = torch.cat([p.flatten() for p in turned.values()]).to(device)
-    chain = Chain(links, {name: p.shape for name, p in turned.items()}, flat)
-    flat.requires_grad_()
+    narrow = {link.weight for link in links if link.narrow}
+
+    def turn(name: str, parameter: Tensor) -> Tensor:
+        """Between the module's layout and this one, as ``stacked.turn``."""
+        return parameter.mT if parameter.dim() == 3 and name not in narrow else parameter
+
+    laid = {name: turn(name, p.detach()) for name, p in state.items()}
+    flat = torch.cat([p.flatten() for p in laid.values()]).to(device).requires_grad_()
+    chain = Chain(links, {name: p.shape for name, p in laid.items()}, flat)
 
     def forward(x: Tensor) -> Tensor:
         logits: Tensor = _Pass.apply(flat, x.flatten(2), chain)
         return logits
 
     def read(name: str) -> Tensor:
-        value = chain.values[name]
-        return (value.squeeze(1) if name.endswith("bias") else value.mT).clone(
-            memory_format=torch.contiguous_format
-        )
+        return turn(name, chain.values[name]).clone(memory_format=torch.contiguous_format)
 
     return Stack("ensemble", [flat], forward, list(state), read)
-
-
-def _turned(parameter: Tensor) -> Tensor:
-    """A weight as ``(R, I, O)``: see ``stacked.turn``; a bias as ``(R, 1, O)``."""
-    return parameter.mT if parameter.dim() == 3 else parameter.unsqueeze(1)
 
 
 def _links(module: nn.Module) -> list[Link] | None:
@@ -87,7 +86,7 @@ def _links(module: nn.Module) -> list[Link] | None:
     for name, layer in parts:
         if type(layer) is nn.Linear:
             bias = None if layer.bias is None else f"{name}.bias"
-            links.append(Link(f"{name}.weight", bias, bare))
+            links.append(Link(f"{name}.weight", bias, bare, layer.out_features <= NARROW))
         elif type(layer) in DERIVATIVES and links and links[-1].activation is bare:
             links[-1] = replace(links[-1], activation=not_in_place(layer))
         else:
@@ -95,49 +94,84 @@ def _links(module: nn.Module) -> list[Link] | None:
     return links or None
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer of all replicas: parts of the flat parameters and of their gradient."""
+
+    activation: nn.Module
+    weight: Tensor  # (R, I, O)
+    weight_grad: Tensor  # (R, I, O), of a narrow layer (R, O, I): as its weight lies
+    narrow: bool
+    bias: Tensor | None  # (R, 1, O)
+    bias_grad: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What goes into the activation."""
+        if self.bias is None:
+            return torch.bmm(x, self.weight)  # (R, B, I) (R, I, O) -> (R, B, O)
+        return torch.baddbmm(self.bias, x, self.weight)
+
+    def backward(self, x: Tensor, grad: Tensor) -> None:
+        """Write dL/dW and dL/db, from the layer's input and dL/dy, ``(R, B, O)``."""
+        if self.narrow:
+            torch.bmm(grad.mT, x, out=self.weight_grad)  # (R, O, B) (R, B, I) -> (R, O, I)
+        else:
+            torch.bmm(x.mT, grad, out=self.weight_grad)  # (R, I, B) (R, B, O) -> (R, I, O)
+        if self.bias_grad is not None:
+            torch.sum(grad, 1, keepdim=True, out=self.bias_grad)
+
+
 class Chain:
-    """The layers, and where each parameter lies in a flat tensor."""
+    """The layers, and where each parameter lies in the flat leaf; views are made once, not a step.
 
-    def __init__(self, links: list[Link], shapes: dict[str, torch.Size], flat: Tensor) -> None:
-        self.links, self.shapes = links, shapes
-        self.sizes = [shape.numel() for shape in shapes.values()]
-        self.values = self.views(flat.detach())
+    The gradient has one place, too, so that no step asks for new memory of that size.
+    """
 
-    def views(self, flat: Tensor) -> Views:
-        """Each parameter's part of a flat tensor."""
-        parts = zip(self.shapes.items(), torch.split(flat, self.sizes), strict=True)
-        return {name: part.view(shape) for (name, shape), part in parts}
+    def __init__(self, links: list[Link], shapes: dict[str, torch.Size], leaf: Tensor) -> None:
+        self.leaf, self.grad = leaf, torch.empty_like(leaf)
+        self.values, grads = _views(leaf.detach(), shapes), _views(self.grad, shapes)
+        self.layers = [self._layer(link, grads) for link in links]
+
+    def _layer(self, link: Link, grads: Views) -> Layer:
+        weight, bias, narrow = self.values[link.weight], link.bias, link.narrow
+        return Layer(
+            link.activation, weight.mT if narrow else weight, grads[link.weight], narrow,
+            None if bias is None else self.values[bias].unsqueeze(1),
+            None if bias is None else grads[bias].unsqueeze(1),
+        )  # fmt: skip
+
+
+def _views(flat: Tensor, shapes: dict[str, torch.Size]) -> Views:
+    """Each parameter's part of a flat tensor."""
+    parts = torch.split(flat, [shape.numel() for shape in shapes.values()])
+    return {
+        name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
 
 
 class _Pass(torch.autograd.Function):
-    """``flat, x -> logits``; the gradient for ``flat`` is written into place, layer by layer."""
+    """``leaf, x -> logits``; the gradient is written into place, layer by layer."""
 
     @staticmethod
     def forward(ctx: Any, _: Tensor, x: Tensor, chain: Chain) -> Tensor:
         ctx.chain, ctx.seen = chain, []
-        for link in chain.links:
-            weight = chain.values[link.weight]
-            if link.bias is None:
-                before = torch.bmm(x, weight)  # (R, B, I) (R, I, O) -> (R, B, O)
-            else:
-                before = torch.baddbmm(chain.values[link.bias], x, weight)
-            after = link.activation(before)
-            ctx.seen.append((x, before, after))
+        for layer in chain.layers:
+            before = layer.forward(x)
+            after = layer.activation(before)
+            ctx.seen.append((layer, x, before, after))
             x = after
         return x
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        chain: Chain = ctx.chain
-        flat = torch.empty(sum(chain.sizes), dtype=grad.dtype, device=grad.device)
-        grads = chain.views(flat)
-        for link in reversed(chain.links):
-            x, before, after = ctx.seen.pop()
-            grad = DERIVATIVES[type(link.activation)](link.activation, grad, before, after)
-            torch.bmm(x.mT, grad, out=grads[link.weight])  # (R, I, B) (R, B, O) -> (R, I, O)
-            if link.bias is not None:
-                torch.sum(grad, 1, keepdim=True, out=grads[link.bias])
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, ...]:
+        leaf, own = ctx.chain.leaf, ctx.chain.grad
+        held = None if leaf.grad is None else leaf.grad.clone()  # not cleared: the two add up
+        while ctx.seen:
+            layer, x, before, after = ctx.seen.pop()
+            grad = DERIVATIVES[type(layer.activation)](layer.activation, grad, before, after)
+            layer.backward(x, grad)
             if ctx.seen:
-                grad = torch.bmm(grad, chain.values[link.weight].mT)  # (R, B, O) -> (R, B, I)
-        return flat, None, None
+                grad = torch.bmm(grad, layer.weight.mT)  # (R, B, O) (R, O, I) -> (R, B, I)
+        leaf.grad = own if held is None else own.add_(held)
+        return None, None, None  # autograd would copy a gradient that somebody else holds

@@ -69,22 +69,22 @@ def _train(stack: Stack, work: Work) -> Outcome:
     inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    losses = torch.empty(steps, replicas, dtype=inputs.dtype, device=work.device)
+    losses = torch.empty(steps, replicas * batch, dtype=inputs.dtype, device=work.device)
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
     kept = {}
-    for step in range(steps):
+    for step, (seen, wanted) in enumerate(zip(images, targets, strict=True)):
         if work.jitter is not None:
             work.jitter.parameters(stack.leaves)
-        x = inputs.index_select(0, images[step]).view(replicas, batch, *shape)
+        x = inputs.index_select(0, seen).view(replicas, batch, *shape)
         logits = stack.forward(x)  # (R, B, classes)
         if step == 0:
             _check(logits, work)  # a user's module may err
-        each = F.cross_entropy(logits.flatten(0, 1), targets[step], reduction="none")
+        each = F.cross_entropy(logits.flatten(0, 1), wanted, reduction="none")
         optimizer.zero_grad()
         counted = share if work.jitter is None else work.jitter.shares(share)
-        torch.autograd.backward(each, counted)  # the mean of each replica's own batch
+        torch.autograd.backward(each.dot(counted))  # the mean of each replica's own batch
         optimizer.step()
-        losses[step] = each.detach().view(replicas, batch).mean(1)
+        losses[step] = each.detach()
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {name: stack.read(name) for name in work.recipe.keep}
         devices.end_step(work.device)
@@ -93,7 +93,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
     return Outcome(
         parameters={name: stack.read(name) for name in stack.names},
         buffers=stack.buffers,
-        losses=losses.T.cpu().double(),
+        losses=losses.view(steps, replicas, batch).mean(2).T.cpu().double(),
         kept=kept,
         engine=stack.engine,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,21 +51,35 @@ def rank(matrices: Tensor, tolerance: float = RANK_TOLERANCE) -> Tensor:
     Returns:
         ``(R,)`` float64.
     """
-    a = matrices.detach().cpu().double()
-    a = a if a.shape[-2] <= a.shape[-1] else a.mT
-    ranks = [_inertia(m, tolerance) if m.isfinite().all() else torch.nan for m in a]
+    found = matrices.detach().cpu()
+    ranks = [_inertia(_core(m), tolerance) if m.isfinite().all() else torch.nan for m in found]
     return torch.tensor(ranks, dtype=torch.float64)
 
 
 def _inertia(matrix: Tensor, tolerance: float) -> int:
-    from scipy.linalg import lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
+    from scipy.linalg import blas, lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
 
     size = float(matrix.norm())
+    if size == 0:
+        return 0
     if tolerance**2 < CLEAR * torch.finfo(torch.float64).eps * size**2:
         return int((torch.linalg.svdvals(matrix) > tolerance).sum())
-    shifted = matrix @ matrix.mT
-    shifted.diagonal().sub_(tolerance**2)
+    # (n, m) in rows is (m, n) in columns; half the work of a plain product, and all that is read
+    shifted = blas.dsyrk(1.0, matrix.numpy().T, trans=1, lower=1)
+    shifted[np.diag_indices_from(shifted)] -= tolerance**2
     room = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])
-    factor, pivots, _ = lapack.dsytrf(shifted.numpy(), lower=1, lwork=room)
+    factor, pivots, _ = lapack.dsytrf(shifted, lower=1, lwork=room, overwrite_a=1)
     single = pivots > 0  # LAPACK marks both rows of a 2 x 2 block with a negative pivot
     return int((single & (factor.diagonal() > 0)).sum() + (~single).sum() // 2)
+
+
+def _core(matrix: Tensor) -> Tensor:
+    """The matrix or its transpose in float64, no more rows than columns, without zero ones.
+
+    They add nothing to the rank, and a capped residual has a quarter of them.
+    """
+    for dim in (1, 0):
+        used = (matrix != 0).any(dim)
+        if not used.all():
+            matrix = matrix.index_select(1 - dim, used.nonzero()[:, 0])
+    return (matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT).double().contiguous()
