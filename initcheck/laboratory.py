@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from initcheck import datasets, devices
-from initcheck.envelope import TWINS, twin_jitter
 from initcheck.probes import Probe
 from initcheck.profile import Profile
 from initcheck.recipes import Arm
 from initcheck.training import How, Trained, draws, train, train_together
+from initcheck.twins import TWINS, twin_jitter
 
 # Trained arms are kept for the claims that share them, oldest out first beyond this.
 KEPT_BYTES = 600 * 2**20

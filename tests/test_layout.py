@@ -27,6 +27,8 @@ ORDER = (
     "training",
     "pretraining",
     "systems_wide",
+    "twins",
+    "marks",
     "envelope",
     "probes",
     "seeds",

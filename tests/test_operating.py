@@ -13,9 +13,9 @@ from scipy.stats import beta
 
 from initcheck import ahead, recipes, scales, training
 from initcheck.baselines import LimitEntry
-from initcheck.envelope import BEYOND
 from initcheck.faults import FAULTS
 from initcheck.listing import Claim
+from initcheck.marks import BEYOND
 from initcheck.operating import elsewhere, figures, measure, page, shards
 from initcheck.operating.innocent import INNOCENT
 from initcheck.operating.shards import Run
