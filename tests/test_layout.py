@@ -20,6 +20,7 @@ ORDER = (
     "networks",
     "convolutional",
     "devices",
+    "arithmetic",
     "datasets",
     "recipes",
     "systems",
