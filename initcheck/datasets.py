@@ -1,7 +1,7 @@
 """Data: whole data sets as tensors, with a fingerprint that says which data some evidence is about.
 
 No DataLoader, no transform, no augmentation: images are decoded once and stay in memory. Nothing is
-downloaded unless asked for, and torchvision, pandas and PIL are imported only where they are used.
+downloaded unless asked for, and torchvision and pandas are imported only where they are used.
 """
 
 from __future__ import annotations
@@ -11,31 +11,22 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import zipfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from initcheck.data_cache import through_cache
-from initcheck.image_arrays import Arrays, Bytes, Labels, fingerprint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from initcheck.image_arrays import Arrays, Bytes, DataError, Labels, fingerprint
+from initcheck.image_folders import decode, find_images
 
 KNOWN = ("mnist5k", "mnist", "cifar10", "folder:PATH")
 MNIST5K_FINGERPRINT = "7b58496bc397b12c"
 MNIST5K_TEST_PER_DIGIT = 100  # of 500: at a tenth of the usual size, still 1,000 test images
 DATA_ROOT_VARIABLE = "INITCHECK_DATA_ROOT"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 CIFAR10_JPEG = "cifar10-jpeg"  # CIFAR-10 re-encoded as JPEG in ImageFolder layout: other pixels
-
-
-class DataError(ValueError):
-    """Data are missing, damaged or not the expected ones; the text says what and what mends it."""
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: tensors have no truth value
@@ -293,8 +284,8 @@ def _load_cifar10(root: Path) -> DataSet:
             f"{root / CIFAR10_JPEG} and {root / CIFAR10_JPEG}.zip. To mend it, {_mend('it')}."
         )
     if places[0].name.startswith(CIFAR10_JPEG):
-        folder = _find_images(places[0])
-        arrays = through_cache(f"{CIFAR10_JPEG}-{folder.identity}", lambda: _decode(folder))
+        folder = find_images(places[0])
+        arrays = through_cache(f"{CIFAR10_JPEG}-{folder.identity}", lambda: decode(folder))
         return _to_dataset(CIFAR10_JPEG, arrays, classes=len(folder.classes))
     return _to_dataset("cifar10", _read_cifar10(root), classes=10)
 
@@ -320,124 +311,5 @@ def _read_cifar10(root: Path) -> Arrays:
 
 @functools.cache
 def _load_folder(path: Path) -> DataSet:
-    folder = _find_images(path)
-    return _to_dataset(f"folder:{path.name}", _decode(folder), classes=len(folder.classes))
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """Images in `ImageFolder` layout, in a directory or, where `path` is a file, in a zip archive.
-
-    `train` and `test` are sorted names such as "train/frog/0001.jpg"; `classes` are the sorted
-    names of the folders below "train"; `identity` changes when a file comes, goes or changes.
-    """
-
-    path: Path
-    train: list[str]
-    test: list[str]
-    classes: list[str]
-    identity: str
-
-
-def _find_images(path: Path) -> _Folder:
-    stamps = dict(sorted(_stamps(path)))
-    train = [name for name in stamps if name.startswith("train/")]
-    test = [name for name in stamps if name.startswith("test/")]
-    for part, names in (("train", train), ("test", test)):
-        if not names:
-            raise DataError(
-                f"{path} holds no image named like {part}/CLASS/IMAGE.png; give a folder (or a zip "
-                "of one) with `train` and `test` in it, each with one folder a class."
-            )
-    classes = sorted({_class(name) for name in train})
-    if unseen := {_class(name) for name in test} - set(classes):
-        raise DataError(
-            f"{path} has the classes {', '.join(sorted(unseen))} in `test` only; "
-            "add training images of them, or remove them."
-        )
-    stamped = "\n".join(f"{name} {stamp}" for name, stamp in stamps.items())
-    identity = hashlib.sha256(stamped.encode()).hexdigest()[:16]
-    return _Folder(path, train, test, classes, identity)
-
-
-def _class(name: str) -> str:
-    return name.split("/")[1]
-
-
-def _stamps(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of each image and what changes with its content."""
-    entries = _zip_entries(path) if path.is_file() else _directory_entries(path)
-    for name, stamp in entries:
-        if name.count("/") >= 2 and name.lower().endswith(IMAGE_SUFFIXES):
-            yield name, stamp
-
-
-def _zip_entries(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                yield entry.filename.removeprefix(f"{path.stem}/"), f"{entry.CRC} {entry.file_size}"
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is not a whole zip archive; put it there again.") from error
-
-
-def _directory_entries(path: Path) -> Iterator[tuple[str, str]]:
-    for file in path.rglob("*.*"):
-        status = file.stat()
-        yield file.relative_to(path).as_posix(), f"{status.st_mtime_ns} {status.st_size}"
-
-
-@contextmanager
-def _open_files(path: Path) -> Iterator[Callable[[str], IO[bytes]]]:
-    """Give a function that opens an image for reading by its name."""
-    if path.is_dir():
-        yield lambda name: (path / name).open("rb")
-        return
-    with zipfile.ZipFile(path) as archive:
-        inside = set(archive.namelist())
-        prefixed = f"{path.stem}/"
-        yield lambda name: archive.open(prefixed + name if prefixed + name in inside else name)
-
-
-def _decode(folder: _Folder) -> Arrays:
-    """Decode every image as RGB; all must have the size of the first.
-
-    Raises:
-        DataError: an image does not decode or has another size.
-
-    """
-    labels = {name: number for number, name in enumerate(folder.classes)}
-    arrays: list[Any] = []
-    with _open_files(folder.path) as open_file:
-        first = _decode_one(folder, folder.train[0], open_file)
-        for names in (folder.train, folder.test):
-            images = np.empty((len(names), *first.shape), np.uint8)  # (N, 3, H, W)
-            for index, name in enumerate(names):
-                image = _decode_one(folder, name, open_file)
-                _check_size(folder, name, found=image.shape, expected=first.shape)
-                images[index] = image
-            arrays += [images, np.array([labels[_class(name)] for name in names], np.int64)]
-    return Arrays(*arrays)
-
-
-def _decode_one(folder: _Folder, name: str, open_file: Callable[[str], IO[bytes]]) -> Bytes:
-    """Return (3, H, W)."""
-    from PIL import Image
-
-    try:
-        with open_file(name) as file:
-            return np.asarray(Image.open(file).convert("RGB"), np.uint8).transpose(2, 0, 1)
-    except (OSError, SyntaxError, zipfile.BadZipFile) as error:  # PIL: SyntaxError for broken PNGs
-        raise DataError(
-            f"The image {name} in {folder.path} does not decode ({error}); replace or remove it."
-        ) from error
-
-
-def _check_size(
-    folder: _Folder, name: str, *, found: tuple[int, ...], expected: tuple[int, ...]
-) -> None:
-    if found != expected:
-        raise DataError(
-            f"The image {name} in {folder.path} is {found[2]} x {found[1]} pixels, but "
-            f"{folder.train[0]} is {expected[2]} x {expected[1]}; make all images the same size."
-        )
+    folder = find_images(path)
+    return _to_dataset(f"folder:{path.name}", decode(folder), classes=len(folder.classes))

@@ -1,4 +1,4 @@
-"""Images and labels as they are stored, with a fingerprint that tells them from any others."""
+"""Images and labels as stored, a fingerprint to know them by, and the error for unexpected ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import numpy as np
 
 Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+class DataError(ValueError):
+    """Data are missing, damaged or not the expected ones; the text says what and what mends it."""
 
 
 @dataclass(frozen=True)

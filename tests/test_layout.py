@@ -23,6 +23,7 @@ ORDER = (
     "arithmetic",
     "image_arrays",
     "data_cache",
+    "image_folders",
     "datasets",
     "recipes",
     "systems",
