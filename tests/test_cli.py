@@ -294,3 +294,14 @@ def test_doctor_finds_this_machine_in_order():
     )
     assert done.returncode == 0, done.stderr
     assert "torch and torchvision work together" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    program = "from initcheck.cli import main; raise SystemExit(main(['claims']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert (process.wait(), said) == (0, "")

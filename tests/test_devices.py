@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,11 +18,9 @@ from initcheck.devices import (
     end_step,
     examine,
     has_float64,
-    matmul_precision,
     peak_memory,
     require,
     synchronize,
-    threads,
 )
 
 if TYPE_CHECKING:
@@ -362,62 +357,7 @@ def test_peak_memory_is_unknown_where_the_backend_does_not_count(
     assert peak_memory(FAKE) is None
 
 
-# ---- how it computes -----------------------------------------------------------------------------
-
-
-def run_alone(code: str) -> str:
-    """Run `code` in a process of its own: torch's precision switches cannot all be set back."""
-    package = str(Path(devices_module.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_ieee_float32_overrides_what_was_set_before() -> None:
-    """Whatever set of switches was used before, every float32 operator is IEEE afterwards."""
-    told = run_alone(
-        "import torch\n"
-        "from initcheck.devices import matmul_precision, use_ieee_float32\n"
-        "torch.set_float32_matmul_precision('high')\n"
-        "print(matmul_precision())\n"
-        "use_ieee_float32()\n"
-        "use_ieee_float32()\n"
-        "print(matmul_precision())\n"
-        "print(torch.get_float32_matmul_precision() if not hasattr(torch.backends, "
-        "'fp32_precision') else torch.backends.cuda.matmul.fp32_precision)\n"
-        "print(torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction)\n"
-    ).splitlines()
-    assert "tf32" in told[0]
-    assert told[1] == "ieee"
-    assert told[2] in ("highest", "ieee")
-    assert told[3] == "False"
-
-
-def test_precision_differing_between_operators_is_told_for_each(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    switches = {
-        "matmul": SimpleNamespace(fp32_precision="tf32"),
-        "convolution": SimpleNamespace(fp32_precision="none"),
-    }
-    monkeypatch.setattr(devices_module, "_has_new_switches", lambda: True)
-    monkeypatch.setattr(devices_module, "_new_switches", lambda: switches)
-    assert matmul_precision() == "matmul tf32, convolution ieee"
-
-
-def test_threads_are_restored_even_after_an_error() -> None:
-    before = torch.get_num_threads()
-    with pytest.raises(KeyError), threads(before + 1):  # noqa: PT012 -- the error is raised inside
-        assert torch.get_num_threads() == before + 1
-        raise KeyError
-    assert torch.get_num_threads() == before
+# ---- who names them ------------------------------------------------------------------------------
 
 
 def test_no_other_file_of_the_package_names_an_accelerator() -> None:
@@ -431,9 +371,3 @@ def test_no_other_file_of_the_package_names_an_accelerator() -> None:
         if word in path.read_text(encoding="utf-8")
     ]
     assert guilty == []
-
-
-def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
-    assert devices_module.keep_freed_memory() == (devices_module.platform.libc_ver()[0] == "glibc")
-    monkeypatch.setattr(devices_module.platform, "libc_ver", lambda: ("", ""))
-    assert not devices_module.keep_freed_memory()

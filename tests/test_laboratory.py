@@ -11,11 +11,11 @@ import toy
 from torch import nn
 
 from initcheck import datasets, laboratory
-from initcheck.envelope import TWINS
 from initcheck.initializers import zeros
 from initcheck.laboratory import Laboratory
 from initcheck.networks import Network
 from initcheck.recipes import Adam, Recipe
+from initcheck.twins import TWINS
 
 RECIPE = Recipe(Adam(lr=0.01), batch=8, steps=6, keep_at=(3,), keep=("hidden1.weight",))
 ARM = toy.arm(recipe=RECIPE)

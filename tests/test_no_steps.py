@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from initcheck import datasets, envelope
+from initcheck import datasets, envelope, twins
 from initcheck.initializers import he
 from initcheck.networks import Network, mlp
 from initcheck.probes import final_loss, first_loss
@@ -54,8 +54,8 @@ def test_losses_are_not_numbers(trained):
 
 
 def test_envelope_is_recorded_and_followed(trained):
-    twins = train(ARM, (3, 4) * envelope.TWINS, trained.data, jitter=envelope.twin_jitter(ARM))
-    recorded = envelope.record(ARM, trained, [twins])
+    disturbed = train(ARM, (3, 4) * twins.TWINS, trained.data, jitter=twins.twin_jitter(ARM))
+    recorded = envelope.record(ARM, trained, [disturbed])
     departure = envelope.compare(ARM, trained, recorded)
     assert (departure.r, departure.start, departure.left) == (None, True, False)
     assert departure.why_not == "it takes no step: its start is as recorded"

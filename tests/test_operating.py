@@ -13,9 +13,9 @@ from scipy.stats import beta
 
 from initcheck import ahead, recipes, scales, training
 from initcheck.baselines import LimitEntry
-from initcheck.envelope import BEYOND
 from initcheck.faults import FAULTS
 from initcheck.listing import Claim
+from initcheck.marks import BEYOND
 from initcheck.operating import elsewhere, figures, measure, page, shards
 from initcheck.operating.innocent import INNOCENT
 from initcheck.operating.shards import Run
@@ -232,7 +232,7 @@ def test_change_travels_as_variables_options_or_context(baselines):
 
 def test_clean_runs_leave_the_envelope_out(baselines):
     (plan,) = measure.clean([claim("a")], 1)
-    assert plan.command(baselines, baselines)[-2:] == ["-p", "initcheck.operating.outcomes"]
+    assert "initcheck.operating.outcomes" in plan.command(baselines, baselines)
 
 
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch, capsys):
@@ -273,6 +273,21 @@ def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkey
     assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 4
     kills = figures.kills(shards.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
+
+
+@pytest.mark.parametrize(("r", "plugins"), [(99.0, ["by_record"]), (9.0, ["by_record", ""])])
+def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(monkeypatch, r, plugins):
+    asked = []
+
+    def one(plan, *_):
+        asked.append(plan.plugin)
+        return Run(
+            "fault", "x", "", claims={"sun_rises": "drifted"}, arms={"sun_rises": {"warm": r}}
+        )
+
+    monkeypatch.setattr(measure, "_one", one)
+    assert measure.one(measure.Plan("fault", "x", "", ()), None) is not None
+    assert asked == plugins
 
 
 @pytest.mark.skipif(not measure.warm.possible(), reason="nothing can be forked here")

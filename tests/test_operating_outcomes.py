@@ -1,4 +1,4 @@
-"""The gate without its envelope: outcomes are still compared, on fresh seeds, and nothing else."""
+"""The gate in part: outcomes without the envelope, and the record without measured limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
 
 from initcheck.report.results import read
 
-PLUGIN = ("-p", "initcheck.operating.outcomes", "--initcheck-device=cpu", "--initcheck-salt=x")
+SALT = ("--initcheck-device=cpu", "--initcheck-salt=x")
 
 
 @pytest.fixture
@@ -21,13 +21,20 @@ def recorded(project):
     return project
 
 
-def drifts(project):
-    """What each arm's drift says after a run in a process of its own: the plugin stays in force."""
+def results(project, plugin, *options):
+    """What a run found in a process of its own: the plugin stays in force."""
     file = project.path / "results.json"
-    project.start(*PLUGIN, f"--initcheck-json={file}")
-    results = read(file)["results"]
-    assert len(results) == 2
-    return [p["drift"][side] for r in results for p in r["probes"] for side in p["drift"]]
+    named = ("-p", f"initcheck.operating.{plugin}", f"--initcheck-json={file}")
+    project.start(*SALT, *named, *options)
+    found = read(file)["results"]
+    assert len(found) == 2
+    return found
+
+
+def drifts(project):
+    """What each arm's drift says where outcomes alone are compared."""
+    found = results(project, "outcomes")
+    return [p["drift"][side] for r in found for p in r["probes"] for side in p["drift"]]
 
 
 def test_the_envelope_is_left_out_and_said_to_be(recorded):
@@ -48,3 +55,17 @@ def test_outcomes_that_moved_are_still_seen(recorded):
 def test_missing_evidence_is_still_missing(recorded):
     recorded.evidence("zeros_stay").unlink()
     assert {"no evidence", "unchanged"} == {drift["verdict"] for drift in drifts(recorded)}
+
+
+def test_the_record_is_asked_on_four_seeds_and_no_measured_limit(recorded):
+    limits = ZEROS_STAY.replace("max = 0", "max = -1") + HE_APART.replace("0.1", "1e9")
+    recorded.limits(limits)
+    found = {r["claim"]: r for r in results(recorded, "by_record")}
+    assert found["he_tells_images_apart"]["verdict"] == "pass"
+    assert found["zeros_stay"]["verdict"] == "refuted"  # exact: judged whole
+    assert {len(r["probes"][0]["seeds"]) for r in found.values()} == {4}
+
+
+def test_the_record_alone_catches_a_changed_learning_rate(recorded):
+    found = results(recorded, "by_record", "--initcheck-fault=lr_halved")
+    assert {r["claim"] for r in found if r["verdict"] == "drifted"} >= {"he_tells_images_apart"}

@@ -13,7 +13,7 @@ import torch
 import toy
 from torch import nn
 
-from initcheck import devices
+from initcheck import arithmetic
 from initcheck.initializers import constant_, every, he, zeros, zeros_
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
@@ -58,10 +58,10 @@ def test_jobs_change_no_bit(arm, engine):
 
 
 def test_callers_threads_change_no_bit():
-    with devices.threads(2):
+    with arithmetic.threads(2):
         two = train(ARM, SEEDS, toy.data())
         assert torch.get_num_threads() == 2
-    with devices.threads(1):
+    with arithmetic.threads(1):
         assert same_bits(two, train(ARM, SEEDS, toy.data()))
 
 

@@ -12,8 +12,8 @@ import torch
 
 from initcheck import SGD, Arm, Recipe, drift, gate, mlp, seeds
 from initcheck.baselines import Baselines, LimitEntry
-from initcheck.datasets import DataError
 from initcheck.envelope import Departure
+from initcheck.image_arrays import DataError
 from initcheck.initializers import he, zeros
 from initcheck.pairs import Pair
 from initcheck.training import NetworkError

@@ -27,9 +27,9 @@ def main():
     os.sched_setaffinity(0, map(int, sys.argv[1:]))  # before anything counts the cores
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    from initcheck import devices  # noqa: PLC0415 -- imports torch, which counts the cores
+    from initcheck import arithmetic  # noqa: PLC0415 -- imports torch, which counts the cores
 
-    devices.keep_freed_memory()  # as the gate does; it serves every way alike
+    arithmetic.keep_freed_memory()  # as the gate does; it serves every way alike
     for line in sys.stdin:
         answers.write(json.dumps(_answer(**json.loads(line))) + "\n")
         answers.flush()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
-from initcheck import devices
+from initcheck import arithmetic, devices
 from initcheck.engines import chain, stacked
 from initcheck.engines import module as plain
 from initcheck.engines.common import (
@@ -39,7 +39,7 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     made = made or _mapped(starts, work)
     if made is None:
         return plain.run(starts, work)
-    with devices.subnormals_flushed():
+    with arithmetic.subnormals_flushed():
         return _train(made, work)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from initcheck import envelope
 from initcheck.evidence import read_evidence
+from initcheck.marks import BEYOND
 from initcheck.operating.shards import Run
 
 Entry = Mapping[str, Any]
@@ -57,4 +58,4 @@ def _distance(theirs: Entry, ours: Entry) -> float | None:
         return None
     losses = torch.tensor(theirs["losses"], dtype=torch.float64)
     ratio, why_not = envelope.envelopes(losses, dict(ours))
-    return None if why_not or not len(ratio) else min(float(ratio.max()), envelope.BEYOND)
+    return None if why_not or not len(ratio) else min(float(ratio.max()), BEYOND)

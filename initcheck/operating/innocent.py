@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from initcheck import ahead, devices, recipes, training
+from initcheck import ahead, arithmetic, recipes, training
 from initcheck.faults.common import replaced
 
 
@@ -38,7 +38,7 @@ def _threads(count: int) -> Iterator[None]:
     try:
         with (
             replaced(ahead, "possible", lambda: False),  # its processes train on one thread each
-            replaced(devices, "threads", lambda _: nullcontext()),
+            replaced(arithmetic, "threads", lambda _: nullcontext()),
             replaced(training, "_run_all", lambda work, parts, jobs: run_all(work, parts, 1)),
         ):
             yield
@@ -87,7 +87,7 @@ INNOCENT = {
     "aten-default": _processor("torch's kernels without AVX", ATEN_CPU_CAPABILITY="default"),
     "subnormals": Innocent(
         "numbers below 1.2e-38 kept, where they are flushed to zero",
-        lambda: replaced(devices, "subnormals_flushed", nullcontext),
+        lambda: replaced(arithmetic, "subnormals_flushed", nullcontext),
     ),
     "mkl-avx2": _processor("MKL for AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2"),
     "mkl-sse": _processor("MKL for SSE4.2", MKL_ENABLE_INSTRUCTIONS="SSE4_2"),

@@ -145,7 +145,8 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
         f"{len(found) - len(caught) - len(survived)} in some, {len(survived)} in none. Of a share "
         "stands the lower 95 % bound. *By the record*: it is caught since an arm leaves its "
         "envelope or its recorded start, on the same listed seeds and by the same r whatever the "
-        "salt; it is run twice to see that, and a bound would say nothing."
+        "salt, so that a bound would say nothing. Of measured claims no more is asked in such a "
+        "run: what is red in it is red by its record, and limits may have caught more."
     )
     yield ""
     rows = [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from initcheck.datasets import DataError
+from initcheck.image_arrays import DataError
 from initcheck.reproduction import report, runner
 from initcheck.reproduction.table import Configuration
 

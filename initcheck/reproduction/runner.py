@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from joblib import Parallel, delayed
 
-from initcheck import datasets, devices
+from initcheck import arithmetic, datasets
 from initcheck.reproduction.figures import Run, read_run, run_path, write_run
 from initcheck.reproduction.table import CONFIGURATIONS, Configuration
 
@@ -87,7 +87,7 @@ def execute(job: Job, *, folder: Path, root: Path | None, say: Say) -> Run:
     data = datasets.load(configuration.data, root=root)
     began = time.perf_counter()
     say(f"{job.name}: starts")
-    with devices.threads(1):  # so that a run does not depend on how many cores there are
+    with arithmetic.threads(1):  # so that a run does not depend on how many cores there are
         figures = replace(configuration.protocol, epochs=job.epochs).run(
             data, job.seed, lambda text: say(f"{job.name}: {text}")
         )

@@ -1,0 +1,63 @@
+"""Twins of a run: the same start, and rounding errors drawn at random at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from initcheck.recipes import DTYPES, Arm, stream
+
+TWINS = 8  # a seed
+POOL = 2**20  # normal numbers drawn once a chunk; twins read it at a new offset each time
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What makes a twin of a run: numbers off by one rounding error, N(0, 1) times epsilon.
+
+    Parameters are off before every forward pass, as if each had been rounded otherwise, and so is
+    the share of each image in the gradient. The latter matters where a batch cancels: ten images
+    of a class among a hundred leave an all-zero network a gradient of exactly nothing, or of what
+    rounding leaves, which Adam scales up to a full step.
+    """
+
+    pool: Tensor
+    generator: torch.Generator
+
+    def parameters(self, leaves: Sequence[Tensor]) -> None:
+        """Multiply every parameter in place."""
+        with torch.no_grad():
+            for parameter in leaves:
+                _multiply(parameter, self.pool, self.generator)
+
+    def shares(self, shares: Tensor) -> Tensor:
+        """Multiply a copy of what each image counts for."""
+        off = shares.clone()
+        _multiply(off, self.pool, self.generator)
+        return off
+
+
+def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
+    """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
+    dtype = DTYPES[arm.recipe.dtype]
+
+    def chunk(first: int) -> Rounding:
+        generator = stream(first, "twin")
+        pool = torch.randn(POOL, generator=generator, dtype=dtype) * torch.finfo(dtype).eps + 1
+        return Rounding(pool, generator)
+
+    return chunk
+
+
+def _multiply(parameter: Tensor, pool: Tensor, generator: torch.Generator) -> None:
+    """Multiply by a stretch of the pool, read from a random place and round its end."""
+    flat = parameter.view(-1)
+    done = 0
+    while done < len(flat):
+        start = int(torch.randint(len(pool), (1,), generator=generator))
+        part = pool[start : start + len(flat) - done]
+        flat[done : done + len(part)].mul_(part)
+        done += len(part)

@@ -1,0 +1,54 @@
+"""What the tests of data sets, of their cache and of image folders share."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from initcheck import data_cache, datasets
+from initcheck.datasets import MNIST5K_FINGERPRINT, load
+from initcheck.image_arrays import DataError
+
+LOADERS = ("_load_mnist5k", "_load_mnist", "_load_cifar10", "_load_folder")
+COLOURS = {"ant": (255, 0, 0), "bee": (0, 255, 0), "cat": (0, 0, 51)}
+
+
+def forget() -> None:
+    """Keep nothing in this process that was loaded before."""
+    for loader in LOADERS:
+        getattr(datasets, loader).cache_clear()
+
+
+def message(name: str, **options: Any) -> str:
+    """What is said when `name` is refused."""
+    with pytest.raises(DataError) as caught:
+        load(name, **options)
+    return str(caught.value)
+
+
+def load_would_use(directory: Path) -> bool:
+    """Whether the cache in `directory` holds a copy that a later load accepts."""
+    path = directory / f"mnist5k-{MNIST5K_FINGERPRINT}.npz"
+    return data_cache._read_cache(path, MNIST5K_FINGERPRINT) is not None
+
+
+def make_folder(path: Path, *, suffix: str = "png") -> Path:
+    """Three classes of one colour each, 4 x 3 pixels: two training images, one for testing."""
+    for part, count in (("train", 2), ("test", 1)):
+        for name, colour in COLOURS.items():
+            (path / part / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.new("RGB", (4, 3), colour)
+                image.save(path / part / name / f"{number:04}.{suffix}")
+    return path
+
+
+def zip_folder(source: Path, target: Path, *, prefix: str) -> None:
+    """Pack the images of `source`, each name with `prefix` before it."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in source.rglob("*.*"):
+            archive.write(path, prefix + path.relative_to(source).as_posix())

@@ -1,0 +1,48 @@
+"""Twins are off by rounding, each chunk in its own way, and always the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import toy
+
+from initcheck.recipes import SGD, Recipe
+from initcheck.twins import twin_jitter
+
+EPS = torch.finfo(torch.float32).eps
+
+
+def test_twins_disturb_parameters_and_shares_by_one_epsilon():
+    parameter, shares = torch.ones(50_000), torch.ones(50_000)
+    rounding = twin_jitter(toy.arm())(0)
+    rounding.parameters([parameter])
+    for disturbed in (parameter, rounding.shares(shares)):
+        in_epsilons = (disturbed.double() - 1) / EPS
+        assert abs(in_epsilons.mean()) < 0.1
+        assert 0.9 < in_epsilons.std() < 1.2  # rounded to half or whole epsilons
+    assert (shares == 1).all()  # they are used again at the next step
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (64,), (65,), (7, 30)], ids=str)
+def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
+    monkeypatch.setattr("initcheck.twins.POOL", 64)
+    arm = toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 4, dtype="float64"))
+    parameter = torch.ones(shape, dtype=torch.float64)
+    disturb = twin_jitter(arm)(0).parameters
+    touched = torch.zeros(shape, dtype=torch.bool)
+    for _ in range(30):  # a single draw may round to nothing
+        before = parameter.clone()
+        disturb([parameter])
+        touched |= parameter != before
+    assert touched.all()
+    assert ((parameter - 1).abs() < 1e-13).all()
+
+
+def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
+    def ones(first):
+        parameter = torch.ones(100)
+        twin_jitter(toy.arm())(first).parameters([parameter])
+        return parameter
+
+    assert torch.equal(ones(0), ones(0))
+    assert not torch.equal(ones(0), ones(8))
