@@ -6,6 +6,7 @@ another, and nothing has to run again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def judged(there: Path, here: Path) -> Run:
     entry = next(known[key][0] for key in known.keys() & mine.keys())
     where = entry["environment"]
     return Run(
-        "elsewhere", where["device"].replace(" ", "-"), "", arms=arms, commit=entry["commit"],
+        "elsewhere", re.sub(r"\W+", "-", where["device"]), "", arms=arms, commit=entry["commit"],
         torch=where["torch"], machine=where["device"], date=entry["date"],
     )  # fmt: skip
 
