@@ -59,12 +59,8 @@ class Plan:
         if self.plugin:
             common += ["-p", f"initcheck.operating.{self.plugin}"]
         if self.kind == "innocent" and self.name in INNOCENT:
-            options = [*INNOCENT[self.name].options, "--initcheck-seeds", "4"]
-            return [
-                self.python, "-m", "initcheck.operating.innocent", self.name, *common, *options
-            ]  # fmt: skip
-        if self.kind == "innocent":  # another interpreter, with another torch
-            return [self.python, "-m", "pytest", *common, "--initcheck-seeds", "4"]
+            change = [self.name, *common, *INNOCENT[self.name].options]
+            return [self.python, "-m", "initcheck.operating.innocent", *change]
         fault = ["--initcheck-fault", self.name] if self.kind == "fault" else []
         return [self.python, "-m", "pytest", *common, *fault]
 
@@ -83,13 +79,17 @@ def nodes(claims: Sequence[Claim], names: Iterable[str] | None = None) -> tuple[
 
 
 def innocents(claims: Sequence[Claim], pythons: Sequence[str] = ()) -> list[Plan]:
-    """Every change once, and every other interpreter: r hangs on no seed but the reference's."""
-    tests, names = nodes(claims), [c.claim.partition("[")[0] for c in claims]
-    plans = [
-        Plan("innocent", name, "", nodes(claims, [n for n in names if n not in change.spares]))
-        for name, change in INNOCENT.items()
+    """Every change once, and every other interpreter, asked for the record alone.
+
+    r hangs on no seed but the reference's, and four seeds could not show a gain.
+    """
+    names = [c.claim.partition("[")[0] for c in claims]
+    changes = [(name, change.spares, sys.executable) for name, change in INNOCENT.items()]
+    changes += [(_torch_of(python), (), python) for python in pythons]
+    return [
+        Plan("innocent", name, "", nodes(claims, {*names}.difference(spares)), python, "by_record")
+        for name, spares, python in changes
     ]
-    return plans + [Plan("innocent", _torch_of(p), "", tests, p) for p in pythons]
 
 
 def faults(
