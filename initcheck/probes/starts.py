@@ -111,9 +111,10 @@ def randomness_drawn(trained: Trained) -> Tensor:
 
 def _draws(trained: Trained, seed: int) -> float:
     arm, generator = trained.arm, stream(seed, "weights")
-    other = arm.network.fresh(derived(seed, "constructor", 1)).to(DTYPES[arm.recipe.dtype])
+    other = arm.network.fresh(derived(seed, "constructor", 1))
     before = generator.get_state()
     arm.initializer(other, generator)
+    other.to(DTYPES[arm.recipe.dtype])  # afterwards, as in Arm.build: else it rounds otherwise
     built = arm.build(seed + 1)
     same = all(
         torch.equal(a, b) for a, b in zip(other.parameters(), built.parameters(), strict=True)
