@@ -32,7 +32,7 @@ BY_HAND = Recipe(SGD(lr=1e-3, momentum=0.9), batch=100, steps=600)  # one of its
 @pytest.fixture(autouse=True)
 def _full_scale(initcheck_session):
     if initcheck_session.settings.scale != "full":
-        pytest.skip(
+        pytest.skip(  # an epoch of full MNIST each, on data that is not embedded; the run says so
             "runs at full scale only: pytest benchmarks/test_reproduction.py "
             "--initcheck-scale full --initcheck-data-root DIR"
         )
