@@ -8,7 +8,8 @@ from initcheck.probes import classes_predicted, unit_spread, weight_magnitude
 from initcheck.probes.answers import loss_off_chance
 from initcheck.systems import DECAYING, MNIST_FNN, NOTEBOOK_001, STILL
 
-BATCH, STEPS = 32, 100  # images a step; steps until the control tells classes apart under SGD
+BATCH, STEPS = 32, 30
+LONGER = {"sgd": 100}  # after 30, its control predicts at most two classes on every other seed
 OPTIMIZERS = STILL | DECAYING  # decay leaves a zero where it is
 THREE = {name: OPTIMIZERS[name] for name in ("nesterov", "adam", "adamw")}
 
@@ -24,13 +25,14 @@ def both_starts(network, recipe):
 
 
 @claim(source="notebooks 000, 001, 004; a1-all-zero-const, a0-zero-zero-const", kind="exact")
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @in_both_precisions
 def test_all_zero_network_stays_symmetric(verdict, optimizer, dtype):
     """Under SGD with or without momentum, Nesterov's, Adam, AdamW and RMSprop, an all-zero ReLU
     network 784-64-32-32-10 keeps every weight and hidden bias bit-zero and predicts one class, for
-    100 steps."""
-    arms = both_starts(NOTEBOOK_001, Recipe(optimizer, BATCH, STEPS, dtype=dtype))
+    30 steps, and for 100 under SGD without momentum."""
+    steps = LONGER.get(optimizer, STEPS)
+    arms = both_starts(NOTEBOOK_001, Recipe(OPTIMIZERS[optimizer], BATCH, steps, dtype=dtype))
     verdict.holds(weight_magnitude, **arms)
     verdict.holds(unit_spread, **arms)
     verdict.holds(classes_predicted, **arms)

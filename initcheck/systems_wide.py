@@ -32,24 +32,15 @@ START = Recipe(SGD(lr=0.1), batch=32, steps=0)  # for laws of starts: nothing is
 PIXELS = 784
 SQUARE = "hidden3.weight"  # the square layer behind the widening one
 WIDE = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # the notebook at hidden width 1024
-WIDE_BIAS_FREE = mlp(PIXELS, PIXELS, 1024, 1024, 10, bias=False)
 RANK_RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=150, keep_at=(50,), keep=(SQUARE,))
 EQUAL_BIASES = constant_(0.01)  # the notebook's
 
 identity_biased = every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01")
 hadamard_biased = every(hadamard_, EQUAL_BIASES, "hadamard, biases .01")
-IDENTITY = Arm(WIDE_BIAS_FREE, every(partial_identity_, name="partial identity"), RANK_RECIPE)
-HADAMARD = Arm(WIDE_BIAS_FREE, every(hadamard_, name="hadamard"), RANK_RECIPE)
-IDENTITY_BIASED = Arm(WIDE, identity_biased, RANK_RECIPE)
-HADAMARD_BIASED = Arm(WIDE, hadamard_biased, RANK_RECIPE)
-
-NARROW_256 = mlp(PIXELS, PIXELS, 256, 256, 10)  # the notebook at hidden width 256
-RECIPE_256 = Recipe(SGD(lr=0.1), batch=32, steps=40)  # its lr; batch 64 and one epoch there
+IDENTITY = Arm(WIDE, identity_biased, RANK_RECIPE)
+HADAMARD = Arm(WIDE, hadamard_biased, RANK_RECIPE)
 one_n_each_biased = every(one_n_each_, EQUAL_BIASES, "OnE, biases .01")
 spray_biased = every(spray_, EQUAL_BIASES, "Spray, biases .01")
-IDENTITY_256 = Arm(NARROW_256, identity_biased, RECIPE_256)
-ONE_256 = Arm(NARROW_256, one_n_each_biased, RECIPE_256)
-SPRAY_256 = Arm(NARROW_256, spray_biased, RECIPE_256)
 
 POOL = 4  # pixels a side that are averaged into one: 28 x 28 images become 7 x 7
 POOLED_PIXELS = 49
@@ -68,6 +59,12 @@ def pooled(*widths: int, bias: bool = True) -> Network:
 
 POOLED = pooled(128, 128, 10)
 POOLED_BIAS_FREE = pooled(128, 128, 10, bias=False)
+
+NARROWING = pooled(32, 32, 10)  # hidden width 256 of 784 inputs, on 49: no layer widens
+POOLED_RECIPE = Recipe(SGD(lr=0.1), batch=32, steps=100)  # its lr; batch 64 and one epoch there
+IDENTITY_NARROWING = Arm(NARROWING, identity_biased, POOLED_RECIPE)
+ONE_NARROWING = Arm(NARROWING, one_n_each_biased, POOLED_RECIPE)
+SPRAY_NARROWING = Arm(NARROWING, spray_biased, POOLED_RECIPE)
 
 # --- notebook 003 ---------------------------------------------------------------------------------
 

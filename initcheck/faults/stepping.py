@@ -28,6 +28,7 @@ from initcheck.faults.common import (
 
 ZERO, LAYER = "all_zero_network_stays_symmetric", "zeroed_hidden_layer_still_learns"
 CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_beats_randn"
+BIAS_FREE_CAP = f"{CAP}_without_biases"
 TRAINED = (HE, LAYER)
 
 
@@ -136,7 +137,7 @@ FAULTS = (
     ),
     Fault(
         "weight_decay", "Weights decay by lr x 0.01 a step though no decay was asked for.",
-        "torch", (CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
+        "torch", (CAP, BIAS_FREE_CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
         "decay_without_lr", "Parameters shrink by 1e-4 at every step, whatever lr: notebook 003.",

@@ -13,6 +13,7 @@ from initcheck import structured
 from initcheck.faults.common import Context, Fault, Function, afterwards, wrapped
 
 CAP, BREAK = "identity_caps_residual_rank", "hadamard_breaks_rank_cap"
+BIAS_FREE_CAP = f"{CAP}_without_biases"
 
 
 def _hadamard_for_eye(function: Function) -> Function:
@@ -69,7 +70,7 @@ def _shift(weight: Tensor) -> None:
 FAULTS = (
     Fault(
         "hadamard_for_identity", "A partial identity that widens is a Hadamard transform.",
-        "torch", (CAP,), lambda: wrapped(init, "eye_", _hadamard_for_eye),
+        "torch", (CAP, BIAS_FREE_CAP), lambda: wrapped(init, "eye_", _hadamard_for_eye),
     ),
     Fault(
         "hadamard_unscaled", "The Hadamard transform has entries of 1, not 2^(-m/2).",
