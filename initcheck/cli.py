@@ -14,6 +14,7 @@ from typing import NoReturn
 from initcheck import __version__
 
 DONE, MISSING = 0, 4  # pytest's exit codes
+_RESULTS = "a file that --initcheck-json wrote"
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,6 +78,44 @@ def doctor(options: argparse.Namespace) -> int:
     return _refuse(refusal) if refusal else DONE
 
 
+def report(options: argparse.Namespace) -> int:
+    """Write one page of one run or of several, or print what a run prints at its end."""
+    from initcheck.evidence import write_atomic
+    from initcheck.report import html, results, terminal
+
+    try:
+        runs = [results.read(file) for file in options.results]
+    except results.ResultsError as error:
+        return _refuse(str(error))
+    if options.html is not None:
+        try:
+            write_atomic(options.html, html.page(*runs))
+        except OSError as error:
+            return _refuse(f"The page was not written: {error}. Name another file.")
+        return DONE
+    for run in runs:
+        lines = (
+            *terminal.header(run["environment"], run["settings"]),
+            *terminal.table(run),
+            *terminal.closing(run),
+        )
+        print("\n".join(lines))
+    return DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print the verdicts of several runs side by side, and how far each probe moved."""
+    from initcheck.report import compare as comparison
+    from initcheck.report import results
+
+    try:
+        named = [(str(file), results.read(file)) for file in options.results]
+    except results.ResultsError as error:
+        return _refuse(str(error))
+    print(comparison.compare(*named))
+    return DONE
+
+
 def _refuse(sentence: str) -> int:
     print(f"initcheck: {sentence}", file=sys.stderr)
     return MISSING
@@ -106,6 +145,15 @@ def _parser() -> Parser:
     command.add_argument("paths", nargs="*", metavar="PATH", help="default: those of this project")
     command.add_argument("--baselines", type=Path, metavar="DIR", help="default: beside the claim")
     command.set_defaults(run=explain)
+
+    command = commands.add_parser("report", help="one page of one run's results, or of several")
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
+    command.add_argument("--html", type=Path, metavar="FILE", help="default: print a table of each")
+    command.set_defaults(run=report)
+
+    command = commands.add_parser("compare", help="runs side by side: verdicts, and what moved")
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
+    command.set_defaults(run=compare)
 
     command = commands.add_parser("doctor", help="say what there is to run claims with")
     command.add_argument(
