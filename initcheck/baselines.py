@@ -198,11 +198,18 @@ class Baselines:
         Raises:
             BaselineError: a mean far from its origin, and no reason to ``accept`` it.
         """
-        path = self.path(claim_id)
         self._evidence.pop(claim_id, None)  # another process may have recorded another device
         old = self.evidence(claim_id) or {"schema": 1, "claim": claim_id, "environments": []}
-        whole = merged(old, entry, accept)
-        check_evidence(path, whole)
-        write_atomic(path, json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
-        self._evidence[claim_id] = whole
+        return self.write(claim_id, merged(old, entry, accept))
+
+    def write(self, claim_id: str, evidence: dict[str, Any]) -> Path:
+        """Put a claim's evidence in the place of the old.
+
+        Raises:
+            BaselineError: it does not fit the schema.
+        """
+        path = self.path(claim_id)
+        check_evidence(path, evidence)
+        write_atomic(path, json.dumps(evidence, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        self._evidence[claim_id] = evidence
         return path

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from initcheck import __version__
 
-DONE, MISSING = 0, 4  # pytest's exit codes
+DONE, FAILED, MISSING = 0, 1, 4  # pytest's exit codes
 _RESULTS = "a file that --initcheck-json wrote"
 
 
@@ -78,6 +78,56 @@ def doctor(options: argparse.Namespace) -> int:
     return _refuse(refusal) if refusal else DONE
 
 
+def record(options: argparse.Namespace) -> int:
+    """Write new evidence, file of claims by file; 1 where a claim was not recorded."""
+    from initcheck import sharding
+    from initcheck.baselines import BaselineError
+    from initcheck.explain import folder_of
+    from initcheck.listing import CollectionError, collect
+
+    if os.environ.get("CI"):
+        return _refuse(
+            "record is refused where CI is set: evidence is recorded by people, on purpose."
+        )
+    try:
+        claims = collect(options.paths)
+        baselines = options.baselines or folder_of(claims[0])
+        work = sharding.jobs(
+            claims, _told(options), baselines, workers=options.jobs, shard=options.shard
+        )
+        missing = 0
+        for done in sharding.run_all(work, options.jobs, options.dask):
+            sharding.keep(done, options.out or baselines)
+            missing += len(done.missing)
+            print(done.sentence, flush=True)
+    except (BaselineError, CollectionError) as error:
+        return _refuse(str(error))
+    return FAILED if missing else DONE
+
+
+def _told(options: argparse.Namespace) -> list[str]:
+    """What pytest is told of a recording."""
+    told = [f"--initcheck-record={options.reason}"]
+    for name in ("accept_drift", "data_root", "device"):
+        value = getattr(options, name)
+        if value is not None:
+            told.append(f"--initcheck-{name.replace('_', '-')}={value}")
+    return told
+
+
+def merge(options: argparse.Namespace) -> int:
+    """Take in what `record --out` wrote elsewhere."""
+    from initcheck.baselines import BaselineError
+    from initcheck.sharding import merge as merged
+
+    try:
+        claims = merged(options.folders, options.baselines, options.accept_drift)
+    except (BaselineError, OSError) as error:
+        return _refuse(str(error))
+    print(f"Evidence of {len(claims)} claims was merged into {options.baselines}.")
+    return DONE
+
+
 def report(options: argparse.Namespace) -> int:
     """Write one page of one run or of several, or print what a run prints at its end."""
     from initcheck.evidence import write_atomic
@@ -126,6 +176,48 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """``I/N``, the I-th of N parts."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard; 2/3 is the second of three")
+    return int(number), int(count)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a reason is needed, in quotes")
+    return text
+
+
+def _recording(commands: Any) -> None:
+    """`record` and `merge`."""
+    command = commands.add_parser("record", help="write new evidence, all of it or a shard")
+    add = command.add_argument
+    add("reason", type=_reason, metavar="REASON", help="why, in quotes; it is kept in the evidence")
+    add("paths", nargs="*", metavar="PATH", help="default: the claims of this project")
+    add("--jobs", type=_positive, default=1, metavar="N", help="processes at the same time")
+    add("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts only")
+    add("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers record")
+    add("--out", type=Path, metavar="DIR", help="leave evidence there, for `initcheck merge`")
+    for name in ("accept-drift", "data-root", "device"):
+        add(f"--{name}", metavar="TEXT", help=f"as pytest's --initcheck-{name}")
+    add("--baselines", type=Path, metavar="DIR", help="default: beside the claims")
+    command.set_defaults(run=record)
+
+    command = commands.add_parser("merge", help="take in evidence that record --out left elsewhere")
+    command.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    command.add_argument("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
+    command.add_argument("--accept-drift", type=_reason, metavar="REASON")
+    command.set_defaults(run=merge)
+
+
 def _parser() -> Parser:
     parser = Parser(prog="initcheck", description="Claims about weight initialization, as a gate.")
     parser.add_argument("--version", action="version", version=f"initcheck {__version__}")
@@ -145,6 +237,8 @@ def _parser() -> Parser:
     command.add_argument("paths", nargs="*", metavar="PATH", help="default: those of this project")
     command.add_argument("--baselines", type=Path, metavar="DIR", help="default: beside the claim")
     command.set_defaults(run=explain)
+
+    _recording(commands)
 
     command = commands.add_parser("report", help="one page of one run's results, or of several")
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)

@@ -124,12 +124,22 @@ def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:
     """
     before = next((e for e in old["environments"] if same_place(e, entry)), None)
     others = [e for e in old["environments"] if not same_place(e, entry)]
-    if before is not None:
+    if before is not None and not _descends(entry, before):
         entry = entry | {
             "origin": entry["origin"] | before["origin"],
             "accepted": [*before.get("accepted", []), *_accepted(before, entry, accept)],
         }
     return old | {"environments": sorted([*others, entry], key=_order)}
+
+
+def _descends(entry: Entry, before: Entry) -> bool:
+    """Whether an entry was recorded upon the other, elsewhere: it holds what was accepted."""
+    accepted = before.get("accepted", [])
+    return bool(
+        entry["origin"] == entry["origin"] | before["origin"]
+        and entry.get("accepted", [])[: len(accepted)] == accepted
+        and "accepted" in entry
+    )
 
 
 def _order(entry: Entry) -> tuple[bool, str, str]:

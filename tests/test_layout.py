@@ -59,6 +59,7 @@ ORDER = (
     "session",
     "plugin",
     "listing",
+    "sharding",
     "doctor",
     "operating",
     "explain",

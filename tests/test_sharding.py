@@ -1,0 +1,207 @@
+"""Recording in parts gives what recording at once gives, and merging loses nothing."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+
+import projects
+import pytest
+
+from initcheck import sharding
+from initcheck.baselines import Baselines
+from initcheck.cli import main
+from initcheck.evidence import BaselineError, read_evidence
+from initcheck.listing import Claim
+
+ANOTHER = projects.CLAIMS.replace("test_zeros_stay", "test_zeros_remain")
+REMAIN = projects.limit("zeros_remain", "weight_magnitude", "max = 0")
+CLAIMS = ["zeros_stay", "zeros_remain"]
+WHEN = ("reason", "date", "commit")  # of a recording
+
+
+@pytest.fixture
+def two(project, monkeypatch):
+    """Two files of one claim each."""
+    project.claims()
+    project.claims(ANOTHER, name="test_more_claims")
+    project.limits(projects.ZEROS_STAY + REMAIN)
+    monkeypatch.chdir(project.path)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("INITCHECK_DEVICE", "cpu")
+    monkeypatch.setenv("PYTHONPATH", str(projects.ROOT))
+    yield project
+    for name in ("test_claims", "test_more_claims"):  # listing collects them in this process
+        sys.modules.pop(name, None)
+
+
+def recorded(folder):
+    """All evidence of a folder of baselines, without when and why."""
+    found = {path.stem: read_evidence(path) for path in Baselines(folder).files()}
+    return {
+        claim: [{k: v for k, v in e.items() if k not in WHEN} for e in evidence["environments"]]
+        for claim, evidence in found.items()
+    }
+
+
+def claims(*files):
+    return [Claim(f"in_{file}", "exact", "a test", "so", file, 1) for file in files]
+
+
+def test_shards_are_every_nth_file_and_nothing_twice(tmp_path):
+    every = claims("a", "a", "b", "c", "d", "e")
+    parts = [sharding.jobs(every, [], tmp_path, shard=(i, 3)) for i in (1, 2, 3)]
+    assert [[job.file for job in part] for part in parts] == [["a", "d"], ["b", "e"], ["c"]]
+    assert parts[0][0].claims == ("in_a", "in_a")
+
+
+def test_jobs_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharding, "CORES", 8)
+    assert [j.threads for j in sharding.jobs(claims("a"), [], tmp_path, workers=3)] == [2]
+    assert [j.threads for j in sharding.jobs(claims("a"), [], tmp_path, workers=9)] == [1]
+
+
+def test_two_shards_merged_are_what_one_recording_writes(two, capsys):
+    (two.path / "at_once").mkdir()
+    (two.path / "at_once" / "limits.toml").write_text(projects.ZEROS_STAY + REMAIN)
+    assert main(["record", "at once", ".", "--baselines", "at_once", "--jobs", "2"]) == 0
+    for number in ("1", "2"):
+        part = ["--shard", f"{number}/2", "--out", f"part{number}", "--jobs", "2"]
+        assert main(["record", "why", ".", *part]) == 0
+    assert not two.evidence("zeros_stay").exists()
+    assert main(["merge", "part1", "part2"]) == 0
+    assert "Evidence of 2 claims was merged into baselines." in capsys.readouterr().out
+    assert recorded(two.path / "baselines") == recorded(two.path / "at_once")
+    assert sorted(recorded(two.path / "baselines")) == sorted(CLAIMS)
+    assert two.run("--initcheck-require-evidence").ret == 0
+
+
+def test_a_claim_that_does_not_hold_is_named_and_not_recorded(two, capsys):
+    two.limits(projects.ZEROS_STAY + REMAIN.replace("max = 0", "min = 0.1"))
+    assert main(["record", "why", "."]) == 1
+    said = capsys.readouterr().out
+    assert "test_more_claims.py: evidence of 0 claims; not of zeros_remain" in said
+    assert "REFUTED" in said
+    assert two.evidence("zeros_stay").exists()
+    assert not two.evidence("zeros_remain").exists()
+
+
+def test_a_claim_that_is_skipped_is_named_and_nothing_is_wrong(two, capsys):
+    skipped = ANOTHER.replace("@claim", "import pytest\n@pytest.mark.skip\n@claim")
+    two.claims(skipped, name="test_more_claims")
+    assert main(["record", "why", "."]) == 0
+    said = capsys.readouterr().out
+    assert "test_more_claims.py: evidence of 0 claims; skipped zeros_remain" in said
+
+
+def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
+    monkeypatch.setenv("CI", "1")
+    assert main(["record", "why", "."]) == 4
+    assert "record is refused where CI is set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--shard", "3/2"), ("--shard", "0/2"), ("--shard", "one"), ("--jobs", "0")]
+)
+def test_a_wrong_option_is_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["record", "why", *wrong])
+    assert left.value.code == 4
+    assert wrong[1] in capsys.readouterr().err
+
+
+def test_a_reason_is_needed(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["record", " "])
+    assert left.value.code == 4
+    assert "a reason is needed" in capsys.readouterr().err
+
+
+def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
+    imported = builtins.__import__
+
+    def without(name, *more, **named):
+        if name == "distributed":
+            raise ImportError(name)
+        return imported(name, *more, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(BaselineError, match="pip install distributed"):
+        list(sharding.run_all([], 1, "tcp://nowhere:1"))
+
+
+# --- merging --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parts(two):
+    """A recording that lies in a folder of its own."""
+    (two.path / "part").mkdir()
+    (two.path / "part" / "limits.toml").write_text(projects.ZEROS_STAY + REMAIN)
+    two.run("--initcheck-record=first", "--initcheck-baselines=part")
+    return two
+
+
+def rewritten(path, change):
+    """The same evidence, changed."""
+    evidence = json.loads(path.read_text())
+    change(evidence["environments"][0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(evidence))
+
+
+def test_two_folders_with_the_same_claim_are_refused_and_nothing_is_written(parts, capsys):
+    assert main(["merge", "part", "part"]) == 4
+    assert "hold evidence of the same claim for the same device" in capsys.readouterr().err
+    assert not (parts.path / "baselines" / "evidence").exists()
+
+
+def test_a_folder_without_evidence_is_refused(parts, capsys):
+    (parts.path / "empty").mkdir()
+    assert main(["merge", "part", "empty"]) == 4
+    assert "empty holds no evidence to merge" in capsys.readouterr().err
+    assert not (parts.path / "baselines" / "evidence").exists()
+
+
+def test_evidence_of_another_device_is_added(parts):
+    main(["merge", "part"])
+    path = parts.path / "part" / "evidence" / "zeros_stay.json"
+    device = {"device type": "cuda", "device": "a card"}
+    rewritten(path, lambda entry: entry["environment"].update(device))
+    assert main(["merge", "part"]) == 0
+    environments = read_evidence(parts.evidence("zeros_stay"))["environments"]
+    assert [e["environment"]["device type"] for e in environments] == ["cpu", "cuda"]
+
+
+def shift(entry):
+    """Outcomes far from those first recorded, by who recorded without knowing of them."""
+    for known in entry["origin"].values():
+        known["control_mean"] *= 2
+
+
+def test_outcomes_far_from_the_origin_need_a_reason(parts, capsys):
+    main(["merge", "part"])
+    before = parts.evidence("zeros_stay").read_bytes()
+    rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", shift)
+    assert main(["merge", "part"]) == 4
+    assert "when it was first recorded" in capsys.readouterr().err
+    assert parts.evidence("zeros_stay").read_bytes() == before
+    assert main(["merge", "part", "--accept-drift", "another start"]) == 0
+    (entry,) = read_evidence(parts.evidence("zeros_stay"))["environments"]
+    assert [drift["reason"] for drift in entry["accepted"]] == ["another start"]
+
+
+def accepted(entry):
+    """What a recording with --accept-drift upon this very evidence leaves."""
+    (key,) = entry["comparisons"]
+    means = entry["origin"][key] | {"control_mean": 7.0}
+    entry["accepted"] = [{"comparison": key, "reason": "meant", "means": means}]
+
+
+def test_a_drift_accepted_where_it_was_recorded_needs_no_second_reason(parts):
+    main(["merge", "part"])
+    rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", accepted)
+    assert main(["merge", "part"]) == 0
+    (entry,) = read_evidence(parts.evidence("zeros_stay"))["environments"]
+    assert [drift["reason"] for drift in entry["accepted"]] == ["meant"]
