@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,11 @@ def run_all(work: Sequence[Job], workers: int, dask: str | None = None) -> Itera
         yield from parallel(delayed(run)(job) for job in work)
 
 
-def _backend(dask: str | None) -> AbstractContextManager[Any]:
+@contextmanager
+def _backend(dask: str | None) -> Iterator[None]:
     if dask is None:
-        return nullcontext()
+        yield
+        return
     try:
         from distributed import Client  # noqa: PLC0415 -- only who has a cluster needs it
     except ImportError:
@@ -114,13 +116,13 @@ def _backend(dask: str | None) -> AbstractContextManager[Any]:
             "--dask needs Dask's scheduler, which is not installed: pip install distributed"
         ) from None
     try:
-        Client(dask, timeout=10)  # joblib finds the newest client by itself
+        client = Client(dask, timeout=10)  # joblib finds the newest client by itself
     except (OSError, ValueError) as error:
         raise BaselineError(
             f"No Dask scheduler answers at {dask}: {error}. Start one with `dask scheduler`."
         ) from None
-    backend: AbstractContextManager[Any] = parallel_config(backend="dask")
-    return backend
+    with client, parallel_config(backend="dask"):
+        yield
 
 
 def run(job: Job) -> Done:
