@@ -32,13 +32,14 @@ SHOWN = 20  # last lines of a run that did not record all it should
 
 @dataclass(frozen=True)
 class Job:
-    """The claims of one file, and what pytest is told."""
+    """The claims of one file, what pytest is told, and the folder in which it runs."""
 
     file: str
     claims: tuple[str, ...]
     options: tuple[str, ...]
     baselines: Path
     threads: int
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def jobs(
     threads = max(1, CORES // workers)
     first, step = shard
     return [
-        Job(file, tuple(names), tuple(options), baselines, threads)
+        Job(file, tuple(names), tuple(options), baselines.resolve(), threads, Path.cwd())
         for file, names in list(files.items())[first - 1 :: step]
     ]
 
@@ -136,13 +137,13 @@ def run(job: Job) -> Done:
                 "--initcheck-baselines", str(copy.folder), "--initcheck-json", str(results),
                 *job.options,
             ],
-            env=os.environ | {"OMP_NUM_THREADS": str(job.threads)}, capture_output=True, text=True,
-            check=False,
+            env=os.environ | {"OMP_NUM_THREADS": str(job.threads)}, cwd=job.folder,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
-        now = {path.stem: path.read_text(encoding="utf-8") for path in copy.files()}
+        new = [path for path in copy.files() if before.get(path) != path.stat().st_mtime_ns]
+        texts = {path.stem: path.read_text(encoding="utf-8") for path in new}
         ran = _ran(job, results)
-    new = {claim: text for claim, text in now.items() if text != before.get(claim)}
-    recorded = new if done.returncode == RECORDED else {}
+    recorded = texts if done.returncode == RECORDED else {}
     skipped = tuple(claim for claim in job.claims if claim not in ran)
     missing = tuple(claim for claim in job.claims if claim in ran and claim not in recorded)
     return Done(job.file, recorded, skipped, missing, done.stdout + done.stderr)
@@ -162,12 +163,15 @@ def _is_of(claim: str, result_id: str) -> bool:
     return result_id.startswith((f"{stem}[", f"{stem}-"))
 
 
-def _copied(baselines: Baselines, copy: Baselines) -> dict[str, str]:
-    """Copy limits and evidence, and return the latter by claim."""
+def _copied(baselines: Baselines, copy: Baselines) -> dict[Path, int]:
+    """Copy limits and evidence, and return when each file of the copy was written.
+
+    Not what is in it: the same claim recorded twice on one day may leave the same bytes.
+    """
     shutil.copytree(
         baselines.folder, copy.folder, ignore=lambda folder, names: _others(folder, names, copy)
     )
-    return {path.stem: path.read_text(encoding="utf-8") for path in copy.files()}
+    return {path: path.stat().st_mtime_ns for path in copy.files()}
 
 
 def _others(folder: str, names: Sequence[str], copy: Baselines) -> set[str]:
