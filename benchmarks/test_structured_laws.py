@@ -41,7 +41,9 @@ def identity_stack():
 def raw_qr_(tensor, generator):
     """Orthonormal rows or columns with the signs that QR gives: not uniform under rotations."""
     rows, columns = tensor.shape
-    normal = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
+    shape = max(rows, columns), min(rows, columns)
+    # A nearly singular matrix multiplies its rounding, which differs between processors.
+    normal = torch.randn(shape, generator=generator, dtype=torch.float64)
     q = torch.linalg.qr(normal).Q
     return tensor.copy_(q if rows >= columns else q.mT)
 

@@ -14,7 +14,7 @@ TWINS = 8  # a seed
 POOL = 2**20  # normal numbers drawn once a chunk; twins read it at a new offset each time
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rounding:
     """What makes a twin of a run: numbers off by one rounding error, N(0, 1) times epsilon.
 
@@ -22,14 +22,26 @@ class Rounding:
     the share of each image in the gradient. The latter matters where a batch cancels: ten images
     of a class among a hundred leave an all-zero network a gradient of exactly nothing, or of what
     rounding leaves, which Adam scales up to a full step.
+
+    A start is drawn in float32 whatever it is trained in, and torch draws with other kernels on a
+    processor without AVX2: where training is in float64, a twin's start is off by float32's
+    rounding. Zeros, ones and other powers of two are no draws, and exact everywhere.
     """
 
     pool: Tensor
     generator: torch.Generator
+    start: Tensor | None = None  # the pool for the start, until it was used
 
     def parameters(self, leaves: Sequence[Tensor]) -> None:
         """Multiply every parameter in place."""
         with torch.no_grad():
+            if self.start is not None:
+                for parameter in leaves:
+                    exact = parameter.frexp().mantissa.abs().mul_(2).remainder_(1) == 0
+                    before = parameter[exact]
+                    _multiply(parameter, self.start, self.generator)
+                    parameter[exact] = before
+                self.start = None
             for parameter in leaves:
                 _multiply(parameter, self.pool, self.generator)
 
@@ -43,11 +55,12 @@ class Rounding:
 def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
     """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
     dtype = DTYPES[arm.recipe.dtype]
+    eps, drawn = (torch.finfo(t).eps for t in (dtype, torch.float32))
 
     def chunk(first: int) -> Rounding:
         generator = stream(first, "twin")
-        pool = torch.randn(POOL, generator=generator, dtype=dtype) * torch.finfo(dtype).eps + 1
-        return Rounding(pool, generator)
+        normal = torch.randn(POOL, generator=generator, dtype=dtype)
+        return Rounding(normal * eps + 1, generator, normal * drawn + 1 if eps < drawn else None)
 
     return chunk
 

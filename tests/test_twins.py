@@ -38,6 +38,20 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
     assert ((parameter - 1).abs() < 1e-13).all()
 
 
+def test_a_start_in_float64_is_off_by_the_rounding_of_float32_where_it_was_drawn():
+    rounding = twin_jitter(toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 4, dtype="float64")))(0)
+    parameter = torch.full((50_000,), 0.3, dtype=torch.float64)
+    exact = torch.tensor([0.0, 1.0, -1.0, 2.0**-7, -(2.0**9)], dtype=torch.float64)
+    parameter[:5] = exact
+    rounding.parameters([parameter])
+    in_epsilons = (parameter[5:] / 0.3 - 1) / EPS
+    assert 0.98 < in_epsilons.std() < 1.02
+    assert torch.allclose(parameter[:5], exact, rtol=1e-14, atol=0)
+    before = parameter.clone()
+    rounding.parameters([parameter])
+    assert torch.allclose(parameter, before, rtol=1e-14, atol=0)
+
+
 def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
     def ones(first):
         parameter = torch.ones(100)
