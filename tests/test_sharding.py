@@ -37,10 +37,14 @@ def two(project, monkeypatch):
 
 
 def recorded(folder):
-    """All evidence of a folder of baselines, without when and why."""
+    """All evidence of a folder of baselines, without when, why and on how many threads."""
     found = {path.stem: read_evidence(path) for path in Baselines(folder).files()}
     return {
-        claim: [{k: v for k, v in e.items() if k not in WHEN} for e in evidence["environments"]]
+        claim: [
+            {k: v for k, v in entry.items() if k not in WHEN}
+            | {"environment": entry["environment"] | {"threads": 0}}
+            for entry in evidence["environments"]
+        ]
         for claim, evidence in found.items()
     }
 
