@@ -88,6 +88,20 @@ def threads(n: int) -> Iterator[None]:
 
 
 @contextmanager
+def scipy_threads() -> Iterator[None]:
+    """Within, the matrix routines of scipy and numpy use as many threads as torch does.
+
+    Theirs are one a core otherwise, which in each of several processes take time from one another:
+    an inertia at 1024 took three times the processor time on two cores. Only libraries that are
+    loaded by then are told.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 -- needed where ranks are counted
+
+    with threadpool_limits(torch.get_num_threads(), user_api="blas"):
+        yield
+
+
+@contextmanager
 def subnormals_flushed() -> Iterator[None]:
     """Within, numbers too small for a full significand are zero on this thread's CPU.
 

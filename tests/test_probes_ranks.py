@@ -9,6 +9,7 @@ import pytest
 import torch
 from trained_example import trained_with
 
+from initcheck.arithmetic import threads
 from initcheck.probes import rank, residual_outside, residual_rank
 from initcheck.probes.ranks import RANK_TOLERANCE
 
@@ -149,3 +150,22 @@ def test_residual_outside_ignores_the_block_and_sees_nan():
     trained = trained_with({LAYER: weight})
     assert residual_outside(trained, LAYER, 3).tolist() == [0.0, 0.0]
     assert residual_outside(trained, LAYER, 2).isnan().all()
+
+
+def test_scipy_uses_no_more_threads_than_torch(monkeypatch):
+    """Several processes count ranks at once, each on one core."""
+    from scipy.linalg import lapack
+    from threadpoolctl import threadpool_info
+
+    used, factor = set(), lapack.dsytrf
+
+    def watched(*args, **kwargs):
+        used.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return factor(*args, **kwargs)
+
+    monkeypatch.setattr(lapack, "dsytrf", watched)
+    for count in (1, 2):
+        with threads(count):
+            rank(torch.eye(3)[None])
+        assert used == {count}
+        used.clear()

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from initcheck import arithmetic
 from initcheck.probes.common import largest
 from initcheck.training import Trained
 
@@ -57,18 +58,19 @@ def rank(matrices: Tensor, tolerance: float = RANK_TOLERANCE) -> Tensor:
 
 
 def _inertia(matrix: Tensor, tolerance: float) -> int:
-    from scipy.linalg import blas, lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
-
     size = float(matrix.norm())
     if size == 0:
         return 0
     if tolerance**2 < CLEAR * torch.finfo(torch.float64).eps * size**2:
         return int((torch.linalg.svdvals(matrix) > tolerance).sum())
+    from scipy.linalg import blas, lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
+
     # (n, m) in rows is (m, n) in columns; half the work of a plain product, and all that is read
-    shifted = blas.dsyrk(1.0, matrix.numpy().T, trans=1, lower=1)
-    shifted[np.diag_indices_from(shifted)] -= tolerance**2
-    room = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])
-    factor, pivots, _ = lapack.dsytrf(shifted, lower=1, lwork=room, overwrite_a=1)
+    with arithmetic.scipy_threads():
+        shifted = blas.dsyrk(1.0, matrix.numpy().T, trans=1, lower=1)
+        shifted[np.diag_indices_from(shifted)] -= tolerance**2
+        room = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])
+        factor, pivots, _ = lapack.dsytrf(shifted, lower=1, lwork=room, overwrite_a=1)
     single = pivots > 0  # LAPACK marks both rows of a 2 x 2 block with a negative pivot
     return int((single & (factor.diagonal() > 0)).sum() + (~single).sum() // 2)
 
