@@ -234,6 +234,13 @@ def test_epoch_that_our_runs_did_not_reach_is_told_apart():
     assert [c.verdict for c in found] == ["not reached", "not measured"]
 
 
+def test_step_that_our_runs_took_is_reached():
+    """A figure of step 4 in a run of one epoch."""
+    runs = by_configuration([run_of("000-a", 1, epochs=1, layers_moved={4: 4.0})])
+    (found,) = compare([recorded(4.0, epoch=4, metric="layers_moved")], runs, [configuration()])
+    assert (found.reached, found.verdict) == (True, "as recorded")
+
+
 def test_spread_is_shared_within_notebook_and_optimizer():
     runs = [run_of("000-b", seed, train_loss={1: y}) for seed, y in enumerate((0.4, 0.41, 0.42))]
     runs.append(run_of("000-a", 1, train_loss={1: 0.5}))

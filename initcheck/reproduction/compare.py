@@ -24,7 +24,7 @@ class Comparison:
     Attributes:
         ours: one value a seed, empty where the metric was not measured.
         allowed: where the recorded figure may lie, or None where our spread is not known.
-        reached: whether our runs went on to its epoch.
+        reached: whether our runs went on to its epoch, or have the figure.
     """
 
     configuration: str
@@ -93,7 +93,8 @@ def _comparison(
     ours = tuple(curve[row.epoch] for curve in curves if row.epoch in curve)
     known = spreads.get((_kin(configuration), row.metric, row.epoch))
     allowed = _allowed(ours, row.metric, *known) if ours and known else None
-    reached = row.epoch <= max(run.epochs for run in runs)
+    # a curve of single steps goes on beyond the epochs
+    reached = bool(ours) or row.epoch <= max(run.epochs for run in runs)
     return Comparison(configuration.name, row, runs[0].data, ours, allowed, reached)
 
 
