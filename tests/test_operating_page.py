@@ -1,0 +1,158 @@
+"""The page of error rates: its figures against scipy and known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evidence_example import comparison, evidence
+from operating_example import baselines_in, run
+from scipy.stats import beta
+
+from initcheck import scales
+from initcheck.baselines import LimitEntry
+from initcheck.faults import FAULTS
+from initcheck.operating import figures, page, shards
+
+
+@pytest.fixture
+def baselines(tmp_path):
+    return baselines_in(tmp_path)
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hits", "runs"), [(20, 20), (59, 59), (0, 7), (3, 11)])
+def test_bounds_are_those_of_clopper_and_pearson(hits, runs):
+    low = beta.ppf(0.05, hits, runs - hits + 1) if hits else 0.0
+    high = beta.ppf(0.95, hits + 1, runs - hits) if hits < runs else 1.0
+    assert figures.lower_bound(hits, runs) == pytest.approx(low)
+    assert figures.upper_bound(hits, runs) == pytest.approx(high)
+
+
+def test_bounds_of_the_two_numbers_of_runs():
+    """20 of 20 shows a power of 0.86 and 59 of 59 one of 0.95; 299 clean runs bound 1 %."""
+    assert figures.lower_bound(20, 20) == pytest.approx(0.861, abs=5e-4)
+    assert figures.lower_bound(59, 59) == pytest.approx(0.950, abs=5e-4)
+    assert figures.upper_bound(0, 299) <= 0.01 < figures.upper_bound(0, 298)
+    assert (figures.lower_bound(0, 0), figures.upper_bound(0, 0)) == (0.0, 1.0)
+
+
+def test_largest_r_is_found_over_arms_and_changes():
+    runs = [
+        run("innocent", "threads", arms={"a": {"x": 1.5, "y": None}}),
+        run("innocent", "module", arms={"a": {"x": 0.5}, "b": {"z": 2.5}}),
+    ]
+    table = figures.envelopes(runs)
+    assert table["a", "x"] == {"threads": 1.5, "module": 0.5}
+    assert figures.largest(table) == (2.5, ("b", "z"), "module")
+    assert figures.largest({}) is None
+
+
+def test_kill_matrix_counts_runs_claim_by_claim():
+    runs = [
+        run("fault", "leaky_relu", "0", claims={"a": "drifted", "b": "pass"}),
+        run("fault", "leaky_relu", "1", claims={"a": "pass", "b": "pass"}),
+    ]
+    kills = figures.kills(runs)["leaky_relu"]
+    assert (kills.caught, kills.runs) == (1, 2)
+    assert kills.by_claim == {"a": (1, 2), "b": (0, 2)}
+
+
+def sample(values, delta=0.0, name="identity"):
+    return figures.Sample("a", "p", "arm", scales.Scale(name, values, delta))
+
+
+def test_split_halves_of_a_normal_law_keep_their_rate():
+    found = figures.sensitivity(sample(np.random.default_rng(3).normal(size=64)), 3, 16)
+    assert found.alarms == found.alarms_without_delta
+    assert found.alarms_without_delta / figures.SPLITS <= found.nominal
+
+
+@pytest.mark.parametrize("name", ["identity", "ranks"])
+def test_split_halves_of_rare_jumps_keep_their_rate(name):
+    """Four of 64 far away: a test of means alone alarms at twice its rate; ranks must agree."""
+    found = figures.sensitivity(sample(np.r_[np.zeros(60), np.full(4, 50.0)], name=name), 33, 16)
+    assert found.alarms / figures.SPLITS <= found.nominal
+
+
+def test_what_does_not_matter_is_no_alarm():
+    y = np.r_[np.zeros(40), np.ones(24)]
+    found = figures.sensitivity(sample(y, 1e3, "ranks"), 1, 16)
+    assert found.alarms == 0 < found.alarms_without_delta
+
+
+def test_samples_are_what_was_recorded_on_the_scale_of_its_unit():
+    rng = np.random.default_rng(4)
+    treated, control = (list(rng.lognormal(m, 0.7, 64)) for m in (0, 2))
+    whole = {"claim": "a_claim[x]", "environments": [{"comparisons": {
+        "loss (case)": {"treated_arm": "T", "control_arm": "C", "treated": treated,
+                        "control": control},
+        "learned": {"treated_arm": "T", "control_arm": "C", "treated": [1.0] * 64,
+                    "control": [0.0] * 63 + [1.0]},
+    }}]}  # fmt: skip
+    limit = LimitEntry("a_claim", "loss", unit="nats", kind="measured", why="", fault="")
+    found = list(figures.samples([whole], {"a_claim": {"loss": limit}}))
+    assert [(s.claim, s.probe, s.arm, s.scale.name) for s in found] == [
+        ("a_claim[x]", "loss (case)", "T", "log"), ("a_claim[x]", "loss (case)", "C", "log"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("r", "words"), [(None, "-"), (0.51, "0.51"), (12345.0, "1.2e+04"), (1e30, "inf")]
+)
+def test_r_is_written_in_few_digits(r, words):
+    assert figures.rounded(r) == words
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_page_of_nothing_says_so(baselines):
+    text = page.page([], baselines)
+    assert "No run was measured yet." in text
+    assert text.count("Not measured") == 4
+    assert "Not run yet: `leaky_relu`." in text
+
+
+def test_page_counts_and_names(baselines):
+    runs = [
+        run("clean", "suite", "s", claims={"sun_rises": "pass"}),
+        run("clean", "suite", "t", claims={"sun_rises": "drifted"}),
+        run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}),
+        run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted"},
+            why={"sun_rises": "accuracy refuted: dark"},
+            arms={"sun_rises": {"warm": 400.0, "cold": None}}),
+        run("fault", "lr_halved", "0", claims={"sun_rises": "pass"}),
+    ]  # fmt: skip
+    text = page.page(runs, baselines)
+    assert "| abc | 2.14.1 | an abacus | 5 | 2026-11-22 | 2026-11-22 |" in text
+    assert "1 of 2 runs were not green: at most 97.5% of runs" in text
+    assert "- seeds `t`: sun_rises drifted" in text
+    assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
+    assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
+    assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text
+    assert "| `lr_halved` | 0/1 (>= 0.000) |" in text
+    assert "Survived every run: `lr_halved`." in text
+    assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
+    assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
+
+
+def test_page_is_the_same_whatever_the_order_of_runs(baselines, tmp_path):
+    runs = [run("fault", name, str(i)) for name in list(FAULTS)[:3] for i in range(2)]
+    for each in runs:
+        shards.store(tmp_path / "x", each)
+    for each in reversed(runs):
+        shards.store(tmp_path / "y", each)
+    pages = {page.page(shards.read(tmp_path / f), baselines) for f in "xy"}
+    assert len(pages) == 1
+
+
+def test_page_shows_distributions(baselines):
+    values = (0.8 + 0.02 * np.random.default_rng(0).normal(size=64)).tolist()
+    (baselines / "evidence").mkdir()
+    text = evidence("sun_rises", accuracy=comparison(values))
+    (baselines / "evidence" / "sun_rises.json").write_text(text)
+    text = page.page([], baselines)
+    assert "| sun_rises | accuracy | warm | 64 |" in text
+    assert "cold | 64" not in text
