@@ -1,22 +1,19 @@
-"""Each fault breaks what it says, in both engines, and mends it whatever happens meanwhile."""
+"""Each fault breaks what it says, mends it whatever happens meanwhile, and is bound to a claim."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from faults_example import generator, tiny
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.nn import init
 
 from initcheck import (
     SGD,
-    Adam,
-    AdamW,
     Arm,
     Network,
     Recipe,
@@ -28,14 +25,10 @@ from initcheck import (
     verdict,
 )
 from initcheck.baselines import LimitEntry, read_limits
-from initcheck.datasets import DataSet
 from initcheck.faults import FAULTS, bound, find, missing, unbound
 from initcheck.faults.common import replaced
 from initcheck.initializers import (
-    Initializer,
-    every,
     hadamard_,
-    he_normal_,
     randn,
     spray_,
     torch_default,
@@ -44,13 +37,7 @@ from initcheck.initializers import (
 )
 from initcheck.probes import weight_magnitude
 
-pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]
-ENGINES = ("ensemble", "module")
-
-
-def generator():
-    return torch.Generator().manual_seed(5)
 
 
 def drawn(fill, *shape, **options):
@@ -62,7 +49,7 @@ def close(value, expected, share=0.15):
     return abs(value - expected) <= share * abs(expected)
 
 
-# --- what each fault says, as a question that is answered yes while it lasts
+# --- what each fault says, as a question that is answered yes while it lasts ----------------------
 
 
 def he_std(**options):
@@ -150,12 +137,6 @@ def weights_of(module):
 
 
 NETWORK = mlp(16, 8, 8, 10)
-
-
-def tiny():
-    g = generator()
-    inputs, targets = torch.rand(64, 1, 4, 4, generator=g), torch.randint(10, (64,), generator=g)
-    return DataSet("tiny", inputs, targets, inputs[:20] + 0.0, targets[:20] + 0, 10, "0" * 16)
 
 
 def loaded():
@@ -358,64 +339,7 @@ def test_fault_is_undone_after_an_exception(name):
     assert not SAYS[name]()
 
 
-# --- every engine
-
-WITH = SGD(lr=0.1, momentum=0.9)
-HE = every(he_normal_, zeros_, "he")
-HUGE = Initializer("huge", lambda w, g: w.normal_(0, 30, generator=g))
-IN_TRAINING = {
-    name: ("relu", torch_default, Adam(lr=0.1) if name.startswith("adam") else WITH)
-    for name in (
-        "lr_halved", "lr_lower_by_a_thousandth", "learning_rate_times_100", "momentum_ignored",
-        "momentum_lower_by_a_hundredth", "weight_decay", "decay_without_lr",
-        "adam_without_bias_correction", "adam_counts_every_tensor", "adam_eps_inside_root",
-        "adam_beta_off", "gradients_accumulated", "optimizer_holds_copies",
-        "gradients_in_bfloat16", "gradients_clipped", "leaky_relu", "elu_for_relu",
-        "sigmoid_for_relu", "bfloat16_products", "tf32_products", "loss_summed",
-        "order_not_shuffled", "seed_ignored",
-    )
-} | {
-    "celu_derivative_zero_above": ("celu", torch_default, WITH),
-    "loss_capped": ("relu", HUGE, WITH),
-    "he_gain_one": ("relu", HE, WITH),
-    "weight_decay_ignored": ("relu", torch_default, SGD(lr=0.1, weight_decay=0.1)),
-    "decay_not_decoupled": ("relu", torch_default, AdamW(lr=0.1, weight_decay=0.1)),
-    "dropout_by_row": ("dropout", torch_default, WITH),
-    "dropout_rate_halved": ("dropout", torch_default, WITH),
-    "dropout_unscaled": ("dropout", torch_default, WITH),
-}  # fmt: skip
-
-
-def _pooled(activation):
-    """Not a chain, since it does not begin with its Flatten: trained as stacked layers."""
-    return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(1), rest=_chain(activation)))
-
-
-def _chain(activation):
-    if activation == "dropout":
-        return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Dropout(0.5), nn.Linear(8, 10))
-    return mlp(16, 8, 8, 10, activation=activation).build()
-
-
-def losses(path, activation, initializer, optimizer, engine):
-    network = Network(f"{path.__name__} {activation}", partial(path, activation))
-    arm = Arm(network, initializer, Recipe(optimizer, batch=32, steps=6), data="tiny")
-    return training.train(arm, (1, 2), tiny(), engine=engine).losses
-
-
-@pytest.mark.parametrize("path", [_chain, _pooled], ids=["chain", "stacked"])
-@pytest.mark.parametrize("name", IN_TRAINING)
-def test_fault_reaches_every_engine_alike(name, path):
-    sound = {engine: losses(path, *IN_TRAINING[name], engine) for engine in ENGINES}
-    with FAULTS[name].apply():
-        broken = {engine: losses(path, *IN_TRAINING[name], engine) for engine in ENGINES}
-    for engine in ENGINES:
-        assert not torch.allclose(sound[engine], broken[engine], rtol=1e-9), engine
-    rounding = 2e-2 if "products" in name or name == "loss_capped" else 1e-4
-    torch.testing.assert_close(broken["ensemble"], broken["module"], rtol=rounding, atol=1e-4)
-
-
-# --- the list
+# --- the list -------------------------------------------------------------------------------------
 
 
 def test_every_fault_has_a_witness_and_a_sentence():
@@ -458,81 +382,3 @@ def test_faults_are_bound_by_limits_and_by_themselves():
 def test_unknown_fault_is_answered_with_near_ones():
     with pytest.raises(ValueError, match="Did you mean lr_halved"):
         find("lr_halfed")
-
-
-# --- --initcheck-fault, as a user runs it
-
-CLAIM = '''
-from initcheck import SGD, Arm, Recipe, claim, mlp
-from initcheck.initializers import randn, zeros
-from initcheck.probes import weight_magnitude
-
-RECIPE = Recipe(SGD(lr=0.1), batch=8, steps=1)
-
-@claim(source="here", kind="exact")
-def test_zeros_stay(verdict):
-    """Zeros stay."""
-    network = mlp(784, 2, 10)
-    verdict.holds(
-        weight_magnitude, treated=Arm(network, zeros, RECIPE), control=Arm(network, randn, RECIPE)
-    )
-'''
-LIMITS = """
-[zeros_stay.weight_magnitude]
-max = 0.0
-unit = "weight"
-kind = "exact"
-why = "a product with zero"
-fault = "zeros_with_noise"
-"""
-
-
-@pytest.fixture
-def project(pytester):
-    pytester.makepyfile(test_here=CLAIM)
-    (pytester.mkdir("baselines") / "limits.toml").write_text(LIMITS)
-    return pytester
-
-
-def test_seeded_fault_is_announced_caught_and_gone_afterwards(project):
-    broken = project.runpytest_inprocess("--initcheck-fault", "zeros_with_noise")
-    assert broken.ret == 1
-    broken.stdout.fnmatch_lines(
-        ["FAULT zeros_with_noise is seeded: this run must fail", "*was caught by zeros_stay."]
-    )
-    assert project.runpytest_inprocess().ret == 0
-
-
-def test_fault_that_nobody_sees_is_no_pass(project):
-    survived = project.runpytest_inprocess("--initcheck-fault", "dropout_by_row")
-    assert survived.ret == 1
-    survived.stdout.fnmatch_lines(["fault dropout_by_row survived: no claim that ran went red."])
-
-
-def test_claim_that_should_have_seen_the_fault_is_named(project):
-    two = CLAIM + CLAIM[CLAIM.index("@claim") :].replace("zeros_stay", "zeros_stay_too")
-    project.makepyfile(test_here=two)
-    (project.path / "baselines" / "limits.toml").write_text(
-        LIMITS.replace("zeros_with_noise", "lr_halved")
-        + LIMITS.replace("zeros_stay", "zeros_stay_too").replace("max = 0.0", "min = 1.0")
-    )
-    found = project.runpytest_inprocess("--initcheck-fault", "lr_halved")
-    found.stdout.fnmatch_lines(
-        ["fault lr_halved was caught by zeros_stay_too; bound to it and still green: zeros_stay."]
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--initcheck-fault", "lr_halfed"], "*Did you mean lr_halved*"),
-        (["--initcheck-fault", " "], "*names nothing*"),
-        (["--initcheck-fault", "lr_halved", "--initcheck-record", "x"], "*is no evidence*"),
-    ],
-    ids=["unknown", "empty", "recorded"],
-)
-def test_wrong_fault_is_refused(project, monkeypatch, arguments, words):
-    monkeypatch.delenv("CI", raising=False)
-    refused = project.runpytest_inprocess(*arguments)
-    assert refused.ret == 4
-    refused.stderr.fnmatch_lines([words])

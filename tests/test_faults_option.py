@@ -1,0 +1,81 @@
+"""--initcheck-fault, as a user runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+CLAIM = '''
+from initcheck import SGD, Arm, Recipe, claim, mlp
+from initcheck.initializers import randn, zeros
+from initcheck.probes import weight_magnitude
+
+RECIPE = Recipe(SGD(lr=0.1), batch=8, steps=1)
+
+@claim(source="here", kind="exact")
+def test_zeros_stay(verdict):
+    """Zeros stay."""
+    network = mlp(784, 2, 10)
+    verdict.holds(
+        weight_magnitude, treated=Arm(network, zeros, RECIPE), control=Arm(network, randn, RECIPE)
+    )
+'''
+LIMITS = """
+[zeros_stay.weight_magnitude]
+max = 0.0
+unit = "weight"
+kind = "exact"
+why = "a product with zero"
+fault = "zeros_with_noise"
+"""
+
+
+@pytest.fixture
+def project(pytester):
+    pytester.makepyfile(test_here=CLAIM)
+    (pytester.mkdir("baselines") / "limits.toml").write_text(LIMITS)
+    return pytester
+
+
+def test_seeded_fault_is_announced_caught_and_gone_afterwards(project):
+    broken = project.runpytest_inprocess("--initcheck-fault", "zeros_with_noise")
+    assert broken.ret == 1
+    broken.stdout.fnmatch_lines(
+        ["FAULT zeros_with_noise is seeded: this run must fail", "*was caught by zeros_stay."]
+    )
+    assert project.runpytest_inprocess().ret == 0
+
+
+def test_fault_that_nobody_sees_is_no_pass(project):
+    survived = project.runpytest_inprocess("--initcheck-fault", "dropout_by_row")
+    assert survived.ret == 1
+    survived.stdout.fnmatch_lines(["fault dropout_by_row survived: no claim that ran went red."])
+
+
+def test_claim_that_should_have_seen_the_fault_is_named(project):
+    two = CLAIM + CLAIM[CLAIM.index("@claim") :].replace("zeros_stay", "zeros_stay_too")
+    project.makepyfile(test_here=two)
+    (project.path / "baselines" / "limits.toml").write_text(
+        LIMITS.replace("zeros_with_noise", "lr_halved")
+        + LIMITS.replace("zeros_stay", "zeros_stay_too").replace("max = 0.0", "min = 1.0")
+    )
+    found = project.runpytest_inprocess("--initcheck-fault", "lr_halved")
+    found.stdout.fnmatch_lines(
+        ["fault lr_halved was caught by zeros_stay_too; bound to it and still green: zeros_stay."]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--initcheck-fault", "lr_halfed"], "*Did you mean lr_halved*"),
+        (["--initcheck-fault", " "], "*names nothing*"),
+        (["--initcheck-fault", "lr_halved", "--initcheck-record", "x"], "*is no evidence*"),
+    ],
+    ids=["unknown", "empty", "recorded"],
+)
+def test_wrong_fault_is_refused(project, monkeypatch, arguments, words):
+    monkeypatch.delenv("CI", raising=False)
+    refused = project.runpytest_inprocess(*arguments)
+    assert refused.ret == 4
+    refused.stderr.fnmatch_lines([words])
