@@ -84,11 +84,10 @@ def record(options: argparse.Namespace) -> int:
     from initcheck.baselines import BaselineError
     from initcheck.explain import folder_of
     from initcheck.listing import CollectionError, collect
+    from initcheck.settings import REFUSED_IN_CI
 
     if os.environ.get("CI"):
-        return _refuse(
-            "record is refused where CI is set: evidence is recorded by people, on purpose."
-        )
+        return _refuse(f"initcheck record {REFUSED_IN_CI}")
     try:
         claims = collect(options.paths)
         baselines = options.baselines or folder_of(claims[0])

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
+REFUSED_IN_CI = (
+    "is refused where CI is set: evidence is recorded by people, on a machine they know, and "
+    "reviewed. Record it there and commit the files."
+)
 
 
 @dataclass(frozen=True)
@@ -194,10 +198,7 @@ class Settings:
         """
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
         if settings.record is not None and os.environ.get("CI"):
-            raise pytest.UsageError(
-                "--initcheck-record is refused where CI is set: evidence is recorded by people, on "
-                "a machine they know, and reviewed. Record it there and commit the files."
-            )
+            raise pytest.UsageError(f"--initcheck-record {REFUSED_IN_CI}")
         if settings.record is not None and settings.fault is not None:
             raise pytest.UsageError(
                 "--initcheck-record is refused with --initcheck-fault: what a seeded fault does is "

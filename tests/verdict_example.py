@@ -63,10 +63,9 @@ RATE = replace(LIMIT, low=0.8)
 
 def claim(script=good, limit=LIMIT, entry=None, **setting):
     """A verdict on scripted values."""
-    baselines = Baselines(folder=SimpleNamespace(__truediv__=None))
+    baselines = Baselines(folder=Path("baselines"))
     baselines.__dict__["limits"] = {"a_claim": {"size": limit} if limit else {}}
     baselines.__dict__["registered"] = 11
-    baselines.folder = Path("baselines")
     evidence = {"schema": 1, "claim": "a_claim", "environments": [entry]} if entry else None
     baselines._evidence["a_claim"] = evidence
     laboratory = Laboratory(script)
