@@ -172,7 +172,10 @@ def _refuse(sentence: str) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     """The names of a comma-separated list."""
-    return tuple(name for part in text.split(",") if (name := part.strip()))
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError("names nothing; give one or more, parted by commas")
+    return names
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+# What Pillow (SyntaxError: a PNG) and archives (the last three) raise for damaged bytes.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _decode_one(folder: Folder, name: str, open_file: Callable[[str], IO[bytes]]
     try:
         with open_file(name) as file:
             return np.asarray(Image.open(file).convert("RGB"), np.uint8).transpose(2, 0, 1)
-    except (OSError, SyntaxError, zipfile.BadZipFile) as error:  # PIL: SyntaxError for broken PNGs
+    except BROKEN as error:
         raise DataError(
             f"The image {name} in {folder.path} does not decode ({error}); replace or remove it."
         ) from error

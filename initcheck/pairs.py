@@ -28,6 +28,11 @@ class Pair:
     case: str = ""
     form: str = "holds"
 
+    def __post_init__(self) -> None:
+        """Refuse a case that could not be written down."""
+        if not isinstance(self.case, str):
+            raise TypeError(f"case={self.case!r} is no text, which results are kept by: quote it")
+
     @property
     def name(self) -> str:
         """The probe's name, as limits.toml has it."""

@@ -33,10 +33,13 @@ def claim(*, source: str, kind: str) -> Callable[[Callable[..., None]], Callable
         kind: ``exact`` (true in real arithmetic), ``theorem`` (limit computed), ``measured``.
 
     Raises:
-        ValueError: another kind, or a test without a docstring, which is the claim's statement.
+        ValueError: another kind, a source that is no text, or a test without a docstring, which is
+            the claim's statement.
     """
     if kind not in ("exact", "theorem", "measured"):
         raise ValueError(f"a claim's kind is exact, theorem or measured, not {kind!r}")
+    if not isinstance(source, str):
+        raise ValueError(f"a claim's source is a text, not {source!r}")  # noqa: TRY004 -- as kind
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
         if not (test.__doc__ or "").strip():

@@ -234,7 +234,7 @@ class Session:
                 files.write(self.settings.json, self.whole(results))
             if self.settings.html is not None:
                 write_atomic(self.settings.html, html.page(self.whole(results)))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: what neither schema nor encoding takes
             return f"The results were not written: {error}. Name another file."
         return ""
 

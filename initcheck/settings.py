@@ -67,7 +67,12 @@ class Option:
         try:
             texts = given if isinstance(given, list) else given.split()
             return tuple(map(self.read, texts)) if self.many else self.read(given)
-        except ValueError as error:
+        except (
+            ValueError,
+            OSError,
+            RuntimeError,
+        ) as error:
+            # the latter two of a path: not to be looked at, or below a home that nobody has
             raise pytest.UsageError(f"{where}: {error}") from None
 
 
@@ -116,7 +121,7 @@ def _file(text: str) -> Path:
     path = Path(text).expanduser()
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file.")
-    there = next(place for place in path.absolute().parents if place.exists())
+    there = next((place for place in path.absolute().parents if place.exists()), path)
     if not (there.is_dir() and os.access(path if path.exists() else there, os.W_OK)):
         raise ValueError(f"{path} cannot be written. Name a file in a folder that can be.")
     return path

@@ -248,6 +248,14 @@ def test_doctor_requires_a_device(on, capsys):
     assert "Device 'accelerator' was asked for" in capsys.readouterr().err
 
 
+def test_doctor_that_requires_nothing_is_refused(capsys):
+    """An unset variable in a script: nothing asked for must not count as there."""
+    with pytest.raises(SystemExit) as left:
+        main(["doctor", "--require", ""])
+    assert left.value.code == 4
+    assert "names nothing" in capsys.readouterr().err
+
+
 def test_doctor_names_broken_data(on, capsys):
     on(machine("cpu", fingerprint=""))
     assert main(["doctor"]) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,18 @@ def test_broken_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK but no archive")
     text = message(f"folder:{tmp_path / 'broken.zip'}")
     assert f"{tmp_path / 'broken.zip'} is not a whole zip archive" in text
+
+
+def test_image_whose_packed_bytes_are_damaged_is_named(tmp_path: Path) -> None:
+    folder, packed = make_folder(tmp_path / "insects", suffix="bmp"), tmp_path / "insects.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*.bmp")):
+            archive.write(path, path.relative_to(folder).as_posix())
+        last = archive.getinfo("train/cat/0001.bmp")
+    damaged = bytearray(packed.read_bytes())
+    start = last.header_offset + 30 + len(last.filename)
+    damaged[start : start + last.compress_size] = b"\xff" * last.compress_size
+    packed.write_bytes(damaged)
+    text = message(f"folder:{packed}")
+    assert "train/cat/0001.bmp" in text
+    assert "does not decode" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import projects
 import pytest
 
 from initcheck.report import results
@@ -55,3 +56,33 @@ def test_red_results_are_written_too(project):
     file = project.path / "results.json"
     assert project.run(f"--initcheck-json={file}").ret == 1
     assert json.loads(file.read_text())["results"][0]["verdict"] != "pass"
+
+
+def test_results_that_fit_no_schema_are_said_and_the_table_is_shown(project, monkeypatch):
+    def refuse(path, whole):
+        raise results.ResultsError("results[0].source is no text")
+
+    monkeypatch.setattr(results, "write", refuse)
+    result = project.run(f"--initcheck-json={project.path / 'results.json'}")
+    assert result.ret == 4
+    assert "The results were not written: results[0].source is no text" in result.text
+    assert "zeros_stay cpu" in result.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("treated=ZEROS, case=64", "case=64 is no text"),
+        ('treated=ZEROS, case="a"', "zeros_stay"),
+    ],
+)
+def test_case_that_is_no_text_is_an_invalid_claim(project, wrong, said):
+    project.claims(projects.CLAIMS.replace("treated=ZEROS", wrong))
+    result = project.run(f"--initcheck-json={project.path / 'results.json'}")
+    assert (result.ret, said in result.text) == (int("64" in wrong), True)
+
+
+def test_home_that_is_not_there_is_a_sentence(project):
+    result = project.run("--initcheck-json=~no-such-user/results.json")
+    assert result.ret == 4
+    assert "--initcheck-json: Could not determine home directory" in result.text

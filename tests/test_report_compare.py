@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from results_example import drift, drifted, example, passing, probe, refuted, result
 
 from initcheck.report.compare import compare
@@ -52,3 +54,9 @@ def test_a_claim_that_crashed_in_one_file_is_compared_by_verdict():
     text = compare(("A", example(crashed)), ("B", example(passing())))
     assert line(text, "he_beats_randn") == ["he_beats_randn[cpu]", "invalid", "pass"]
     assert line(text, "training_loss") == ["training_loss", "-", "0.61"]
+
+
+def test_infinities_of_both_signs_have_no_mean():
+    wild = probe(treated=[math.inf, -math.inf], drift={})
+    files = [(name, example(result("a", wild))) for name in ("A", "B")]
+    assert line(compare(*files), "training_loss")[1] == "NaN"

@@ -59,7 +59,11 @@ def _shift(first: Record, probe: Record) -> str:
 
 
 def _mean(probe: Record) -> float:
-    return statistics.fmean(probe["treated"]) if probe["treated"] else math.nan
+    """NaN where there is none: of no value, and of infinities of both signs."""
+    try:
+        return statistics.fmean(probe["treated"]) if probe["treated"] else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _signed(value: float) -> str:
