@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,14 +21,16 @@ def baselines(tmp_path):
 # --- shards ---------------------------------------------------------------------------------------
 
 
-def results(verdict="pass", **drift):
+def results(verdict="pass", name="a", **drift):
     side = {"verdict": "unchanged", "r": 1.25} | drift
     probe = {
         "probe": "p", "verdict": verdict, "reason": "so it is",
         "case": "one", "treated_name": "warm", "control_name": "cold",
         "drift": {"treated": side, "control": {"verdict": "no evidence"}},
     }  # fmt: skip
-    return {"results": [{"claim": "a", "verdict": verdict, "probes": [probe]}]}
+    claim = {"claim": name.partition("[")[0], "verdict": verdict, "probes": [probe]}
+    test = f"{name[:-1]}-cpu]" if name.endswith("]") else f"{name}[cpu]"
+    return {"results": [claim | {"id": test, "device": "cpu"}]}
 
 
 def test_run_keeps_verdicts_and_r():
@@ -54,6 +57,25 @@ def test_run_keeps_what_moved():
     assert found.moved == ["a: warm (one)"]
     by_ranks = results(mean=3.0, recorded_mean=1.0, allowed=1.5, moved=False)
     assert shards.of_results(by_ranks, kind="clean", name="suite", salt="s").moved == []
+
+
+def test_every_parameter_of_a_claim_keeps_its_arms():
+    runs = [results(verdict, f"a[{x}]", r=r) for verdict, x, r in
+            [("drifted", "float32-adam", 4000.0), ("pass", "float64-sgd", 0.0)]]  # fmt: skip
+    whole = {"results": [result for each in runs for result in each["results"]]}
+    found = shards.of_results(whole, kind="fault", name="lr_halved", salt="s")
+    rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
+    assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
+    assert figures.by_envelope(found)
+
+
+def test_the_farthest_of_several_devices_is_kept():
+    whole = results(r=2.0)
+    for r in (None, 1.0):
+        other = results(r=r)["results"][0] | {"id": "a[cuda:0]", "device": "cuda:0"}
+        whole["results"].append(other)
+    found = shards.of_results(whole, kind="innocent", name="same", salt="")
+    assert found.arms["a"]["warm (one)"] == 2.0
 
 
 def test_infinite_r_is_kept_as_a_number():
@@ -139,13 +161,31 @@ def test_no_run_is_begun_when_time_is_up(tmp_path):
     assert measure.measure(measure.clean([claim("a")], 3), tmp_path, tmp_path, minutes=-1) == 0
 
 
-@pytest.mark.parametrize("plan", [measure.clean([claim("a")], 1)[0], measure.innocents([])[0]])
+@pytest.mark.parametrize("plan", [measure.innocents([])[0]])
 def test_process_without_results_is_shown_and_not_counted(tmp_path, monkeypatch, capsys, plan):
-    crashed = SimpleNamespace(stdout="", stderr="Segmentation fault")
+    crashed = SimpleNamespace(stdout="", stderr="Segmentation fault", returncode=-11)
     monkeypatch.setattr(measure.subprocess, "run", lambda *_, **__: crashed)
-    monkeypatch.setattr(measure.warm, "run", lambda *_, **__: crashed.stderr)
     assert measure.one(plan, tmp_path) is None
     assert "Segmentation fault" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [0, 1, -11])
+@pytest.mark.parametrize("whole", [None, results()], ids=["no results", "all green"])
+def test_clean_run_of_which_something_did_not_run_is_red(tmp_path, monkeypatch, whole, status):
+    def run(arguments, **_):
+        if whole is not None:
+            file = Path(arguments[arguments.index("--initcheck-json") + 1])
+            file.write_text("{}")
+        return "words", status
+
+    about = {"torch": "2.14.1", "devices": []}
+    monkeypatch.setattr(measure.warm, "possible", lambda: True)
+    monkeypatch.setattr(measure.warm, "run", run)
+    monkeypatch.setattr(measure.results, "read", lambda _: whole | {"environment": about})
+    found = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
+    green = whole is not None and status == 0
+    assert found.red == (() if green else ("the whole suite",))
+    assert found.commit
 
 
 def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkeypatch, capsys):
@@ -182,5 +222,6 @@ def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(monkeypatch,
 
 @pytest.mark.skipif(not measure.warm.possible(), reason="nothing can be forked here")
 def test_forked_run_says_what_a_run_says():
-    said = measure.warm.run(["--initcheck-fault", "no-such-fault"], threads=1, seconds=300)
+    said, status = measure.warm.run(["--initcheck-fault", "no-such-fault"], threads=1, seconds=300)
     assert "--initcheck-fault: " in said
+    assert status == 4

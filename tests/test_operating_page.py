@@ -128,6 +128,7 @@ def test_page_counts_and_names(baselines):
     text = page.page(runs, baselines)
     assert "| abc | 2.14.1 | an abacus | 5 | 2026-11-22 | 2026-11-22 |" in text
     assert "1 of 2 runs were not green: at most 97.5% of runs" in text
+    assert "471 more green runs would bound it by 1%." in text
     assert "- seeds `t`: sun_rises drifted" in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from initcheck.operating.shards import Run
 from initcheck.pairs import SIDES
 
 SPLITS = 2000  # of one recording into a part that plays "recorded" and one that plays "now"
-Arm = tuple[str, str]  # claim, arm
+BOUND = 0.01  # of false alarms, that the clean runs are to show
+Arm = tuple[str, str]  # claim with its parameters, arm
 
 
 def lower_bound(successes: int, trials: int) -> float:
@@ -30,6 +32,11 @@ def lower_bound(successes: int, trials: int) -> float:
 def upper_bound(successes: int, trials: int) -> float:
     """The same from above."""
     return 1.0 - lower_bound(trials - successes, trials) if trials else 1.0
+
+
+def more_runs(red: int, runs: int) -> int:
+    """How many more runs, all of them green, would bound the false alarms by ``BOUND``."""
+    return next(more for more in count() if upper_bound(red, runs + more) <= BOUND)
 
 
 def envelopes(runs: Iterable[Run]) -> dict[Arm, dict[str, float | None]]:
@@ -53,7 +60,10 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
 
 def by_envelope(run: Run) -> bool:
     """Whether an arm of a red claim left its rounding envelope, or its recorded start."""
-    left = [r for claim in run.red for r in run.arms.get(claim, {}).values() if r is not None]
+    left = [
+        r for name, arms in run.arms.items() if name.partition("[")[0] in run.red
+        for r in arms.values() if r is not None
+    ]  # fmt: skip
     return not all(r <= FACTOR for r in left)
 
 

@@ -29,6 +29,7 @@ HEADLINE = (
 CORES = os.cpu_count() or 1
 REPEATS = 2  # runs that show that a fault is caught by the same r on the same seeds
 Key = tuple[str, str, str]  # of a run
+SUITE = "the whole suite"  # in the place of a claim, where none is to blame
 LIMIT_SECONDS = 1800  # of one run: on a loaded machine a whole suite takes ten minutes
 
 
@@ -163,34 +164,57 @@ def one(plan: Plan, baselines: Path, threads: int = 1) -> Run | None:
 
 
 def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
-    """One run, or None where it crashed before there were results; its last words are shown."""
+    """One run, or None where it crashed before there were results; its last words are shown.
+
+    A clean run that crashed is a run that was not green, and so is one that ended otherwise than
+    with 0 though no claim was red: one of them did not run.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         json = Path(folder) / "results.json"
-        said = _said(plan, plan.command(baselines, json), threads)
-        if not json.exists():
-            print(f"{plan.kind} {plan.name}: no results\n{said[-2000:]}")
-            return None
-        whole = results.read(json)
+        said, status = _said(plan, plan.command(baselines, json), threads)
+        whole = results.read(json) if json.exists() else None
+    if whole is None:
+        print(f"{plan.kind} {plan.name}: no results\n{said[-2000:]}")
+        return _not_run(plan.run, status) if plan.kind == "clean" else None
     environment = whole["environment"]
     found = of_results(
         whole, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
         torch=environment["torch"], machine=_machine(environment),
-        date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        date=_today(),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
-    return replace(found, arms={}) if plan.kind == "clean" else found  # r hangs on no salt
+    if plan.kind != "clean":
+        return found
+    found = replace(found, arms={})  # r hangs on no salt
+    return _not_run(found, status) if status and not found.red else found
 
 
-def _said(plan: Plan, command: Sequence[str], threads: int) -> str:
-    """Run it: forked, unless the change needs an interpreter or an environment of its own."""
+def _not_run(run: Run, status: int) -> Run:
+    """A clean run of which something did not run."""
+    said = f"pytest ended with {status}, and no claim was red"
+    return replace(
+        run, commit=commit(), date=_today(), claims=run.claims | {SUITE: "invalid"},
+        why={SUITE: said},
+    )  # fmt: skip
+
+
+def _today() -> str:
+    return dt.datetime.now(tz=dt.UTC).date().isoformat()
+
+
+def _said(plan: Plan, command: Sequence[str], threads: int) -> tuple[str, int]:
+    """Run it, and give its words and its exit status.
+
+    Forked, unless the change needs an interpreter or an environment of its own.
+    """
     if plan.kind != "innocent" and warm.possible():
         return warm.run(command[3:], threads=threads, seconds=LIMIT_SECONDS)
     done = subprocess.run(
         command, env=plan.variables() | {"OMP_NUM_THREADS": str(threads)}, capture_output=True,
         text=True, timeout=LIMIT_SECONDS, check=False,
     )  # fmt: skip
-    return done.stdout + done.stderr
+    return done.stdout + done.stderr, done.returncode
 
 
 def _machine(environment: dict[str, object]) -> str:

@@ -67,12 +67,10 @@ def _false_alarms(runs: Sequence[Run]) -> Iterator[str]:
     red = [run for run in runs if run.red]
     yield (
         f"{len(red)} of {len(runs)} runs were not green: at most "
-        f"{figures.upper_bound(len(red), len(runs)):.1%} of runs, with 95 % confidence. "
-        f"{299 - len(runs)} more green runs would bound it by 1 %."
-        if len(runs) < 299
-        else f"{len(red)} of {len(runs)} runs were not green: at most "
-        f"{figures.upper_bound(len(red), len(runs)):.2%} of runs, with 95 % confidence."
+        f"{figures.upper_bound(len(red), len(runs)):.1%} of runs, with 95 % confidence."
     )
+    if more := figures.more_runs(len(red), len(runs)):
+        yield f"{more} more green runs would bound it by {figures.BOUND:.0%}."
     yield (
         "The rounding envelope is left out of them: it is judged on the same seeds whatever the "
         "salt, and what it says of nothing changed stands under `same` below."

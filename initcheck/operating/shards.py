@@ -26,7 +26,8 @@ class Run:
         seconds: on the wall.
         claims: verdict of each claim.
         why: of each red claim, the comparisons that were not green, and their reasons.
-        arms: r of each arm, claim by claim; None where it was not judged, 1e30 for another start.
+        arms: r of each arm by claim and parameters, ``claim[parameters]``, the farthest of all
+            devices; None where it was not judged, 1e30 for another start.
         moved: arms whose outcomes had moved from their evidence.
     """
 
@@ -108,10 +109,23 @@ def of_results(results: dict[str, Any], **about: Any) -> Run:
             why.setdefault(result["claim"], _why(result))
         for probe in result["probes"]:
             for arm, drift in _drifts(probe):
-                arms.setdefault(result["claim"], {})[arm] = _distance(drift)
+                known = arms.setdefault(_id(result), {})
+                known[arm] = _farther(known.get(arm), _distance(drift))
                 if _moved(drift):
                     moved.append(f"{result['claim']}: {arm}")
     return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+
+
+def _id(result: dict[str, Any]) -> str:
+    """The claim with its parameters and without the device, as its evidence is filed."""
+    stem = result["id"].removesuffix(f"{result['device']}]")
+    return f"{stem[:-1]}]" if stem.endswith("-") else str(stem.removesuffix("["))
+
+
+def _farther(one: float | None, other: float | None) -> float | None:
+    """The larger of two distances; one that was not judged is no distance."""
+    known = [r for r in (one, other) if r is not None]
+    return max(known, default=None)
 
 
 def _distance(drift: dict[str, Any]) -> float | None:

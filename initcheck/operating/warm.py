@@ -22,8 +22,8 @@ def possible() -> bool:
     return sys.platform == "linux" and "forkserver" in multiprocessing.get_all_start_methods()
 
 
-def run(arguments: Sequence[str], *, threads: int, seconds: float) -> str:
-    """What pytest said to these arguments.
+def run(arguments: Sequence[str], *, threads: int, seconds: float) -> tuple[str, int]:
+    """What pytest said to these arguments, and its exit status.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than these seconds, and was stopped.
@@ -39,7 +39,8 @@ def run(arguments: Sequence[str], *, threads: int, seconds: float) -> str:
             process.terminate()
             process.join()
             raise subprocess.TimeoutExpired(["pytest", *arguments], seconds)
-        return said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+        words = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+        return words, int(process.exitcode or 0)
 
 
 def _gate(arguments: list[str], threads: int, said: str) -> None:
