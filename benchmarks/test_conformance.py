@@ -99,7 +99,7 @@ def _rebuilt(trained, replica):
     shared = float(not torch.equal(before, torch.get_rng_state()))
     again = {name: p.detach() for name, p in module.named_parameters()}
     apart = [(trained.start[name][replica] - p).abs().max() for name, p in again.items()]
-    return max(shared, *map(float, apart))
+    return float(torch.stack([torch.tensor(shared), *apart]).amax())  # not max(): it drops a NaN
 
 
 # --- a control that cannot be repeated ------------------------------------------------------------

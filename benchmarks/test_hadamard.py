@@ -15,6 +15,7 @@ from initcheck.systems_wide import PIXELS, START, hadamard_biased, identity_bias
 
 WIDENING = "hidden1.weight"
 POWER_OF_TWO = mlp(PIXELS, 1024, 10)
+ODD_POWER = mlp(PIXELS, 2048, 10)  # 2^11: its factor is no power of two
 NO_POWER_OF_TWO = mlp(PIXELS, 1000, 10)
 NOT_WIDENING = mlp(PIXELS, PIXELS, 256, 256, 10)  # notebook 002's first run
 AS_WIDENING = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # and its last
@@ -37,9 +38,9 @@ def test_zero_is_identity_where_nothing_widens(verdict):
     kind="theorem",
 )
 def test_hadamard_columns_are_orthonormal(verdict):
-    """In a layer that widens to a power of two, ZerO's columns are orthonormal and its entries all
-    of one magnitude; they are not orthonormal at any other width, nor with the factor
-    2^(-(m - 1) / 2) that the paper prints."""
+    """In a layer that widens to 1024 or 2048 units, an even and an odd power of two, ZerO's columns
+    are orthonormal and, at 1024, its entries all of one magnitude; they are not orthonormal at
+    width 1000, nor with the factor 2^(-(m - 1) / 2) that the paper prints."""
     defect = partial(orthonormal_defect, layer=WIDENING)
     magnitude = partial(magnitude_defect, layer=WIDENING)
     treated = Arm(POWER_OF_TWO, hadamard, START)
@@ -48,6 +49,8 @@ def test_hadamard_columns_are_orthonormal(verdict):
     verdict.holds(
         defect, treated=treated, control=Arm(POWER_OF_TWO, PRINTED, START), case="printed factor"
     )
+    odd = Arm(ODD_POWER, hadamard, START, name="hadamard, width 2048")
+    verdict.holds(defect, treated=odd, control=other_width, case="odd power")
     verdict.holds(magnitude, treated=treated, control=Arm(POWER_OF_TWO, he, START))
 
 

@@ -73,8 +73,14 @@ def losses(path, activation, initializer, optimizer, engine):
     return training.train(arm, (1, 2), tiny(), engine=engine).losses
 
 
-@pytest.mark.parametrize("path", [_chain, _pooled], ids=["chain", "stacked"])
-@pytest.mark.parametrize("name", IN_TRAINING)
+ONE_TENSOR = {"adam_counts_every_tensor"}  # a chain's parameters are one: nothing to count wrongly
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [(name, path) for name in IN_TRAINING for path in (_chain, _pooled)
+     if path is _pooled or name not in ONE_TENSOR],
+)  # fmt: skip
 def test_fault_reaches_every_engine_alike(name, path):
     sound = {engine: losses(path, *IN_TRAINING[name], engine) for engine in ENGINES}
     with FAULTS[name].apply():

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch.optim import Optimizer as TorchOptimizer
 
-from initcheck.engines import chain
 from initcheck.faults.common import (
     Context,
     Fault,
@@ -77,13 +76,6 @@ def _late(counter: Tensor, _place: int, _tensors: int) -> None:
 
 def _counted_together(counter: Tensor, place: int, tensors: int) -> None:
     counter.add_(place if counter == 0 else tensors - 1)
-
-
-@contextmanager
-def _counted_by_tensor() -> Iterator[None]:
-    """The ensemble keeps a chain of layers in one tensor; here it takes them layer by layer."""
-    with replaced(chain, "stack", lambda *_: None), _adam_counters(_counted_together):
-        yield
 
 
 def _parameters_elsewhere() -> Context:
@@ -149,7 +141,7 @@ FAULTS = (
     ),
     Fault(
         "adam_counts_every_tensor", "Adam counts a step for each tensor, as in notebook 003.",
-        "torch", (LAYER,), _counted_by_tensor,
+        "torch", (), lambda: _adam_counters(_counted_together),  # no bound arm has two tensors
     ),
     Fault(
         "adam_eps_inside_root", "Adam's eps stands inside the root, where it acts as sqrt(eps).",

@@ -82,7 +82,7 @@ FAULTS = (
     ),
     Fault(
         "hadamard_integer_exponent", "The Hadamard factor is 2^(-(m // 2)): wrong for odd m.",
-        "initcheck", ("zero_is_identity_where_nothing_widens",),
+        "initcheck", ("hadamard_columns_are_orthonormal",),
         lambda: _scaled_hadamard(lambda order: (order % 2) / 2),
     ),
     Fault(

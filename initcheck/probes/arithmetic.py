@@ -29,18 +29,19 @@ def gradient_error(trained: Trained) -> Tensor:
 def _gradient_error(module: nn.Module, x: Tensor, targets: Tensor) -> float:
     torch.autograd.backward(F.cross_entropy(module(x), targets))
     generator = torch.Generator().manual_seed(0)
-    worst = 0.0
+    errors = []
     for parameter in module.parameters():
-        gradient = parameter.grad
-        if gradient is None:
-            continue
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        norm = gradient.norm()
+        ahead = gradient if norm == 0 else gradient / norm
         for _ in range(DIRECTIONS):
             drawn = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            direction = (gradient / gradient.norm() + (drawn / drawn.norm()).to(x.device)) / 2
+            direction = (ahead + (drawn / drawn.norm()).to(x.device)) / 2
             slope = _slope(module, parameter, direction, x, targets)
-            error = (gradient * direction).sum() - slope
-            worst = max(worst, float(error.abs() / gradient.norm()))
-    return worst
+            error = ((gradient * direction).sum() - slope).abs()
+            # a gradient that is missing is as wrong as the slope is steep: by all of it
+            errors.append(error if error == 0 else error / torch.maximum(norm, slope.abs()))
+    return float(torch.stack(errors).amax())  # not max(), which drops a NaN
 
 
 @torch.no_grad()
@@ -57,31 +58,41 @@ def _slope(
 
 
 def split_optimizer_gap(trained: Trained) -> Tensor:
-    """Largest difference from the same training with an optimizer of its own for each parameter."""
+    """Largest difference between one optimizer of all parameters and one for each parameter.
+
+    Both trained here, module by module: an engine may keep all parameters in one tensor.
+    """
     gaps = []
-    for r, seed in enumerate(trained.seeds):
-        alone = dict(_train_split(trained.arm, seed, trained).named_parameters())
-        apart = [(p.detach() - trained.parameters[name][r]).abs() for name, p in alone.items()]
-        gaps.append(max(float(gap.max()) for gap in apart))
-    return torch.tensor(gaps, dtype=torch.float64)
+    for seed in trained.seeds:
+        together, alone = (_plainly(trained, seed, split=split) for split in (False, True))
+        apart = [(together[name] - alone[name]).abs().flatten() for name in alone]
+        gaps.append(torch.cat(apart).amax().double().cpu())
+    return torch.stack(gaps)
 
 
-def _train_split(arm: Arm, seed: int, trained: Trained) -> nn.Module:
+def _plainly(trained: Trained, seed: int, *, split: bool = False) -> dict[str, Tensor]:
+    """The arm's parameters by name, trained by one optimizer, or split by one for each."""
+    arm: Arm = trained.arm
     module = arm.build(seed).to(trained.device)
-    optimizers = [arm.recipe.optimizer.over([p]) for p in module.parameters()]
+    parts = [[p] for p in module.parameters()] if split else [list(module.parameters())]
+    optimizers = [arm.recipe.optimizer.over(part) for part in parts]
     for images in order(seed, len(trained.data.train_targets), arm.recipe).to(trained.device):
         logits = module(trained.data.train_inputs[images])
         module.zero_grad()
         torch.autograd.backward(F.cross_entropy(logits, trained.data.train_targets[images]))
         for optimizer in optimizers:
             optimizer.step()
-    return module
+    return {name: p.detach() for name, p in module.named_parameters()}
 
 
 def first_step_error(trained: Trained, layer: str) -> Tensor:
-    """How far the mean first step of a layer's biases is from the learning rate, relatively."""
+    """How far the mean first step of a layer's biases is from the learning rate, relatively.
+
+    Of one optimizer that is given every parameter as a tensor of its own.
+    """
     lr = float(dict(trained.arm.recipe.optimizer.options)["lr"])  # type: ignore[arg-type] # a number
-    step = trained.parameters[f"{layer}.bias"].cpu() - trained.start[f"{layer}.bias"]
+    after = [_plainly(trained, seed)[f"{layer}.bias"].cpu() for seed in trained.seeds]
+    step = torch.stack(after) - trained.start[f"{layer}.bias"]
     return (step.double().abs().mean(1) / lr - 1).abs()
 
 

@@ -38,8 +38,8 @@ def _largest(trained: Trained, measure: Callable[[Tensor, float], float]) -> Ten
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             ones = torch.ones(SAMPLES, UNITS, dtype=torch.float64)
-            found.append(max(measure(layer(ones), layer.p) for layer in layers))
-    return torch.tensor(found, dtype=torch.float64)
+            found.append([measure(layer(ones), layer.p) for layer in layers])
+    return torch.tensor(found, dtype=torch.float64).amax(1)  # not max(), which drops a NaN
 
 
 def _dropout(module: nn.Module) -> list[Any]:
