@@ -37,8 +37,8 @@ def test_zero_is_identity_where_nothing_widens(verdict):
     kind="theorem",
 )
 def test_hadamard_columns_are_orthonormal(verdict):
-    """In a layer that widens to a power of two, ZerO's columns are orthonormal and its entries all
-    of one magnitude; they are not orthonormal at any other width, nor with the factor
+    """In a layer that widens from 784 to 1024, a power of two, ZerO's columns are orthonormal and
+    its entries all of one magnitude; they are not orthonormal at width 1000, nor with the factor
     2^(-(m - 1) / 2) that the paper prints."""
     defect = partial(orthonormal_defect, layer=WIDENING)
     magnitude = partial(magnitude_defect, layer=WIDENING)
