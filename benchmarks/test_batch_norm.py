@@ -77,10 +77,11 @@ def test_batch_norm_locks_zero_weights(verdict, optimizer, dtype):
 @claim(source="notebook 000; a0-bn-rounding", kind="measured")
 @in_both_precisions
 def test_rounding_opens_batch_norm_lock(verdict, dtype):
-    """Under Adam at lr 1e-2, such a network with power-of-two biases answers every image alike
-    after 40 steps, and on a CPU it comes to tell images apart, on most seeds though not on all, if
-    only its N(0, 1) biases are not rounded to powers of two: what it learns then, in float32 and in
-    float64, grows from rounding errors."""
+    """Under Adam with lr 1e-2, a ReLU network of two convolutions, batch normalization and linear
+    layers 128-32-10 with zero weights and biases that are powers of two answers 32 test images
+    alike, within 1e-5 of a logit, after 40 steps, in float32 and in float64, and from torch's
+    default start it does not. On a CPU, biases from N(0, 1) that are not rounded to powers of two
+    let it tell them apart on most seeds, though not on all."""
     recipe = Recipe(Adam(lr=1e-2), BATCH, 2 * STEPS, dtype=dtype)
     locked = Arm(BATCH_NORM_CNN, EXACT_BIASES, recipe)
     default = Arm(BATCH_NORM_CNN, torch_default, recipe)

@@ -18,7 +18,8 @@ IMAGES = 64  # seen by the deep network: the second moment is over images and un
 
 @claim(source="He et al. 2015, section 2.2; notebook 001", kind="exact")
 def test_conforming_start_tells_units_apart(verdict, initcheck_init):
-    """No two hidden units of a ReLU network start with the same incoming weights."""
+    """In a ReLU network 784-64-32-32-10, no two hidden units of a layer start with the same
+    incoming weights, to within 1e-6; from all zeros they do."""
     verdict.holds(
         nearest_units,
         treated=Arm(NETWORK, initcheck_init, RECIPE),
@@ -28,7 +29,9 @@ def test_conforming_start_tells_units_apart(verdict, initcheck_init):
 
 @claim(source="notebook 001", kind="measured")
 def test_conforming_start_learns(verdict, initcheck_init):
-    """Within 60 steps of Adam, a ReLU network classifies better than one that starts at zero."""
+    """Under Adam with lr 1e-3, a ReLU network 784-64-32-32-10, with torch's default biases where
+    the initializer leaves them alone, is after 60 steps of 32 images at least .3 more accurate than
+    from all zeros."""
     verdict.gains(
         test_accuracy,
         better=Arm(NETWORK, initcheck_init, RECIPE),
@@ -38,8 +41,9 @@ def test_conforming_start_learns(verdict, initcheck_init):
 
 @claim(source="He et al. 2015, eq. 10", kind="measured")
 def test_conforming_start_keeps_the_signal(verdict, initcheck_init):
-    """Through 20 ReLU layers of 256 units, the second moment of pre-activations changes by less
-    than two decades; from N(0, 1) it changes by forty."""
+    """At the start of a network of 20 ReLU layers of 256 units, the second moment of
+    pre-activations changes by two decades at most from the first hidden layer to the last; from
+    N(0, 1) it changes by more."""
     verdict.holds(
         decades_of_signal,
         treated=Arm(DEEP, initcheck_init, START),

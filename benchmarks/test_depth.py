@@ -12,22 +12,24 @@ CONVEX = Recipe(SGD(lr=0.1), batch=32, steps=80)
 
 @claim(source="notebook 004; a4-epoch1-cost", kind="measured")
 def test_deep_network_lowers_loss_sooner(verdict):
-    """Under Adam with lr 1e-3, from Glorot's uniform start, the ReLU network 784-512x4-10 has a
-    lower mean training loss over its first 30 steps than 784-256x2-10."""
+    """Under Adam with lr 1e-3, from Glorot's uniform weights and torch's default biases, the ReLU
+    network 784-512x4-10 has a mean training loss over its first 30 steps of 32 images that is at
+    least .05 nats below that of 784-256x2-10."""
     verdict.gains(nats_learned, better=FIVE, worse=THREE)
 
 
 @claim(source="notebook 004; a4-depth-not-better", kind="measured")
 def test_deep_network_is_not_more_accurate(verdict):
-    """After those 30 steps the five layers are no more accurate than the three, within a few
-    points."""
+    """Under Adam with lr 1e-3, from Glorot's uniform weights and torch's default biases, the ReLU
+    network 784-512x4-10 is after 30 steps of 32 images at most .05 more accurate than 784-256x2-10.
+    """
     verdict.gains(test_accuracy, better=THREE, worse=FIVE)
 
 
 @claim(source="notebook 004; a4-zero-bad", kind="measured")
 def test_zero_start_fails_only_behind_hidden_layers(verdict):
-    """Under plain SGD, softmax regression learns from all zeros, and the same start with two hidden
-    ReLU layers does not: it is the hidden layers that zeros cannot tell apart."""
+    """Under plain SGD with lr .1, softmax regression 784-10 that starts at all zeros reaches an
+    accuracy of .5 in 80 steps, and the ReLU network 784-64-64-10 from the same start does not."""
     verdict.holds(
         test_accuracy,
         treated=Arm(mlp(784, 10), zeros, CONVEX, name="softmax regression, zeros"),

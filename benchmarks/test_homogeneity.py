@@ -31,9 +31,10 @@ def test_bias_free_relu_network_is_homogeneous(verdict, dtype):
 
 @claim(source="notebook 004; a4-homogeneity", kind="measured")
 def test_undivided_test_images_hide_from_accuracy(verdict):
-    """A ReLU network trained on inputs in [0, 1] under Adam keeps its accuracy on test images left
-    in [0, 255], while its loss explodes; with biases of standard deviation 3 accuracy moves, and
-    with tanh, which saturates, the loss does not explode."""
+    """Under Adam with lr 1e-3, a ReLU network 784-64-64-10 from Glorot's uniform weights and
+    torch's default biases, trained for 80 steps on inputs in [0, 1], keeps a share of its accuracy
+    on test images left in [0, 255] that is at least .15 larger than if its biases start from N(0,
+    3^2), while its loss on them is at least 9 times as large, which with tanh units it is not."""
     biased = every(glorot_uniform_, normal_(3.0))
     tanh = mlp(*WIDTHS, activation="tanh")
     verdict.gains(accuracy_kept_by_bytes, better=TRAINED, worse=Arm(mlp(*WIDTHS), biased, RECIPE))

@@ -17,16 +17,18 @@ NARROW, MIDDLE, BROAD = (
 
 @claim(source="notebook 002; a2-acc", kind="measured")
 def test_identity_learns(verdict):
-    """Under plain SGD with lr .1 and equal biases, on 7 x 7 images, a ReLU network whose hidden
-    width 32 is below its 49 inputs learns from the partial identity within 100 steps, though it
-    starts without any randomness; from Spray it does not."""
+    """Under plain SGD with lr .1, a ReLU network 49-49-32-32-10 on 7 x 7 images with biases .01
+    reaches an accuracy of .42 in 100 steps from the partial identity, which has no randomness, and
+    from Spray it does not."""
     verdict.holds(test_accuracy, treated=IDENTITY_NARROWING, control=SPRAY_NARROWING)
 
 
 @claim(source="notebook 002; a2-identity-trains", kind="measured")
 def test_identity_learns_alike_at_every_width(verdict):
-    """Under plain SGD on 7 x 7 images, hidden widths 64, 128 and 256 reach the same accuracy from
-    the partial identity within two points, since units beyond the inputs are padding."""
+    """Under plain SGD with lr .1, ReLU networks on 7 x 7 images, with 49 units and two further
+    hidden layers, that start at the partial identity with biases .01 are after 100 steps as
+    accurate where those layers have 64 units as where they have 256, within .02 either way, and
+    where they have 128 at most .02 less accurate than where they have 256."""
     verdict.gains(test_accuracy, better=NARROW, worse=BROAD, case="64 as good as 256")
     verdict.gains(test_accuracy, better=BROAD, worse=NARROW, case="256 as good as 64")
     verdict.gains(test_accuracy, better=MIDDLE, worse=BROAD, case="128 as good as 256")

@@ -60,8 +60,9 @@ HEURISTIC = lecun.but("hidden1.weight", he_normal_)  # He for the ReLU layer, Le
     kind="theorem",
 )
 def test_normal_law_has_its_variance(verdict, law, network):
-    """With unequal fans, the second moment of Glorot's, He's and LeCun's normal start is that of
-    the formula within its standard error, and it tells which fan a formula takes."""
+    """In a linear layer and a convolution of unequal fans, the second moment of Glorot's, He's and
+    LeCun's normal start is that of the formula within five standard errors, and that of a law with
+    another choice of fans is not."""
     net, layer = NETWORKS[network]
     right, wrong = (Arm(net, every(draw), START) for draw in NORMAL[law])
     verdict.holds(partial(variance_error, laws={layer: law}), treated=right, control=wrong)
@@ -74,8 +75,9 @@ def test_normal_law_has_its_variance(verdict, law, network):
     kind="theorem",
 )
 def test_uniform_law_has_its_variance_and_bound(verdict, law, network):
-    """With unequal fans, the uniform form of each law has the variance of the formula and ends at
-    sqrt(3) standard deviations; a bound of one standard deviation is neither."""
+    """In a linear layer and a convolution of unequal fans, the uniform form of each law has the
+    variance of the formula within five standard errors, and its largest weight lies within 1 % of
+    sqrt(3) standard deviations; with a bound of one standard deviation it has neither."""
     net, layer = NETWORKS[network]
     right, wrong = (Arm(net, every(draw), START) for draw in UNIFORM[law])
     moment = partial(variance_error, laws={layer: law}, shape="uniform")
@@ -86,8 +88,9 @@ def test_uniform_law_has_its_variance_and_bound(verdict, law, network):
 @pytest.mark.parametrize("law", ["he", "lecun"])
 @claim(source="notebook 003; a3-uniform-zero-mean", kind="theorem")
 def test_uniform_law_is_centred(verdict, law):
-    """The weights of every layer of notebook 003's network have mean zero within its standard error
-    under the uniform laws; under the notebook's `torch.rand` they do not."""
+    """The weights of every layer of a network 784-512-1024-128-10 have mean zero within five
+    standard errors under He's and LeCun's uniform laws; under `torch.rand` times their standard
+    deviations not all have."""
     uniform = UNIFORM[law][0]
     verdict.holds(
         mean_error,
@@ -98,8 +101,9 @@ def test_uniform_law_is_centred(verdict, law):
 
 @claim(source="notebook 003; a3-heuristic-is-per-layer", kind="theorem")
 def test_heuristic_is_resolved_per_layer(verdict):
-    """A start that takes He's law for the ReLU layer and LeCun's for the others has each layer's
-    own variance; the notebook's, which keeps the first layer's law for all, is He's."""
+    """In a network 784-512-1024-128-10, a start that takes He's normal law for the first layer and
+    LeCun's for the others has each layer's own variance within five standard errors; He's law for
+    all layers has not."""
     laws = {f"hidden{n}.weight": "lecun" for n in (2, 3)}
     laws |= {"hidden1.weight": "he", "output.weight": "lecun"}
     verdict.holds(

@@ -11,8 +11,9 @@ ADAM = Adam(lr=1e-3)  # the notebook's; 64 units for its 500
 
 @claim(source="notebook 000; a0-minibatch", kind="measured")
 def test_small_batches_learn_more_in_one_epoch(verdict):
-    """Under Adam at lr 1e-3, one epoch in batches of 16 takes an ELU network 784-64-10 from torch's
-    default start further than one in batches of 100, for it is six times the steps."""
+    """Under Adam with lr 1e-3, one epoch of 4000 images in batches of 16 leaves an ELU network
+    784-64-10 from torch's default start at least .02 more accurate than one in batches of 100, for
+    it is six times the steps."""
     small, large = (
         Arm(MNIST_FNN_NARROW, torch_default, Recipe(ADAM, batch, EPOCH // batch))
         for batch in (16, 100)

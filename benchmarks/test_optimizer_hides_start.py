@@ -20,9 +20,10 @@ def arms(optimizer):
 
 @claim(source="notebook 003; a3-xavier-vs-he-first-epoch", kind="measured")
 def test_he_learns_faster_than_lecun_under_momentum(verdict):
-    """Under SGD with momentum .9 and lr 1e-3, a network of ReLU, CELU and SiLU layers with zero
-    biases, a quarter as wide as notebook 003's, is ahead from He's start, of twice LeCun's
-    variance, in accuracy and in loss after 80 steps."""
+    """Under SGD with momentum .9 and lr 1e-3, a network 784-128-256-32-10 of ReLU, CELU and SiLU
+    layers with zero biases is after 80 steps at least .05 more accurate from He's normal start, of
+    twice LeCun's variance, than from LeCun's, and its mean training loss over these steps is at
+    least .05 nats lower."""
     with_he, with_lecun, _ = arms(MOMENTUM)
     verdict.gains(test_accuracy, better=with_he, worse=with_lecun)
     verdict.gains(nats_learned, better=with_he, worse=with_lecun)
@@ -31,8 +32,9 @@ def test_he_learns_faster_than_lecun_under_momentum(verdict):
 @pytest.mark.parametrize("optimizer", ADAPTIVE)
 @claim(source="notebook 003; a3-adaptive-hides-init", kind="measured")
 def test_adaptive_optimizer_hides_start(verdict, optimizer):
-    """Under Adam and RMSprop with lr 1e-3, the same network reaches the same accuracy from He's and
-    LeCun's start within a few points after 80 steps, a fraction of the gap under SGD."""
+    """Under Adam and under RMSprop with lr 1e-3, a network 784-128-256-32-10 of ReLU, CELU and SiLU
+    layers with zero biases is after 80 steps as accurate from He's normal start as from LeCun's,
+    within .05 either way."""
     with_he, with_lecun, _ = arms(ADAPTIVE[optimizer])
     verdict.gains(test_accuracy, better=with_lecun, worse=with_he, case="LeCun as good")
     verdict.gains(test_accuracy, better=with_he, worse=with_lecun, case="He as good")
@@ -41,7 +43,8 @@ def test_adaptive_optimizer_hides_start(verdict, optimizer):
 @pytest.mark.parametrize("optimizer", ADAPTIVE)
 @claim(source="notebook 003; a3-randn-adaptive-lags", kind="measured")
 def test_adaptive_optimizer_cannot_hide_randn(verdict, optimizer):
-    """Under Adam and RMSprop with lr 1e-3, N(0, 1) leaves the same network far behind He's start
-    after 80 steps."""
+    """Under Adam and under RMSprop with lr 1e-3, a network 784-128-256-32-10 of ReLU, CELU and SiLU
+    layers with zero biases is after 80 steps at least .1 less accurate from N(0, 1) than from He's
+    normal start."""
     with_he, _, with_randn = arms(ADAPTIVE[optimizer])
     verdict.gains(test_accuracy, better=with_he, worse=with_randn)

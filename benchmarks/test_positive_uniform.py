@@ -21,8 +21,10 @@ def starts(rule):
 @pytest.mark.parametrize("rule", RULES)
 @claim(source="notebook 003; a3-positive-uniform-collapse", kind="theorem")
 def test_positive_weights_start_in_one_direction(verdict, rule):
-    """Where no weight is negative, notebook 003's network of ReLU, CELU and SiLU layers maps every
-    image to one direction of its last hidden layer at the start."""
+    """At its start from `torch.rand` times He's or LeCun's standard deviation, where no weight is
+    negative, a network 784-512-1024-128-10 of ReLU, CELU and SiLU layers with zero biases maps test
+    images to one direction of its last hidden layer, but for a hundredth of their squared norm at
+    most; from the uniform law around zero it does not."""
     positive, centred = starts(rule)
     verdict.holds(
         top_share, treated=Arm(MIXED, positive, START), control=Arm(MIXED, centred, START)
@@ -32,9 +34,10 @@ def test_positive_weights_start_in_one_direction(verdict, rule):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @claim(source="notebook 003; a3-positive-uniform-collapse", kind="measured")
 def test_positive_weights_do_not_learn(verdict, optimizer):
-    """Under SGD with momentum and under Adam, lr 1e-3, the same network at a quarter of its widths
-    stays near one guess for 80 steps where no weight is negative, by He's scale and by LeCun's,
-    and learns from He's uniform law around zero."""
+    """Under SGD with momentum .9 and under Adam, both with lr 1e-3, a network 784-128-256-32-10 of
+    ReLU, CELU and SiLU layers with zero biases does not reach an accuracy of .35 in 80 steps from
+    `torch.rand` times He's or LeCun's standard deviation, where no weight is negative, and does
+    from He's uniform law around zero."""
     recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS)
     control = Arm(MIXED_NARROW, starts("he")[1], recipe)
     for rule in RULES:

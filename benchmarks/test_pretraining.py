@@ -22,9 +22,9 @@ STACKED = Arm(DEEP, PRETRAINED, SIGMOID_RECIPE)
     kind="measured",
 )
 def test_pretraining_rescues_deep_sigmoid_network(verdict):
-    """Under SGD with momentum .9 and lr .1, four sigmoid layers of 100 units learn within 80 steps
-    from restricted Boltzmann machines trained by CD-1 on 1,000 unlabelled images, while from
-    Glorot's and from torch's own start they stay at one guess."""
+    """Under SGD with momentum .9 and lr .1, a sigmoid network 784-100x4-10 reaches an accuracy of
+    .4 in 80 steps from restricted Boltzmann machines trained by CD-1 on 1,000 unlabelled images,
+    and from Glorot's normal and torch's default start it does not."""
     verdict.holds(test_accuracy, treated=STACKED, control=Arm(DEEP, glorot, SIGMOID_RECIPE))
     verdict.holds(
         test_accuracy, treated=STACKED, control=Arm(DEEP, torch_default, SIGMOID_RECIPE),
@@ -34,8 +34,9 @@ def test_pretraining_rescues_deep_sigmoid_network(verdict):
 
 @claim(source="notebook 004; a4-rbm-pretrain, b-rbm-rescues-sigmoid", kind="measured")
 def test_pretraining_gains_nothing_at_one_layer(verdict):
-    """With a single sigmoid layer, the same pretraining gains no more than a few points over
-    Glorot's start after the same 80 steps: depth is what it rescues."""
+    """Under SGD with momentum .9 and lr .1, a sigmoid network 784-100-10 that starts from a
+    restricted Boltzmann machine trained by CD-1 on 1,000 unlabelled images is after 80 steps at
+    most .03 more accurate than from Glorot's normal start with zero biases."""
     verdict.gains(
         test_accuracy,
         better=Arm(SHALLOW, glorot, SIGMOID_RECIPE),

@@ -55,9 +55,9 @@ UNSCALED = with_masks("masks unscaled", lambda p: Masks(p, scaled=False))
 
 @claim(source="notebook 003; Srivastava et al. 2014; a3-dropout-per-unit", kind="theorem")
 def test_dropout_masks_units(verdict):
-    """Torch's dropout draws a mask for every unit, so that no sample loses all of 100 units, and
-    divides by the share it keeps, so that means stay; the notebook's draws one for a whole sample.
-    """
+    """Torch's dropout leaves none of 1,000 samples without all of its 100 units, which masks of
+    whole samples do, and keeps the mean of ones at one within five standard errors, which masks
+    that are not divided by the share they keep do not."""
     verdict.holds(
         emptied_samples, treated=Arm(TORCH, he, START), control=Arm(PER_SAMPLE, he, START)
     )
@@ -66,9 +66,10 @@ def test_dropout_masks_units(verdict):
 
 @claim(source="notebook 003; a3-dropout-ceiling", kind="theorem")
 def test_masked_samples_set_a_ceiling(verdict):
-    """Under masks of whole samples that keep .8, .8 and .9 in three layers, accuracy is .576 of the
-    accuracy without masks plus .424 of guessing, after training with them under Adam; under
-    masks of units it is not. The notebook's gap between training and test is this arithmetic."""
+    """In a network 784-128-128-64-10 of ReLU, CELU and SiLU layers trained for 60 steps of Adam
+    with lr 1e-3 under masks of whole samples that keep .8, .8 and .9 of its three hidden layers,
+    accuracy under the masks is .576 of that without them plus .424 of guessing, within .03; under
+    masks of units it is not."""
     verdict.holds(
         masked_accuracy_error,
         treated=Arm(PER_SAMPLE, he, RECIPE),

@@ -45,9 +45,9 @@ def on_mnist(network, initializer, recipe):
 
 @claim(source="notebook 002, recorded 94.54 %; a2-acc", kind="measured")
 def test_partial_identity_reaches_recorded_accuracy(verdict):
-    """After an epoch of plain SGD at lr .1 and batch 64, a ReLU network of width 256 that starts at
-    the partial identity with biases .01 labels at least 93 % of MNIST's test images right, as
-    recorded, and at a tenth of that learning rate it does not."""
+    """After an epoch of 937 steps of plain SGD with lr .1 and batch 64 on MNIST's 60,000 images, a
+    ReLU network 784-784-256-256-10 that starts at the partial identity with biases .01 labels at
+    least 93 % of the test images right, and with lr .01 it does not."""
     verdict.holds(
         test_accuracy,
         treated=on_mnist(NARROW, IDENTITY, Recipe(SGD(lr=0.1), **ONE_EPOCH)),
@@ -57,9 +57,10 @@ def test_partial_identity_reaches_recorded_accuracy(verdict):
 
 @claim(source="notebook 004, recorded .2471; a4-epoch1-cost", kind="measured")
 def test_shallow_xavier_reaches_recorded_cost(verdict):
-    """Under Adam at lr 1e-3 and batch 100, the mean cost of the first epoch of a ReLU network with
-    two hidden layers of 256 from Xavier's uniform law lies where it was recorded, and from torch's
-    default start above it."""
+    """Under Adam with lr 1e-3 and batch 100 on MNIST's 60,000 images, the mean loss of the first
+    epoch of the ReLU network 784-256x2-10 lies from .22 to .27 nats, around the recorded .2471,
+    from Xavier's uniform weights and torch's default biases, and from torch's default start it does
+    not."""
     verdict.holds(
         epoch_loss,
         treated=on_mnist(SHALLOW, XAVIER, LAB),
@@ -69,9 +70,10 @@ def test_shallow_xavier_reaches_recorded_cost(verdict):
 
 @claim(source="notebook 004, recorded .2121; a4-epoch1-cost", kind="measured")
 def test_deep_xavier_reaches_recorded_cost(verdict):
-    """Under Adam at lr 1e-3 and batch 100, the mean cost of the first epoch of a ReLU network with
-    four hidden layers of 512 from Xavier's uniform law lies where it was recorded, and from torch's
-    default start above it."""
+    """Under Adam with lr 1e-3 and batch 100 on MNIST's 60,000 images, the mean loss of the first
+    epoch of the ReLU network 784-512x4-10 lies from .19 to .24 nats, around the recorded .2121,
+    from Xavier's uniform weights and torch's default biases, and from torch's default start it does
+    not."""
     verdict.holds(
         epoch_loss,
         treated=on_mnist(DEEP, XAVIER, LAB),
@@ -81,9 +83,10 @@ def test_deep_xavier_reaches_recorded_cost(verdict):
 
 @claim(source="notebook 003; a3-xavier-vs-he-first-epoch", kind="measured")
 def test_he_leads_lecun_after_one_epoch(verdict):
-    """Under SGD with momentum .9, lr 1e-3 and batch 100, the mean loss of the first epoch of a
-    network of ReLU, CELU and SiLU layers with zero biases and CELU's true derivative stays below
-    .9 from He's normal start, and does not from LeCun's; He's test accuracy leads."""
+    """Under SGD with momentum .9, lr 1e-3 and batch 100 on MNIST's 60,000 images, the mean loss of
+    the first epoch of a network 784-512-1024-128-10 of ReLU, CELU and SiLU layers with zero biases
+    is .9 nats at most from He's normal start, and from LeCun's it is more; He's test accuracy after
+    it leads by at least .015."""
     arms = on_mnist(MIXED, he, BY_HAND), on_mnist(MIXED, lecun, BY_HAND)
     verdict.holds(epoch_loss, treated=arms[0], control=arms[1])
     verdict.gains(test_accuracy, better=arms[0], worse=arms[1])
@@ -91,8 +94,9 @@ def test_he_leads_lecun_after_one_epoch(verdict):
 
 @claim(source="notebook 003, recorded 11.35 %; a3-randn-sgd-collapse", kind="measured")
 def test_randn_collapses_at_full_scale(verdict):
-    """Under SGD with momentum .9, lr 1e-3 and batch 100, the same network from N(0, 1) predicts a
-    single class after one epoch, and from He's start all ten."""
+    """Under SGD with momentum .9, lr 1e-3 and batch 100 on MNIST's 60,000 images, a network
+    784-512-1024-128-10 of ReLU, CELU and SiLU layers with zero biases from N(0, 1) predicts a
+    single class after one epoch of 600 steps, and from He's normal start several."""
     verdict.holds(
         classes_predicted,
         treated=on_mnist(MIXED, randn, BY_HAND),

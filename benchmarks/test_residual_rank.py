@@ -34,17 +34,19 @@ BATCH, STEPS = 32, 60  # images a step, steps, on images pooled to 7 x 7
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank(verdict):
-    """Under plain SGD with lr .2, notebook 002's ReLU network of hidden width 1024, wider than its
-    784 inputs, with equal biases, that starts at the partial identity never lifts the rank of W - I
-    in its square hidden layer above 785, one more than its inputs, in 150 steps."""
+    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
+    at the partial identity has a W - I in its square hidden layer of rank 785 at most, one more
+    than its inputs, after 50 and after 150 steps; with the Hadamard transform in its widening layer
+    it has not."""
     verdict.holds(rank, treated=IDENTITY, control=HADAMARD)
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank_without_biases(verdict):
-    """Under plain SGD with lr .2 on 7 x 7 images, a bias-free ReLU network of hidden width 128 that
-    starts at the partial identity never lifts the rank of W - I in its square hidden layer above
-    its 49 inputs in 150 steps, and every entry beyond the leading 49 x 49 block stays bit-zero."""
+    """Under plain SGD with lr .2, a bias-free ReLU network 49-49-128-128-10 on 7 x 7 images that
+    starts at the partial identity has, after 50 and after 150 steps, a W - I in its square hidden
+    layer of rank 49 at most, the number of its inputs, and bit-zero beyond the leading 49 x 49
+    block; with the Hadamard transform in its widening layer it has neither."""
     arms = {
         "treated": Arm(POOLED_BIAS_FREE, identity, RANK_RECIPE),
         "control": Arm(POOLED_BIAS_FREE, hadamard, RANK_RECIPE),
@@ -57,9 +59,10 @@ def test_identity_caps_residual_rank_without_biases(verdict):
     source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-hadamard-breaks", kind="theorem"
 )
 def test_hadamard_breaks_rank_cap(verdict):
-    """Under plain SGD with lr .2, with the Hadamard transform in the widening layer, the same
-    network with equal biases lifts the rank of W - I above 785, one more than its inputs, within
-    150 steps."""
+    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
+    with the Hadamard transform in its widening layer has a W - I in its square hidden layer of a
+    rank above 785, one more than its inputs, after 50 or after 150 steps; from the partial identity
+    it has not."""
     verdict.holds(rank, treated=HADAMARD, control=IDENTITY)
 
 
@@ -67,9 +70,10 @@ def test_hadamard_breaks_rank_cap(verdict):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_confines_residual_under_any_optimizer(verdict, optimizer, dtype):
-    """On 7 x 7 images, under any optimizer that answers a zero gradient with a zero step, a
-    bias-free ReLU network that starts at the partial identity keeps W - I of its square hidden
-    layer bit-zero beyond the leading 49 x 49 block, for 60 steps."""
+    """Under SGD with lr .1, with and without momentum .9, and under Adam and RMSprop with lr 1e-3,
+    all of which answer a zero gradient with a zero step, a bias-free ReLU network 49-49-128-128-10
+    on 7 x 7 images that starts at the partial identity has a W - I in its square hidden layer that
+    is bit-zero beyond the leading 49 x 49 block after 60 steps."""
     recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS, dtype=dtype)
     verdict.holds(
         outside,
@@ -80,8 +84,10 @@ def test_identity_confines_residual_under_any_optimizer(verdict, optimizer, dtyp
 
 @claim(source="notebook 002; a2-rank-support", kind="theorem")
 def test_weight_decay_breaks_confinement(verdict):
-    """Decoupled weight decay shrinks the padded diagonal, which no gradient reaches, so under AdamW
-    the residual of the same network leaves the leading block, which under Adam it does not."""
+    """Under AdamW with lr 1e-3 and decay .01, a bias-free ReLU network 49-49-128-128-10 on 7 x 7
+    images that starts at the partial identity has after 60 steps a W - I in its square hidden layer
+    that reaches 6e-4, within a tenth, beyond the leading 49 x 49 block, since decoupled decay
+    shrinks the padded diagonal, which no gradient reaches; under Adam with lr 1e-3 it has not."""
     decayed = Recipe(AdamW(lr=1e-3, weight_decay=0.01), batch=BATCH, steps=STEPS)
     plain = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
     verdict.holds(
@@ -93,8 +99,10 @@ def test_weight_decay_breaks_confinement(verdict):
 
 @claim(source="notebook 002; a2-rank-bias-plus-one", kind="theorem")
 def test_equal_biases_add_at_most_one_dimension(verdict):
-    """Under Adam on 7 x 7 images, equal biases let the rank of W - I rise to 50 at most, one more
-    than the 49 inputs, since all padded units stay alike; biases that differ lift it beyond."""
+    """Under Adam with lr 1e-3, a ReLU network 49-49-128-128-10 on 7 x 7 images that starts at the
+    partial identity with biases .01 has after 60 steps a W - I in its square hidden layer of rank
+    50 at most, one more than its inputs, since all padded units stay alike; with biases from N(0,
+    .01^2) the rank is higher."""
     recipe = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
     verdict.holds(
         rank,

@@ -12,9 +12,9 @@ RANDN_SMALL_STEPS = Arm(MIXED, randn, SMALL_STEPS, name="randn, lr 1e-5")
 
 @claim(source="notebook 003; a3-randn-sgd-collapse", kind="measured")
 def test_he_beats_randn(verdict):
-    """Under SGD with momentum .9 and lr 1e-3, a network of ReLU, CELU and SiLU layers with zero
-    biases learns from He's normal start, while from N(0, 1) it collapses to one class of ten, or
-    on a rare seed to two."""
+    """Under SGD with momentum .9 and lr 1e-3, a network 784-512-1024-128-10 of ReLU, CELU and SiLU
+    layers with zero biases learns in 64 steps from He's normal start, while from N(0, 1) it ends at
+    least .3 less accurate and predicts five of ten classes at most."""
     verdict.gains(test_accuracy, better=HE, worse=RANDN)
     verdict.holds(final_loss, treated=HE, control=RANDN)
     verdict.holds(classes_predicted, treated=RANDN, control=HE)
@@ -22,15 +22,17 @@ def test_he_beats_randn(verdict):
 
 @claim(source="notebook 003; a3-randn-small-lr-trains, a3-randn-sgd-collapse", kind="measured")
 def test_randn_trains_at_small_learning_rate(verdict):
-    """The collapse from N(0, 1) is one of start and learning rate together: with momentum .9 and lr
-    1e-5 in place of 1e-3, the same network learns within 32 steps."""
+    """From N(0, 1), a network 784-512-1024-128-10 of ReLU, CELU and SiLU layers with zero biases
+    reaches an accuracy of .3 in 32 steps of SGD with momentum .9 and lr 1e-5, and in 64 steps with
+    lr 1e-3 it does not."""
     verdict.holds(test_accuracy, treated=RANDN_SMALL_STEPS, control=RANDN)
 
 
 @claim(source="notebook 003; a3-loss-cap", kind="theorem")
 def test_clamped_loss_counts_errors(verdict):
-    """From N(0, 1) the softmax of the same network is saturated at its start, so a loss whose
-    probabilities are clamped at 1e-8 is 18.42 nats times the share of errors, while the loss itself
-    lies far above that cap."""
+    """At its start from N(0, 1), a network 784-512-1024-128-10 of ReLU, CELU and SiLU layers with
+    zero biases has a saturated softmax, so a loss whose probabilities are clamped at 1e-8 is 18.42
+    nats times the share of errors, within .1, while the loss itself lies above 18.42; from He's
+    normal start neither holds."""
     verdict.holds(clamped_loss_gap, treated=RANDN, control=HE)
     verdict.holds(start_loss, treated=RANDN, control=HE)

@@ -19,16 +19,17 @@ ONE_START = Arm(NARROW_256, one_n_each_biased, START)
 
 @claim(source="notebook 002; a2-spray-like-const", kind="theorem")
 def test_spray_starts_in_one_direction(verdict):
-    """At its start, a ReLU network of Spray layers maps every image to nearly one direction of its
-    last hidden layer, while the permutations of OnE keep several."""
+    """At its start from Spray with biases .01, a ReLU network 784-784-256-256-10 maps test images
+    to one direction of its last hidden layer, but for a thousandth of their squared norm at most;
+    from the permutations of OnE it does not."""
     verdict.holds(top_share, treated=SPRAY_START, control=ONE_START)
 
 
 @claim(source="notebook 002; a2-spray-like-const", kind="measured")
 def test_permutations_learn_where_spray_does_not(verdict):
-    """Under plain SGD with lr .1 and equal biases, on 7 x 7 images, a ReLU network whose hidden
-    width 32 is below its 49 inputs learns from OnE within 100 steps, while from Spray it stays
-    near one guess."""
+    """Under plain SGD with lr .1, a ReLU network 49-49-32-32-10 on 7 x 7 images with biases .01 is
+    after 100 steps at least .32 more accurate from OnE than from Spray, from which it does not
+    reach .39."""
     one, spray = ONE_NARROWING, SPRAY_NARROWING
     verdict.gains(test_accuracy, better=one, worse=spray)
     verdict.holds(test_accuracy, treated=spray, control=one, case="near one guess")

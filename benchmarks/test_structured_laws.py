@@ -51,8 +51,7 @@ def raw_qr_(tensor, generator):
 @claim(source="scipy.stats.truncnorm(-2, 2); b-trunc-normal", kind="theorem")
 def test_truncated_normal_law_has_its_variance(verdict):
     """A normal law cut at two of its standard deviations and widened by 1 / .8796 has the variance
-    that was asked for, within its standard error; a normal law clamped there instead, or cut
-    elsewhere, has not, and neither has the cut one if it is not widened."""
+    that was asked for, within five standard errors; cut and not widened it has not."""
     verdict.holds(
         partial(moment_error, layer="hidden1.weight", std=STD),
         treated=Arm(CUT, every(trunc_normal_(STD)), START),
@@ -62,8 +61,8 @@ def test_truncated_normal_law_has_its_variance(verdict):
 
 @claim(source="Mezzadri, math-ph/0609050, section 5; b-haar", kind="theorem")
 def test_orthogonal_matrices_prefer_no_sign(verdict):
-    """The mean trace of a hundred orthogonal 16 x 16 matrices is zero within its standard error, as
-    Haar's measure has it; with the signs that QR happens to give it is far below."""
+    """The mean trace of a hundred orthogonal 16 x 16 matrices is zero within five standard errors,
+    as Haar's measure has it; with the signs that QR happens to give it is not."""
     verdict.holds(
         trace_error,
         treated=Arm(SQUARES, every(orthogonal_()), START),

@@ -128,7 +128,7 @@ FAULTS = (
         "torch", (HE,), lambda: option("momentum", lambda m: m - 0.01 if m else m),
     ),
     Fault(
-        "weight_decay", "Weights decay by lr x 0.01 a step though no decay was asked for.",
+        "weight_decay", "Every optimizer has weight decay 0.01 in place of what was asked for.",
         "torch", (CAP, BIAS_FREE_CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
@@ -144,7 +144,8 @@ FAULTS = (
         "torch", (), lambda: _adam_counters(_counted_together),  # no bound arm has two tensors
     ),
     Fault(
-        "adam_eps_inside_root", "Adam's eps stands inside the root, where it acts as sqrt(eps).",
+        "adam_eps_inside_root",
+        "Every optimizer's eps, if it has one, is its root: 1e-4 for 1e-8, as inside Adam's root.",
         "torch", (LAYER,), lambda: option("eps", lambda eps: eps**0.5),
     ),
     Fault(
