@@ -76,6 +76,17 @@ class Doubled(nn.Linear):
         return 2 * super().forward(x)
 
 
+class Wrapped(nn.Module):
+    """A module around another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x)
+
+
 def subclassed():
     return nn.Sequential(nn.Flatten(), Doubled(20, 4))
 
@@ -121,6 +132,29 @@ def shared_batch_norm():
 )
 def test_modules_that_cannot_be_mapped_take_plain_steps(build):
     assert_engines_agree(of_user(build), named="module")
+
+
+def mask_in_place(parameter):
+    parameter.grad[::2] = 0
+
+
+def masked(register):
+    """A network that keeps half of one layer's gradient, as sparse training does."""
+    module = nn.Sequential(*layers())
+    register(module[3].weight)
+    return module
+
+
+GRADIENT_HOOKS = {
+    "of a tensor": lambda p: p.register_hook(lambda gradient: gradient * (torch.arange(20) % 2)),
+    "after it is there": lambda p: p.register_post_accumulate_grad_hook(mask_in_place),
+}
+
+
+@pytest.mark.parametrize("register", GRADIENT_HOOKS.values(), ids=GRADIENT_HOOKS)
+@pytest.mark.parametrize("around", [lambda module: module, Wrapped], ids=["layers", "own module"])
+def test_hooks_on_gradients_take_plain_steps(register, around):
+    assert_engines_agree(of_user(lambda: around(masked(register))), named="module")
 
 
 def frozen():

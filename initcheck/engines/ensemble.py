@@ -35,6 +35,8 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train all starts at once; ``Outcome.engine`` says in which way it could."""
     if work.recipe.optimizer.name not in ELEMENTWISE or not work.recipe.steps:
         return plain.run(starts, work)  # without a step there is nothing to stack
+    if stacked.gradients_hooked(starts[0]):
+        return plain.run(starts, work)  # a stacked parameter has none of their hooks
     made = chain.stack(starts, work.device) or stacked.stack(starts, work.device)
     made = made or _mapped(starts, work)
     if made is None:
