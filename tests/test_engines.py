@@ -11,7 +11,7 @@ from agreement import assert_engines_agree
 from torch import nn
 
 from initcheck.networks import Network, mlp
-from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Recipe, RMSprop, optimizer
+from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
 from initcheck.training import NetworkError, train
 
 OPTIMIZERS = [
@@ -39,6 +39,34 @@ def test_optimizers_follow_plain_ones(chosen, dtype):
 @pytest.mark.parametrize("name", ["Adafactor"])
 def test_optimizers_that_look_at_whole_tensors_take_plain_steps(name):
     assert_engines_agree(toy.arm(recipe=Recipe(optimizer(name), batch=8, steps=12)), named="module")
+
+
+CHOSEN = [{"foreach": True}, {"foreach": False}, {"fused": True}, {"fused": False}]
+
+
+@pytest.mark.parametrize("option", [*CHOSEN, {"differentiable": False}], ids=str)
+@pytest.mark.parametrize("make", [SGD, Adam], ids=["SGD", "Adam"])
+def test_a_recipe_may_choose_torchs_implementation(make, option):
+    assert_engines_agree(toy.arm(recipe=Recipe(make(lr=0.01, **option), batch=8, steps=12)))
+
+
+class Clipped(torch.optim.SGD):
+    """Clips the gradient of a whole tensor, and takes none of the options of torch's class."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr)
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                torch.nn.utils.clip_grad_norm_(parameter, 0.01)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Clipped", "RMSprop"])
+def test_an_optimizer_class_of_ones_own_takes_plain_steps(name):
+    own = Optimizer(name, (("lr", 0.1),), kind=Clipped)
+    assert_engines_agree(toy.arm(recipe=Recipe(own, batch=8, steps=12)), named="module")
 
 
 # --- networks that are not a stack of known layers

@@ -21,9 +21,12 @@ from initcheck.engines.common import (
     check_logits,
 )
 from initcheck.engines.stacked import Tensors
+from initcheck.recipes import Optimizer
 
 # Optimizers whose fused kernel torch has on the CPU and on accelerators: one pass over memory.
 FUSED = {"SGD", "Adam", "AdamW", "Adagrad"}
+# Options by which a recipe says itself which of torch's implementations runs.
+IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
 # Optimizers that treat each number alone. Others (Adafactor, Muon) look at a whole tensor, and
 # stacking would make replicas see each other.
 ELEMENTWISE = FUSED | {
@@ -33,7 +36,7 @@ ELEMENTWISE = FUSED | {
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train all starts at once; ``Outcome.engine`` says in which way it could."""
-    if work.recipe.optimizer.name not in ELEMENTWISE or not work.recipe.steps:
+    if not _elementwise(work.recipe.optimizer) or not work.recipe.steps:
         return plain.run(starts, work)  # without a step there is nothing to stack
     if stacked.gradients_hooked(starts[0]):
         return plain.run(starts, work)  # a stacked parameter has none of their hooks
@@ -43,6 +46,11 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
         return plain.run(starts, work)
     with arithmetic.subnormals_flushed():
         return _train(made, work)
+
+
+def _elementwise(optimizer: Optimizer) -> bool:
+    """Whether it may see stacks; of a class of one's own, whatever its name, nothing is known."""
+    return optimizer.kind is None and optimizer.name in ELEMENTWISE
 
 
 def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
@@ -102,8 +110,10 @@ def _train(stack: Stack, work: Work) -> Outcome:
 
 
 def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
-    fused: dict[str, Any] = {"fused": True} if work.recipe.optimizer.name in FUSED else {}
-    return work.recipe.optimizer.over(stack.leaves, **fused)
+    chosen = work.recipe.optimizer
+    fusible = chosen.name in FUSED and not IMPLEMENTATIONS & dict(chosen.options).keys()
+    fused: dict[str, Any] = {"fused": True} if fusible else {}
+    return chosen.over(stack.leaves, **fused)
 
 
 def _check(logits: object, work: Work) -> None:
