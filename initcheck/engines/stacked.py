@@ -176,6 +176,7 @@ def _unstack(y: Tensor, replicas: int) -> Tensor:
 def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
     def batch_norm(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         replicas = x.shape[0]
+        module._check_input_dim(x[0])  # noqa: SLF001 -- its kernel refuses no shape
 
         def flat(tensors: Tensors, what: str) -> Tensor | None:
             tensor = tensors.get(f"{name}.{what}")
