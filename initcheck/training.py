@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -60,7 +60,16 @@ class Trained:
 
     @cached_property
     def _template(self) -> nn.Module:
-        return self.arm.build(self.seeds[0]).to(self.device).eval()
+        return self._module(self.seeds[0])
+
+    def _module(self, seed: int) -> nn.Module:
+        return self.arm.build(seed).to(self.device).eval()
+
+    def _modules(self) -> Iterator[nn.Module]:
+        """What computes with each replica's state: one module unless a seed's holds more of it."""
+        apart = _holds_more(self._template)
+        for seed in self.seeds:
+            yield self._module(seed) if apart else self._template
 
     def replicas(self, *, at_start: bool = False) -> Iterator[dict[str, Tensor]]:
         """The state of each replica, by name, as ``torch.func.functional_call`` takes it."""
@@ -73,8 +82,10 @@ class Trained:
         """The networks' answers in evaluation mode: ``(R, N, classes)``."""
         with torch.no_grad(), randomness.own(0, self.device):
             answers = [
-                torch.func.functional_call(self._template, state, (inputs,))
-                for state in self.replicas(at_start=at_start)
+                torch.func.functional_call(module, state, (inputs,))
+                for module, state in zip(
+                    self._modules(), self.replicas(at_start=at_start), strict=True
+                )
             ]
         return torch.stack(answers)
 
@@ -82,6 +93,20 @@ class Trained:
     def test_logits(self) -> Tensor:
         """Logits of the test images after training: ``(R, N, classes)``."""
         return self.logits(self.data.test_inputs)
+
+
+def _holds_more(network: nn.Module) -> bool:
+    """Whether it has tensors, or modules, that are in plain attributes: no state carries them."""
+    known = ("_parameters", "_buffers", "_modules")
+    held = [vars(m)[name] for m in network.modules() for name in vars(m) if name not in known]
+    return any(isinstance(value, Tensor | nn.Module) for one in held for value in _inside(one))
+
+
+def _inside(value: object) -> Iterable[object]:
+    """The values of a dictionary, list or tuple; of anything else itself."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 class How(TypedDict, total=False):

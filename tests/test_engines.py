@@ -150,13 +150,24 @@ class Counting(toy.Residual):
         return super().forward(x)
 
 
+class Projecting(toy.Residual):
+    """Draws a projection of its own that is neither a parameter nor a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = torch.randn(20, 20) / 4
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ self.projection)
+
+
 def shared_batch_norm():
     norm = nn.BatchNorm1d(20)
     return nn.Sequential(nn.Flatten(), norm, nn.Linear(20, 20), norm, nn.Linear(20, 4))
 
 
 @pytest.mark.parametrize(
-    "build", [toy.Deciding, toy.Dropping, Buffered, Counting, shared_batch_norm]
+    "build", [toy.Deciding, toy.Dropping, Buffered, Counting, Projecting, shared_batch_norm]
 )
 def test_modules_that_cannot_be_mapped_take_plain_steps(build):
     assert_engines_agree(of_user(build), named="module")
