@@ -37,6 +37,7 @@ class Trained:
 
     Attributes:
         start: parameters before the first step, on the CPU.
+        start_buffers: running statistics and the like before the first step, on the CPU.
         first_batch: ``(R, B)`` int64 on the CPU, which images the first step saw; ``(R, 0)``
             without steps.
         parameters: parameters after the last step.
@@ -51,6 +52,7 @@ class Trained:
     device: str
     data: DataSet
     start: dict[str, Tensor]
+    start_buffers: dict[str, Tensor]
     first_batch: Tensor
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
@@ -73,10 +75,10 @@ class Trained:
 
     def replicas(self, *, at_start: bool = False) -> Iterator[dict[str, Tensor]]:
         """The state of each replica, by name, as ``torch.func.functional_call`` takes it."""
-        parameters = self.start if at_start else self.parameters
+        both = (self.start, self.start_buffers) if at_start else (self.parameters, self.buffers)
+        whole = both[0] | both[1]
         for r in range(len(self.seeds)):
-            state = {name: tensor[r].to(self.device) for name, tensor in parameters.items()}
-            yield state | {name: tensor[r] for name, tensor in self.buffers.items()}
+            yield {name: tensor[r].to(self.device) for name, tensor in whole.items()}
 
     def logits(self, inputs: Tensor, *, at_start: bool = False) -> Tensor:
         """The networks' answers in evaluation mode: ``(R, N, classes)``."""
@@ -156,9 +158,8 @@ def train_together(
         made[0][1], batches=torch.cat([work.batches for _, work in made]),
         seeds=[seed for _, work in made for seed in work.seeds],
     )  # fmt: skip
-    before = {
-        name: p.detach().clone() for name, p in torch.func.stack_module_state(starts)[0].items()
-    }
+    parameters, buffers = torch.func.stack_module_state(starts)
+    before = {name: p.detach().clone() for name, p in parameters.items()}
     unknown = [name for name in whole.recipe.keep if name not in before]
     if unknown:
         raise ValueError(f"keep names {unknown[0]!r}; the parameters are {', '.join(before)}")
@@ -175,11 +176,14 @@ def train_together(
     with randomness.own(0, device):
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
-    return list(_parted(wanted, whole, before, outcome))
+    return list(_parted(wanted, whole, (before, buffers), outcome))
 
 
 def _parted(
-    wanted: Mapping[Arm, Sequence[int]], work: Work, before: dict[str, Tensor], outcome: Outcome
+    wanted: Mapping[Arm, Sequence[int]],
+    work: Work,
+    before: tuple[dict[str, Tensor], dict[str, Tensor]],
+    outcome: Outcome,
 ) -> Iterator[Trained]:
     """What belongs to each arm."""
     first = 0
@@ -191,7 +195,7 @@ def _parted(
             return {name: tensor[part] for name, tensor in tensors.items()}
 
         yield Trained(
-            arm, tuple(seeds), work.device, work.data, own(before),
+            arm, tuple(seeds), work.device, work.data, own(before[0]), own(before[1]),
             work.batches[part, :1].flatten(1).cpu(), own(outcome.parameters),
             own(outcome.buffers), outcome.losses[part],
             {step: own(kept) for step, kept in outcome.kept.items()}, outcome.engine,

@@ -228,6 +228,25 @@ def test_logits_are_the_modules_own(at_start):
     assert torch.equal(trained.logits(inputs, at_start=True)[0], start(inputs))
 
 
+NORMED = toy.default_arm(
+    toy.sequential(nn.Flatten, partial(nn.BatchNorm1d, 20), partial(nn.Linear, 20, toy.CLASSES))
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_start_keeps_its_running_statistics(engine):
+    trained = train(NORMED, SEEDS[:2], toy.data(), engine=engine)
+    inputs = toy.data().test_inputs
+    for seed, logits, state in zip(
+        trained.seeds, trained.logits(inputs, at_start=True), trained.replicas(), strict=True
+    ):
+        module = NORMED.build(seed).eval()
+        assert torch.equal(logits, module(inputs))
+        module.load_state_dict(state)
+        assert state["1.num_batches_tracked"] == toy.RECIPE.steps
+        assert not torch.equal(logits, module(inputs))
+
+
 class Projecting(nn.Module):
     """Holds a projection where no state carries it: as it is, or where torch does not look."""
 
