@@ -142,18 +142,19 @@ def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
         recorded: the reference, as ``record`` makes it.
 
     Returns:
-        ``(K,)`` in envelopes, 0 at steps that rounding makes chaotic; and a reason, or nothing.
+        ``(K,)`` in envelopes, 0 at steps that rounding makes chaotic, infinity at any step where
+        a loss is not finite, as none is on record; and a reason, or nothing.
     """
     reference = torch.tensor(recorded["losses"], dtype=torch.float64)[: len(losses)]
     envelope = torch.tensor(recorded["envelope"], dtype=torch.float64)
-    calm = envelope <= CHAOS
-    if not calm.any():
+    calm, finite = envelope <= CHAOS, losses.isfinite().all(0)
+    if not calm.any() and finite.all():
         return envelope, f"rounding alone moves its loss by more than {CHAOS:g}"
-    if _stands_still(reference, envelope, calm):
+    if finite.all() and _stands_still(reference, envelope, calm):
         return envelope, "its loss hardly moves: exact claims watch it"
     ratio = distance(losses, reference) / envelope
     typical = _typical(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
-    return typical.where(calm, 0.0), ""
+    return typical.where(calm, 0.0).where(finite, torch.inf), ""
 
 
 def _typical(ratio: Tensor) -> Tensor:

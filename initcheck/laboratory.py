@@ -130,7 +130,10 @@ class Laboratory:
 
 
 def _bytes(trained: Trained) -> int:
-    groups = [trained.start, trained.parameters, trained.buffers, *trained.kept.values()]
+    groups = [
+        trained.start, trained.start_buffers, trained.parameters, trained.buffers,
+        *trained.kept.values(),
+    ]  # fmt: skip
     tensors = [trained.losses, *(tensor for group in groups for tensor in group.values())]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -146,6 +149,7 @@ def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:
 
     return replace(
         trained, seeds=tuple(seeds), start=pick(trained.start),
+        start_buffers=pick(trained.start_buffers),
         first_batch=trained.first_batch[index], losses=trained.losses[index],
         parameters=pick(trained.parameters), buffers=pick(trained.buffers),
         kept={step: pick(kept) for step, kept in trained.kept.items()},
@@ -160,6 +164,7 @@ def _together(a: Trained, b: Trained) -> Trained:
 
     return replace(
         a, seeds=a.seeds + b.seeds, start=both(a.start, b.start),
+        start_buffers=both(a.start_buffers, b.start_buffers),
         first_batch=torch.cat([a.first_batch, b.first_batch]),
         parameters=both(a.parameters, b.parameters), buffers=both(a.buffers, b.buffers),
         losses=torch.cat([a.losses, b.losses]),

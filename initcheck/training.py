@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -37,6 +37,7 @@ class Trained:
 
     Attributes:
         start: parameters before the first step, on the CPU.
+        start_buffers: running statistics and the like before the first step, on the CPU.
         first_batch: ``(R, B)`` int64 on the CPU, which images the first step saw; ``(R, 0)``
             without steps.
         parameters: parameters after the last step.
@@ -51,6 +52,7 @@ class Trained:
     device: str
     data: DataSet
     start: dict[str, Tensor]
+    start_buffers: dict[str, Tensor]
     first_batch: Tensor
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
@@ -60,21 +62,32 @@ class Trained:
 
     @cached_property
     def _template(self) -> nn.Module:
-        return self.arm.build(self.seeds[0]).to(self.device).eval()
+        return self._module(self.seeds[0])
+
+    def _module(self, seed: int) -> nn.Module:
+        return self.arm.build(seed).to(self.device).eval()
+
+    def _modules(self) -> Iterator[nn.Module]:
+        """What computes with each replica's state: one module unless a seed's holds more of it."""
+        apart = _holds_more(self._template)
+        for seed in self.seeds:
+            yield self._module(seed) if apart else self._template
 
     def replicas(self, *, at_start: bool = False) -> Iterator[dict[str, Tensor]]:
         """The state of each replica, by name, as ``torch.func.functional_call`` takes it."""
-        parameters = self.start if at_start else self.parameters
+        both = (self.start, self.start_buffers) if at_start else (self.parameters, self.buffers)
+        whole = both[0] | both[1]
         for r in range(len(self.seeds)):
-            state = {name: tensor[r].to(self.device) for name, tensor in parameters.items()}
-            yield state | {name: tensor[r] for name, tensor in self.buffers.items()}
+            yield {name: tensor[r].to(self.device) for name, tensor in whole.items()}
 
     def logits(self, inputs: Tensor, *, at_start: bool = False) -> Tensor:
         """The networks' answers in evaluation mode: ``(R, N, classes)``."""
         with torch.no_grad(), randomness.own(0, self.device):
             answers = [
-                torch.func.functional_call(self._template, state, (inputs,))
-                for state in self.replicas(at_start=at_start)
+                torch.func.functional_call(module, state, (inputs,))
+                for module, state in zip(
+                    self._modules(), self.replicas(at_start=at_start), strict=True
+                )
             ]
         return torch.stack(answers)
 
@@ -82,6 +95,20 @@ class Trained:
     def test_logits(self) -> Tensor:
         """Logits of the test images after training: ``(R, N, classes)``."""
         return self.logits(self.data.test_inputs)
+
+
+def _holds_more(network: nn.Module) -> bool:
+    """Whether it has tensors, or modules, that are in plain attributes: no state carries them."""
+    known = ("_parameters", "_buffers", "_modules")
+    held = [vars(m)[name] for m in network.modules() for name in vars(m) if name not in known]
+    return any(isinstance(value, Tensor | nn.Module) for one in held for value in _inside(one))
+
+
+def _inside(value: object) -> Iterable[object]:
+    """The values of a dictionary, list or tuple; of anything else itself."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 class How(TypedDict, total=False):
@@ -131,9 +158,8 @@ def train_together(
         made[0][1], batches=torch.cat([work.batches for _, work in made]),
         seeds=[seed for _, work in made for seed in work.seeds],
     )  # fmt: skip
-    before = {
-        name: p.detach().clone() for name, p in torch.func.stack_module_state(starts)[0].items()
-    }
+    parameters, buffers = torch.func.stack_module_state(starts)
+    before = {name: p.detach().clone() for name, p in parameters.items()}
     unknown = [name for name in whole.recipe.keep if name not in before]
     if unknown:
         raise ValueError(f"keep names {unknown[0]!r}; the parameters are {', '.join(before)}")
@@ -150,11 +176,14 @@ def train_together(
     with randomness.own(0, device):
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
-    return list(_parted(wanted, whole, before, outcome))
+    return list(_parted(wanted, whole, (before, buffers), outcome))
 
 
 def _parted(
-    wanted: Mapping[Arm, Sequence[int]], work: Work, before: dict[str, Tensor], outcome: Outcome
+    wanted: Mapping[Arm, Sequence[int]],
+    work: Work,
+    before: tuple[dict[str, Tensor], dict[str, Tensor]],
+    outcome: Outcome,
 ) -> Iterator[Trained]:
     """What belongs to each arm."""
     first = 0
@@ -166,7 +195,7 @@ def _parted(
             return {name: tensor[part] for name, tensor in tensors.items()}
 
         yield Trained(
-            arm, tuple(seeds), work.device, work.data, own(before),
+            arm, tuple(seeds), work.device, work.data, own(before[0]), own(before[1]),
             work.batches[part, :1].flatten(1).cpu(), own(outcome.parameters),
             own(outcome.buffers), outcome.losses[part],
             {step: own(kept) for step, kept in outcome.kept.items()}, outcome.engine,

@@ -11,7 +11,7 @@ from agreement import assert_engines_agree
 from torch import nn
 
 from initcheck.networks import Network, mlp
-from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Recipe, RMSprop, optimizer
+from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
 from initcheck.training import NetworkError, train
 
 OPTIMIZERS = [
@@ -39,6 +39,34 @@ def test_optimizers_follow_plain_ones(chosen, dtype):
 @pytest.mark.parametrize("name", ["Adafactor"])
 def test_optimizers_that_look_at_whole_tensors_take_plain_steps(name):
     assert_engines_agree(toy.arm(recipe=Recipe(optimizer(name), batch=8, steps=12)), named="module")
+
+
+CHOSEN = [{"foreach": True}, {"foreach": False}, {"fused": True}, {"fused": False}]
+
+
+@pytest.mark.parametrize("option", [*CHOSEN, {"differentiable": False}], ids=str)
+@pytest.mark.parametrize("make", [SGD, Adam], ids=["SGD", "Adam"])
+def test_a_recipe_may_choose_torchs_implementation(make, option):
+    assert_engines_agree(toy.arm(recipe=Recipe(make(lr=0.01, **option), batch=8, steps=12)))
+
+
+class Clipped(torch.optim.SGD):
+    """Clips the gradient of a whole tensor, and takes none of the options of torch's class."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr)
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                torch.nn.utils.clip_grad_norm_(parameter, 0.01)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Clipped", "RMSprop"])
+def test_an_optimizer_class_of_ones_own_takes_plain_steps(name):
+    own = Optimizer(name, (("lr", 0.1),), kind=Clipped)
+    assert_engines_agree(toy.arm(recipe=Recipe(own, batch=8, steps=12)), named="module")
 
 
 # --- networks that are not a stack of known layers
@@ -76,6 +104,17 @@ class Doubled(nn.Linear):
         return 2 * super().forward(x)
 
 
+class Wrapped(nn.Module):
+    """A module around another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x)
+
+
 def subclassed():
     return nn.Sequential(nn.Flatten(), Doubled(20, 4))
 
@@ -111,16 +150,50 @@ class Counting(toy.Residual):
         return super().forward(x)
 
 
+class Projecting(toy.Residual):
+    """Draws a projection of its own that is neither a parameter nor a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = torch.randn(20, 20) / 4
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ self.projection)
+
+
 def shared_batch_norm():
     norm = nn.BatchNorm1d(20)
     return nn.Sequential(nn.Flatten(), norm, nn.Linear(20, 20), norm, nn.Linear(20, 4))
 
 
 @pytest.mark.parametrize(
-    "build", [toy.Deciding, toy.Dropping, Buffered, Counting, shared_batch_norm]
+    "build", [toy.Deciding, toy.Dropping, Buffered, Counting, Projecting, shared_batch_norm]
 )
 def test_modules_that_cannot_be_mapped_take_plain_steps(build):
     assert_engines_agree(of_user(build), named="module")
+
+
+def mask_in_place(parameter):
+    parameter.grad[::2] = 0
+
+
+def masked(register):
+    """A network that keeps half of one layer's gradient, as sparse training does."""
+    module = nn.Sequential(*layers())
+    register(module[3].weight)
+    return module
+
+
+GRADIENT_HOOKS = {
+    "of a tensor": lambda p: p.register_hook(lambda gradient: gradient * (torch.arange(20) % 2)),
+    "after it is there": lambda p: p.register_post_accumulate_grad_hook(mask_in_place),
+}
+
+
+@pytest.mark.parametrize("register", GRADIENT_HOOKS.values(), ids=GRADIENT_HOOKS)
+@pytest.mark.parametrize("around", [lambda module: module, Wrapped], ids=["layers", "own module"])
+def test_hooks_on_gradients_take_plain_steps(register, around):
+    assert_engines_agree(of_user(lambda: around(masked(register))), named="module")
 
 
 def frozen():

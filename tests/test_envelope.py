@@ -12,7 +12,7 @@ from recorded_example import CASES, EPS, SEEDS, case, precisely, recorded
 from torch import nn
 
 from initcheck import training
-from initcheck.envelope import CHAOS, FACTOR, FLOOR, compare, growth, steps_judged
+from initcheck.envelope import CHAOS, FACTOR, FLOOR, compare, envelopes, growth, steps_judged
 from initcheck.initializers import every, he, normal_, ones, zeros
 from initcheck.marks import BEYOND
 from initcheck.networks import Network, mlp
@@ -211,6 +211,35 @@ def test_a_loss_that_is_not_finite_is_infinitely_far_away(step, bad):
     assert departure.left
     assert departure.r == torch.inf
     assert departure.first_step == step
+
+
+def losses_of(*rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+RISING = {  # four steps, of which rounding makes the last two chaotic
+    "steps": [0, 1, 2, 3], "losses": [[2.3, 2.0, 1.5, 1.0]], "envelope": [5e-7, 1e-6, 2e-3, 1e-2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_that_is_not_finite_is_far_away_at_chaotic_steps_too(bad):
+    ratio, why_not = envelopes(losses_of([2.3, 2.0, bad, bad]), RISING)
+    assert (ratio.tolist(), why_not) == ([0.0, 0.0, torch.inf, torch.inf], "")
+    ratio, why_not = envelopes(losses_of([2.3, 2.0, 7.0, 0.0]), RISING)
+    assert (ratio.tolist(), why_not) == ([0.0] * 4, "")
+
+
+ALL_CHAOTIC = {"envelope": [2 * CHAOS] * 4}
+STILL = {"losses": [[2.3] * 4], "envelope": [1e-6] * 4}
+
+
+@pytest.mark.parametrize("unjudged", [ALL_CHAOTIC, STILL], ids=["chaotic", "still"])
+def test_a_loss_that_is_not_finite_is_far_away_where_nothing_is_judged(unjudged):
+    record = RISING | unjudged
+    assert envelopes(losses_of(record["losses"][0]), record)[1]
+    ratio, why_not = envelopes(losses_of([*record["losses"][0][:3], float("nan")]), record)
+    assert (ratio.tolist(), why_not) == ([0.0, 0.0, 0.0, torch.inf], "")
 
 
 # --- what cannot be judged

@@ -102,7 +102,7 @@ def each_alone(seeds, network=toy.SMALL, recipe=RECIPE):
 
 def assert_is_row(trained, r, alone):
     """Row r of a training in every tensor that it has, against that seed trained alone."""
-    groups = ("start", "parameters", "buffers")
+    groups = ("start", "start_buffers", "parameters", "buffers")
     for group in groups:
         assert list(getattr(trained, group)) == list(getattr(alone, group))
         for name, tensor in getattr(trained, group).items():

@@ -12,9 +12,12 @@ from torch import nn
 from trained_example import trained_with
 
 from initcheck import probes
+from initcheck.engines import randomness
 from initcheck.initializers import every, normal_
 from initcheck.networks import Network
 from initcheck.probes import classes_predicted, final_loss, first_loss, logit_spread, name_of
+from initcheck.probes.dropout import masked_accuracy_error
+from initcheck.probes.signals import accuracy_kept_by_bytes
 from initcheck.training import train
 
 SEEDS = (3, 5)
@@ -80,7 +83,13 @@ def test_equal_logits_predict_one_class():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-@pytest.mark.parametrize("probe", [probes.test_accuracy, classes_predicted, logit_spread])
+@pytest.mark.parametrize(
+    "probe",
+    [
+        probes.test_accuracy, classes_predicted, logit_spread, accuracy_kept_by_bytes,
+        masked_accuracy_error,
+    ],
+)  # fmt: skip
 def test_logits_that_are_not_finite_are_no_answer(probe, bad):
     parameters = {"1.weight": torch.zeros(3, 4, 20), "1.bias": torch.zeros(3, 4)}
     parameters["1.bias"][1, 2] = bad
@@ -102,6 +111,34 @@ def test_one_image_without_an_answer_is_enough():
     trained = trained_with(parameters, arm=toy.arm(LINEAR), data=spoiled)
     assert trained.test_logits.isnan().any(-1).sum() == 1
     assert probes.test_accuracy(trained).isnan().all()
+
+
+def test_images_too_large_for_an_answer_have_no_accuracy():
+    parameters = {"1.weight": torch.zeros(2, 4, 20), "1.bias": torch.zeros(2, 4)}
+    parameters["1.weight"][1] = 1e36  # times a pixel of 255 and added up, beyond float32
+    trained = trained_with(parameters, arm=toy.arm(LINEAR))
+    assert probes.test_accuracy(trained).isfinite().all()
+    assert accuracy_kept_by_bytes(trained).isnan().tolist() == [False, True]
+
+
+class Overflowing(nn.Module):
+    """Answers in evaluation; in training it scales what it says beyond all bounds, now and then."""
+
+    def forward(self, x):
+        scaled = self.training and bool(torch.rand(()) < 0.5)
+        return x * torch.inf if scaled else x
+
+
+def test_masks_that_leave_no_answer_have_no_accuracy():
+    network = Network(
+        "overflowing",
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, toy.CLASSES), Overflowing()),
+    )
+    parameters = {"1.weight": torch.zeros(1, 4, 20), "1.bias": torch.ones(1, 4)}
+    trained = trained_with(parameters, arm=toy.arm(network))
+    assert probes.test_accuracy(trained).isfinite().all()
+    with randomness.own(1, "cpu"):  # eight passes of which some overflow
+        assert masked_accuracy_error(trained).isnan().all()
 
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11, 40])

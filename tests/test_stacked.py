@@ -9,6 +9,7 @@ from torch import nn
 
 from initcheck.networks import ACTIVATIONS, Network, mlp
 from initcheck.recipes import SGD, Recipe
+from initcheck.training import train
 
 
 def dense(inputs, outputs=toy.CLASSES, **how):
@@ -82,6 +83,19 @@ def test_other_layers_go_by_torch_func(layers):
 def test_a_cumulative_mean_takes_plain_steps():
     norm = lambda: [nn.Flatten(), nn.BatchNorm1d(20, momentum=None), dense(20)]  # noqa: E731
     assert_engines_agree(arm_of(norm), named="module")
+
+
+REFUSED = {
+    "rows": (lambda: [nn.Flatten(), nn.BatchNorm2d(20), dense(20)], "expected 4D input"),
+    "images": (lambda: [nn.BatchNorm1d(1), nn.Flatten(), dense(20)], "expected 2D or 3D input"),
+}
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+@pytest.mark.parametrize(("layers", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_batch_norm_of_the_wrong_kind_is_refused_in_torchs_words(layers, sentence, engine):
+    with pytest.raises(ValueError, match=sentence):
+        train(arm_of(layers), (3, 5), toy.data(), engine=engine)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -228,6 +228,69 @@ def test_logits_are_the_modules_own(at_start):
     assert torch.equal(trained.logits(inputs, at_start=True)[0], start(inputs))
 
 
+NORMED = toy.default_arm(
+    toy.sequential(nn.Flatten, partial(nn.BatchNorm1d, 20), partial(nn.Linear, 20, toy.CLASSES))
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_start_keeps_its_running_statistics(engine):
+    trained = train(NORMED, SEEDS[:2], toy.data(), engine=engine)
+    inputs = toy.data().test_inputs
+    for seed, logits, state in zip(
+        trained.seeds, trained.logits(inputs, at_start=True), trained.replicas(), strict=True
+    ):
+        module = NORMED.build(seed).eval()
+        assert torch.equal(logits, module(inputs))
+        module.load_state_dict(state)
+        assert state["1.num_batches_tracked"] == toy.RECIPE.steps
+        assert not torch.equal(logits, module(inputs))
+
+
+class Projecting(nn.Module):
+    """Holds a projection where no state carries it: as it is, or where torch does not look."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        self.layer = nn.Linear(20, toy.CLASSES)
+        self.held = wrap(torch.randn(20, 20))
+
+    def forward(self, x):
+        (projection,) = self.held.values() if isinstance(self.held, dict) else self.held
+        return self.layer(x.flatten(1) @ projection)
+
+
+WRAPS = {
+    "tensor": lambda p: p[None], "list": lambda p: [p], "tuple": lambda p: (p,),
+    "dictionary": lambda p: {"p": p},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_logits_are_those_of_each_seeds_own_module(wrap, at_start):
+    arm = toy.default_arm(Network("projecting", partial(Projecting, wrap)))
+    trained = train(arm, SEEDS[:2], toy.data())
+    inputs = toy.data().test_inputs
+    states = trained.replicas(at_start=at_start)
+    for seed, state, logits in zip(
+        trained.seeds, states, trained.logits(inputs, at_start=at_start), strict=True
+    ):
+        module = arm.build(seed).eval()
+        module.load_state_dict(state)
+        assert torch.equal(logits, module(inputs))
+
+
+def test_an_ordinary_network_is_built_once_for_its_logits():
+    built = []
+    counted = Network("counted", lambda: built.append(1) or toy.SMALL.build())
+    trained = train(toy.default_arm(counted), SEEDS, toy.data())
+    built.clear()
+    for at_start in (True, False):
+        trained.logits(toy.data().test_inputs, at_start=at_start)
+    assert len(built) == 1
+
+
 @pytest.mark.parametrize("steps", [1, 9, 10, 11, 25])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_progress_adds_up_to_all_steps(engine, steps):

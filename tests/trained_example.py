@@ -13,7 +13,8 @@ def trained_with(parameters, *, start=None, kept=None, losses=None, arm=None, da
     replicas = len(next(iter(parameters.values())))
     return Trained(
         arm=arm or toy.arm(), seeds=tuple(range(replicas)), device="cpu", data=data or toy.data(),
-        start=start or parameters, first_batch=torch.zeros(replicas, 0, dtype=torch.int64),
+        start=start or parameters, start_buffers={},
+        first_batch=torch.zeros(replicas, 0, dtype=torch.int64),
         parameters=parameters, buffers={},
         losses=torch.zeros(replicas, 0).double() if losses is None else losses,
         kept=kept or {}, engine="by hand",

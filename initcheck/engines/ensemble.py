@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,12 @@ from initcheck.engines.common import (
     check_logits,
 )
 from initcheck.engines.stacked import Tensors
+from initcheck.recipes import Optimizer
 
 # Optimizers whose fused kernel torch has on the CPU and on accelerators: one pass over memory.
 FUSED = {"SGD", "Adam", "AdamW", "Adagrad"}
+# Options by which a recipe says itself which of torch's implementations runs.
+IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
 # Optimizers that treat each number alone. Others (Adafactor, Muon) look at a whole tensor, and
 # stacking would make replicas see each other.
 ELEMENTWISE = FUSED | {
@@ -33,14 +36,21 @@ ELEMENTWISE = FUSED | {
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train all starts at once; ``Outcome.engine`` says in which way it could."""
-    if work.recipe.optimizer.name not in ELEMENTWISE or not work.recipe.steps:
+    if not _elementwise(work.recipe.optimizer) or not work.recipe.steps:
         return plain.run(starts, work)  # without a step there is nothing to stack
+    if stacked.gradients_hooked(starts[0]):
+        return plain.run(starts, work)  # a stacked parameter has none of their hooks
     made = chain.stack(starts, work.device) or stacked.stack(starts, work.device)
     made = made or _mapped(starts, work)
     if made is None:
         return plain.run(starts, work)
     with arithmetic.subnormals_flushed():
         return _train(made, work)
+
+
+def _elementwise(optimizer: Optimizer) -> bool:
+    """Whether it may see stacks; of a class of one's own, whatever its name, nothing is known."""
+    return optimizer.kind is None and optimizer.name in ELEMENTWISE
 
 
 def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
@@ -56,11 +66,29 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     made = stacked.together(
         starts, work.device, torch.func.vmap(one), lambda p: p, "ensemble (torch.func)"
     )
+    batches = work.data.train_inputs[work.batches[:, 0]]
     try:
-        made.forward(work.data.train_inputs[work.batches[:, 0]])
+        alike = _answers_alike(starts, batches, made.forward(batches))
     except (RuntimeError, ValueError):  # data-dependent control flow, .item(), random numbers
         return None
-    return made
+    return made if alike else None
+
+
+def _answers_alike(starts: Sequence[nn.Module], batches: Tensor, mapped: object) -> bool:
+    """Whether each start answers the same by itself, but for rounding.
+
+    What a module holds beside its parameters is the template's in every replica.
+    """
+    answers = [
+        copy.deepcopy(start).to(batches.device)(batch)
+        for start, batch in zip(starts, batches, strict=True)
+    ]
+    if not all(isinstance(answer, Tensor) for answer in [mapped, *answers]):
+        return False  # no logits: plain steps refuse them
+    own: Tensor = torch.stack(answers).detach()
+    margin = torch.finfo(batches.dtype).eps ** 0.5  # of the largest logit: half of the digits
+    largest = float(own.nan_to_num(0.0, 0.0, 0.0).abs().max())
+    return torch.allclose(cast("Tensor", mapped), own, margin, margin * largest, equal_nan=True)
 
 
 def _train(stack: Stack, work: Work) -> Outcome:
@@ -100,8 +128,10 @@ def _train(stack: Stack, work: Work) -> Outcome:
 
 
 def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
-    fused: dict[str, Any] = {"fused": True} if work.recipe.optimizer.name in FUSED else {}
-    return work.recipe.optimizer.over(stack.leaves, **fused)
+    chosen = work.recipe.optimizer
+    fusible = chosen.name in FUSED and not IMPLEMENTATIONS & dict(chosen.options).keys()
+    fused: dict[str, Any] = {"fused": True} if fusible else {}
+    return chosen.over(stack.leaves, **fused)
 
 
 def _check(logits: object, work: Work) -> None:

@@ -94,6 +94,12 @@ def _hooked(module: nn.Module) -> bool:
     return any(getattr(m, kind) for m in module.modules() for kind in kinds)
 
 
+def gradients_hooked(module: nn.Module) -> bool:
+    """Whether a parameter's own hooks see or change its gradient on the way to the optimizer."""
+    kinds = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    return any(getattr(p, kind, None) for p in module.parameters() for kind in kinds)
+
+
 def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
     """Exact types only: a subclass may compute otherwise."""
     if type(module) is not nn.Sequential:
@@ -170,6 +176,7 @@ def _unstack(y: Tensor, replicas: int) -> Tensor:
 def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
     def batch_norm(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         replicas = x.shape[0]
+        module._check_input_dim(x[0])  # noqa: SLF001 -- its kernel refuses no shape
 
         def flat(tensors: Tensors, what: str) -> Tensor | None:
             tensor = tensors.get(f"{name}.{what}")

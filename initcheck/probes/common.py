@@ -17,6 +17,11 @@ def name_of(probe: Probe) -> str:
     return name_of(probe.func) if isinstance(probe, partial) else getattr(probe, "__name__", "")
 
 
+def answered(logits: Tensor) -> Tensor:
+    """Which replicas answer at all, ``(R,)``: the largest of logits with a NaN means nothing."""
+    return logits.isfinite().flatten(1).all(1).cpu()
+
+
 def largest(x: Tensor) -> Tensor:
     """The largest entry of each replica, as float64 on the CPU; NaN stays NaN."""
     return x.reshape(len(x), -1).amax(1).double().cpu()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from initcheck.probes.common import answered
 from initcheck.training import Trained
 
 SAMPLES, UNITS = 1000, 100  # ones that are sent through a layer
@@ -60,14 +61,16 @@ def masked_accuracy_error(trained: Trained) -> Tensor:
 
 
 def _masked_accuracies(trained: Trained) -> list[float]:
+    """Seed by seed; NaN where a logit is not finite, with masks or without."""
     data, found = trained.data, []
-    for seed, state in zip(trained.seeds, trained.replicas(), strict=True):
+    unmasked = answered(trained.test_logits).tolist()
+    for seed, state, finite in zip(trained.seeds, trained.replicas(), unmasked, strict=True):
         module = trained.arm.build(seed).to(trained.device).train()
         with torch.no_grad():
-            right = [
-                torch.func.functional_call(module, state, (data.test_inputs,)).argmax(-1)
-                == data.test_targets
-                for _ in range(DRAWS)
+            draws = [
+                torch.func.functional_call(module, state, (data.test_inputs,)) for _ in range(DRAWS)
             ]
-        found.append(float(torch.stack(right).double().mean()))
+        logits = torch.stack(draws)  # (DRAWS, N, classes)
+        right = (logits.argmax(-1) == data.test_targets).double().mean()
+        found.append(float(right) if finite and logits.isfinite().all() else math.nan)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initcheck.probes.common import largest
+from initcheck.probes.common import answered, largest
 from initcheck.training import Trained
 
 LOSS_WINDOW = 10  # steps averaged into final_loss: a batch of 32 alone is too noisy
@@ -43,8 +43,8 @@ def classes_predicted(trained: Trained) -> Tensor:
 
 
 def _finite(trained: Trained) -> Tensor:
-    """Which replicas answer at all, ``(R,)``: the largest of logits with a NaN means nothing."""
-    return trained.test_logits.isfinite().flatten(1).all(1).cpu()
+    """Which replicas answer the test images, ``(R,)``."""
+    return answered(trained.test_logits)
 
 
 def logit_spread(trained: Trained) -> Tensor:

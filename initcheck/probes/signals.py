@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
-from initcheck.probes.common import largest
+from initcheck.probes.common import answered, largest
 from initcheck.training import Trained
 
 CLAMP = 1e-8  # notebook 003 clamps probabilities here
@@ -61,13 +61,17 @@ def homogeneity_defect(trained: Trained) -> Tensor:
 
 
 def accuracy_kept_by_bytes(trained: Trained) -> Tensor:
-    """Test accuracy of images left in [0, 255] over that of images in [0, 1]."""
+    """Test accuracy of images left in [0, 255] over that of images in [0, 1].
+
+    NaN where a logit is not finite.
+    """
     targets = trained.data.test_targets
     raw = trained.logits(trained.data.test_inputs * BYTES)
     before, after = (
         (logits.argmax(-1) == targets).double().mean(-1) for logits in (trained.test_logits, raw)
     )
-    return (after / before).cpu()
+    finite = answered(trained.test_logits) & answered(raw)
+    return (after / before).cpu().where(finite, torch.nan)
 
 
 def loss_ratio_by_bytes(trained: Trained) -> Tensor:
