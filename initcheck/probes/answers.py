@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from initcheck.probes.common import largest
 from initcheck.training import Trained
 
 FEW = 32  # images: enough to differ, cheap for a convolutional network
+APART = 1e-3  # of a logit: a thousand times what the order of summing makes of logits near one
 
 
 def few_logit_spread(trained: Trained) -> Tensor:
     """Largest difference of one logit between two of the first 32 test images."""
     logits = trained.logits(trained.data.test_inputs[:FEW])  # (R, 32, classes)
     return largest(logits.amax(1) - logits.amin(1))
+
+
+def images_told_apart(trained: Trained) -> Tensor:
+    """1 for a seed that answers two of the first 32 test images otherwise, else 0.
+
+    By more than 1e-3 of a logit; NaN where an answer is no number.
+    """
+    spread = few_logit_spread(trained)
+    return (spread > APART).double().where(spread.isfinite(), torch.nan)
 
 
 def loss_off_chance(trained: Trained) -> Tensor:
