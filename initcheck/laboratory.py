@@ -86,17 +86,21 @@ class Laboratory:
             known.update(zip(missing, measured.tolist(), strict=True))
         return [known[seed] for seed in seeds]
 
-    def twins(self, arm: Arm, seeds: Sequence[int]) -> list[Trained]:
-        """Each seed ``TWINS`` times on the CPU, off by rounding, and once in float64 if it can be.
+    def twins(self, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> list[Trained]:
+        """Each seed ``TWINS`` times, off by rounding, and once in float64 where the device has it.
 
+        On the device of the curves that they surround: twins elsewhere would add its distance.
         A network that draws random numbers while it trains (dropout) draws others in float64.
         """
         data, replicas = self.data(arm.data), list(seeds) * TWINS
-        how: How = {"jobs": self.jobs, "progress": self._counter(arm, len(replicas))}
+        how: How = {
+            "device": device, "jobs": self.jobs, "progress": self._counter(arm, len(replicas)),
+        }  # fmt: skip
         off: How = {**how, "jitter": twin_jitter(arm)}
         with self.profile.spent("training", f"{arm}, twins"):
             found = [train(arm, replicas, data, **off)]
-            if arm.recipe.dtype == "float32" and not draws(arm, data):
+            wider = arm.recipe.dtype == "float32" and devices.has_float64(device)
+            if wider and not draws(arm, data):
                 precise = replace(arm, recipe=replace(arm.recipe, dtype="float64"))
                 found.append(train(precise, seeds, data, **how))
         return found

@@ -68,7 +68,7 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
 
 
 def _arm(verdict: Verdict, arm: Arm) -> dict[str, Any]:
-    """The rounding envelope of an arm, always from the CPU's float32 or float64."""
+    """The rounding envelope of an arm, from twins on the device whose evidence this is."""
     return {
         "seeds": list(_seeds(verdict)),
         "reference": _reference(verdict.laboratory, arm, verdict.device),
@@ -79,7 +79,8 @@ def _reference(laboratory: Laboratory, arm: Arm, device: str) -> dict[str, Any]:
     known = laboratory.references
     if (arm, device) not in known:
         trained = laboratory.trained(arm, seeds.reference(), device)
-        known[arm, device] = envelope.record(arm, trained, laboratory.twins(arm, seeds.reference()))
+        twins = laboratory.twins(arm, seeds.reference(), device)
+        known[arm, device] = envelope.record(arm, trained, twins)
     return known[arm, device]
 
 

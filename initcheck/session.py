@@ -250,10 +250,10 @@ class Session:
             "run is not green. Widen the selection, or leave the device out."
             for name in self.idle(results)
         ]
-        for state in ("no evidence", "stale"):
+        for state, words in SAID_OF.items():
             names = dict.fromkeys(r["id"] for r in results if _has_drift(r, state))
             if names:
-                said.append(f"{LACKING[state]}: {', '.join(names)}")
+                said.append(f"{words}: {', '.join(names)}")
         if self.settings.record is not None:
             said.append(
                 f"Evidence of {len(recorded)} claims was written below "
@@ -287,9 +287,13 @@ def _device(item: pytest.Item) -> str:
     return device
 
 
-LACKING = {
+SAID_OF = {
     "no evidence": "no evidence yet, so only their limits were judged",
     "stale": "stale evidence, treated as missing; record it again",
+    "other start": (
+        "arms that start elsewhere than under the recorded torch, so that no trajectory could be "
+        "followed and outcomes alone were compared, where 64 of them are recorded"
+    ),
 }
 
 

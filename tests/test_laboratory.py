@@ -209,7 +209,7 @@ def test_every_kind_of_tensor_counts(trainings):
     trained = here.trained(toy.arm(NORMED, replace(RECIPE, keep_at=(), keep=())), (3, 5), "cpu")
     normed = 2 * 20 * 4 + 2 * 20 * 4 + 8  # weight and bias; running mean, variance and count
     linear = (20 + 1) * toy.CLASSES * 4
-    start = 2 * 20 * 4 + linear
+    start = 2 * 20 * 4 + linear + 2 * 20 * 4 + 8  # its running mean, variance and count, too
     losses = RECIPE.steps * 8
     assert laboratory._bytes(trained) == 2 * (start + normed + linear + losses)
     kept = laboratory._bytes(here.trained(ARM, (3,), "cpu"))
@@ -252,6 +252,19 @@ def test_dropout_and_float64_have_no_more_precise_twin(trainings):
     precise = toy.arm(recipe=replace(RECIPE, dtype="float64"))
     for arm in (drops, precise):
         assert [len(twins.seeds) for twins in Laboratory().twins(arm, (3, 5))] == [2 * TWINS]
+
+
+def test_twins_are_trained_where_their_reference_is(trainings, monkeypatch):
+    """Twins on the CPU around a curve of a GPU would make its distance part of the envelope."""
+    asked = []
+    monkeypatch.setattr(
+        laboratory, "train", lambda arm, seeds, data, **how: asked.append((arm.recipe.dtype, how))
+    )
+    monkeypatch.setattr(laboratory.devices, "has_float64", lambda name: name != "mps")
+    for device in ("cuda", "mps"):
+        Laboratory().twins(ARM, (3, 5), device)
+    found = [(dtype, how["device"]) for dtype, how in asked]
+    assert found == [("float32", "cuda"), ("float64", "cuda"), ("float32", "mps")]
 
 
 def test_progress_is_told_by_arm(trainings):

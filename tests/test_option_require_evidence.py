@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.projects import CLAIMS
 
 CPU = "--initcheck-device=cpu"
@@ -38,3 +40,18 @@ def test_ini_that_requires_does_not_hinder_the_first_recording(project):
     assert project.run(CPU).ret == 1
     project.run(CPU, "--initcheck-record=first")
     assert project.run(CPU).ret == 0
+
+
+def test_arms_that_start_elsewhere_under_another_torch_are_named(project):
+    project.run(CPU, "--initcheck-record=first")
+    path = project.evidence("zeros_stay")
+    whole = json.loads(path.read_text())
+    (entry,) = whole["environments"]
+    entry["environment"]["torch"] = "2.0.0"
+    for arm in entry["arms"].values():
+        marks = arm["reference"]["start"]["hidden1.weight"]
+        arm["reference"]["start"]["hidden1.weight"] = [[a + 1, b] for a, b in marks]
+    path.write_text(json.dumps(whole))
+    result = project.run(CPU)
+    assert result.ret == 0
+    assert "outcomes alone were compared, where 64 of them are recorded: zeros_stay" in result.text

@@ -142,11 +142,27 @@ def test_a_missing_limit_says_where_to_write_it():
     assert "write [a.training_loss] in baselines/limits.toml" in text
 
 
-@pytest.mark.parametrize(("verdict", "words"), [("no evidence", "no"), ("stale", "only stale")])
+def test_evidence_is_not_blamed_for_what_is_no_number():
+    lacking = {"treated": {"verdict": "no evidence"}}
+    text = flat(result("a", probe("invalid", treated=[math.nan] * 4, drift=lacking)))
+    assert "4 of 4 treated seeds (seeds 11, 12, 13, 14) are not finite" in text
+    assert "evidence is required" not in text
+
+
+@pytest.mark.parametrize(("left", "said"), [("left", False), ("moved", True)])
+def test_only_what_fresh_seeds_said_too_is_confirmed(left, said):
+    """The envelope is judged on seeds of its own, whether or not fresh ones were drawn."""
+    moved = probe("drifted", stage=2, drift={"treated": drift(left)})
+    assert ("(confirmed on fresh seeds)" in flat(result("a", moved))) == said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [("no evidence", "no evidence"), ("stale", "only evidence that is stale")]
+)
 def test_missing_evidence_says_how_to_record_it(verdict, words):
     text = flat(result("a", probe("invalid", drift={"treated": {"verdict": verdict}})))
-    assert f"The treated arm has {words} evidence" in text
-    assert "and evidence is required." in text
+    assert f"The treated arm has {words}, and" in text
+    assert "evidence is required." in text
     assert text.endswith("--initcheck-record 'why it changed'")
 
 

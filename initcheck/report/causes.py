@@ -10,6 +10,7 @@ from initcheck.report.words import Record
 
 ARMS = ("treated", "control")
 LACKING = ("no evidence", "stale")
+STARTS = ("changed start", "alike")
 MANY = 6  # seeds listed by name; more are counted
 
 # What the gate says in short, and the words of the sentence that says it with seeds and numbers.
@@ -34,6 +35,12 @@ def drifts(probe: Record) -> list[tuple[str, Record]]:
     """The arms that were compared with their evidence, each with how it compares."""
     known = probe.get("drift") or {}
     return [(arm, known[arm]) for arm in ARMS if known.get(arm)]
+
+
+def confirmed(probe: Record) -> bool:
+    """Whether fresh seeds said the same: the envelope has its own, and nothing mends a NaN."""
+    left = any(drift.get("verdict") in ("left", *STARTS) for _, drift in drifts(probe))
+    return probe["verdict"] != "invalid" and not (probe["verdict"] == "drifted" and left)
 
 
 def _sentence(text: str) -> str:
@@ -119,21 +126,26 @@ def _outcomes(drift: Record) -> str:
 
 
 def _invalid(probe: Record) -> Iterator[str]:
-    """Why nothing can be concluded: every cause that the numbers show."""
+    """Why nothing can be concluded: every cause that the numbers show, or evidence that lacks."""
+    shown = list(_wrong(probe))
+    yield from shown
+    for arm, drift in drifts(probe):
+        if drift.get("verdict") in LACKING and not shown:
+            yield f"The {arm} arm has {_missing(drift)}, and evidence is required."
+
+
+def _wrong(probe: Record) -> Iterator[str]:
     for arm in ARMS:
         if broken := _seeds(probe, arm, lambda v: not math.isfinite(v)):
             yield f"{broken} are not finite: {words.span(probe[arm])}."
     yield from _sides(probe)
     if words.limit(probe) == "none":
         yield "The probe has no limit."
-    for arm, drift in drifts(probe):
-        if drift.get("verdict") in LACKING:
-            yield f"The {arm} arm has {_missing(drift)}, and evidence is required."
 
 
 def _missing(drift: Record) -> str:
     stale = drift["verdict"] == "stale"
-    return "only stale evidence, recorded for another claim" if stale else "no evidence"
+    return "only evidence that is stale" if stale else "no evidence"
 
 
 _BY_VERDICT = {

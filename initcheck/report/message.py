@@ -40,7 +40,7 @@ def _measured(probe: Record) -> str:
 
 def _headline(result: Record, probe: Record) -> str:
     parts = [probe["verdict"].upper(), result["id"], probe.get("kind") or result["kind"]]
-    if probe.get("stage") == 2 and probe["verdict"] != "invalid":
+    if probe.get("stage") == 2 and causes.confirmed(probe):
         parts.append("(confirmed on fresh seeds)")
     return "  ".join(parts)
 
