@@ -122,6 +122,7 @@ class Session:
         setting = Setting(
             count=self.settings.seeds, salt=self.settings.salt,
             require_evidence=self.settings.require_evidence, recording=self.settings.record,
+            scale=self.settings.scale,
         )  # fmt: skip
         mark = next(item.iter_markers("initcheck_claim"))
         return kind(
