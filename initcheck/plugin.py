@@ -163,13 +163,24 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _stopped(
     item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
 ) -> None:
-    """A claim that did not reach its end: skipped, interrupted, or invalid."""
+    """A claim that did not reach its end: skipped, interrupted, or invalid.
+
+    What a comparison has already shown is not skipped with those after it.
+    """
     from initcheck.image_arrays import DataError
 
-    if isinstance(crash, DataError):  # data that nobody demanded, else it had become a verdict
+    if isinstance(crash, pytest.exit.Exception | KeyboardInterrupt):
+        return
+    session = open_session(item.config)
+    if not isinstance(crash, DataError | pytest.skip.Exception):
+        _ship(item, session.result(item, found, seconds, crash))
+        return
+    result = session.unfinished(item, found, seconds, crash)
+    if result is not None:
+        _ship(item, result)
+        pytest.fail(result["message"], pytrace=False)
+    if isinstance(crash, DataError):  # of data that nobody demanded, else it had become a verdict
         pytest.skip(str(crash))
-    if not isinstance(crash, pytest.skip.Exception | pytest.exit.Exception | KeyboardInterrupt):
-        _ship(item, open_session(item.config).result(item, found, seconds, crash))
 
 
 def _ship(item: pytest.Function, result: dict[str, Any]) -> None:

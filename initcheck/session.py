@@ -136,10 +136,29 @@ class Session:
         crash: BaseException | None = None,
     ) -> Result:  # fmt: skip
         """The claim's entry in the results file, with its failure message."""
+        trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
+        return self._entry(item, verdict, seconds, trouble, crashed=crash is not None)
+
+    def unfinished(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
+    ) -> Result | None:
+        """The entry of a claim that is skipped though a comparison is not green; else None."""
+        why = str(crash)
+        # the comparison that lacks its data gives the same reason, and was not judged
+        judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
+        red = [entry for entry in judged if entry["verdict"] != "pass"]
+        if verdict is None or not red:
+            return None
+        red[-1]["reason"] = "; ".join(filter(None, [red[-1]["reason"], f"then skipped: {why}"]))
+        return self._entry(item, replace(verdict, probes=judged), seconds)
+
+    def _entry(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, trouble: str = "",
+        *, crashed: bool = False,
+    ) -> Result:  # fmt: skip
         from initcheck.report import message
 
         mark = next(item.iter_markers("initcheck_claim"))
-        trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
         found: Result = {
             "claim": collected.claim_of(item), "id": item.name.removeprefix("test_"),
             "device": verdict.device if verdict else "none",
@@ -148,7 +167,7 @@ class Session:
             "verdict": "invalid" if trouble or verdict is None else verdict.summary(),
             "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
         }  # fmt: skip
-        if crash is None and found["verdict"] != "pass":
+        if not crashed and found["verdict"] != "pass":
             found["message"] = message.failure(found, self.shown_settings())
         return found
 

@@ -174,9 +174,9 @@ class Verdict:
         except (NetworkError, InitializerError) as error:
             entry["reason"] = str(error)
         except DataError as error:
+            entry["reason"] = str(error)
             if self._may_lack(pair):
                 raise
-            entry["reason"] = str(error)
 
     def _may_lack(self, pair: Pair) -> bool:
         """Whether nobody demanded the data, so that without them the claim is skipped.
