@@ -29,6 +29,14 @@ def id_of(item: pytest.Item) -> str:
     return f"{claim_of(item)}[{parameters}]" if parameters else claim_of(item)
 
 
+def node_of(item: pytest.Item) -> str:
+    """The test with all its parameters, as pytest is told to run it from where this run began."""
+    here = item.config.invocation_params.dir
+    path = item.path.relative_to(here) if item.path.is_relative_to(here) else item.path
+    _, _, within = item.nodeid.partition("::")
+    return f"{path.as_posix()}::{within.partition('[')[0]}"
+
+
 def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
     """The ``baselines`` beside the claims, or beside their folder, or at the root."""
     for start in dict.fromkeys(item.path.parent for item in claims):

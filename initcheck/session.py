@@ -161,6 +161,7 @@ class Session:
         mark = next(item.iter_markers("initcheck_claim"))
         found: Result = {
             "claim": collected.claim_of(item), "id": item.name.removeprefix("test_"),
+            "node": collected.node_of(item),
             "device": verdict.device if verdict else "none",
             "kind": mark.kwargs["kind"], "source": mark.kwargs["source"],
             "statement": " ".join((item.function.__doc__ or "").split()),
@@ -233,7 +234,8 @@ class Session:
             for key, value in asdict(self.settings).items()
         }
         return shown | {
-            "baselines": str(self.baselines.folder), "device": list(self.devices),
+            "baselines_given": shown["baselines"], "baselines": str(self.baselines.folder),
+            "device": list(self.devices),
             "contract": self.contract() if self.folder else None,
         }  # fmt: skip
 
