@@ -96,3 +96,11 @@ def test_workers_tell_whether_the_initializer_was_taken(mine):
     taken = mine.start("-n1", CPU, "--initcheck-init=mine:small_", "test_claims.py")
     assert taken.ret == 0, taken.output
     assert mine.start("-n1", "--initcheck-init=mine:small_", "test_other.py").ret == 4
+
+
+def test_its_evidence_is_not_recorded(mine):
+    result = mine.run(CPU, "--initcheck-init=mine:small_", "--initcheck-record=why")
+    assert result.ret == 4
+    assert "--initcheck-record is refused with --initcheck-init" in result.text
+    assert not (mine.path / "baselines" / "evidence").exists()
+    assert mine.run(CPU).ret == 0
