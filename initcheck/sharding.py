@@ -236,9 +236,11 @@ def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -
         The claims that were merged.
 
     Raises:
-        BaselineError: a folder without evidence, evidence that cannot be used, the same claim and
-            environment in two folders, or a mean far from its origin. Then nothing is written.
+        BaselineError: no limits.toml where it goes, a folder without evidence, evidence that cannot
+            be used, the same claim and environment in two folders, or a mean far from its origin.
+            Then nothing is written.
     """
+    _demand_limits(baselines)
     target = Baselines(baselines)
     found: dict[str, list[dict[str, Any]]] = {}
     for folder in folders:
@@ -253,13 +255,14 @@ def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -
 
 
 def _evidence(folder: Path) -> list[Path]:
-    found = Baselines(folder).files()
-    if not found:
+    """The files of a folder; none where a shard had nothing to record."""
+    found = Baselines(folder)
+    if not found.path("").parent.is_dir():
         raise BaselineError(
             f"{folder} holds no evidence to merge; name a folder that `initcheck record --out` "
             "wrote."
         )
-    return found
+    return found.files()
 
 
 def _refuse_twins(path: Path, entries: Sequence[Any], before: Sequence[Any]) -> None:

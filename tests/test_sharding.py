@@ -213,6 +213,19 @@ def test_a_folder_without_evidence_is_refused(parts, capsys):
     assert not (parts.path / "baselines" / "evidence").exists()
 
 
+def test_a_target_without_limits_is_refused_and_not_made(parts, capsys):
+    assert main(["merge", "part", "--baselines", "typo"]) == 4
+    assert "typo holds no limits.toml" in capsys.readouterr().err
+    assert not (parts.path / "typo").exists()
+
+
+def test_a_shard_with_nothing_to_record_merges(parts, capsys):
+    assert main(["record", "why", ".", "--shard", "40/50", "--out", "last"]) == 0
+    assert list((parts.path / "last" / "evidence").iterdir()) == []
+    assert main(["merge", "last", "part"]) == 0
+    assert "Evidence of 2 claims was merged" in capsys.readouterr().out
+
+
 def test_evidence_of_another_device_is_added(parts):
     main(["merge", "part"])
     path = parts.path / "part" / "evidence" / "zeros_stay.json"
