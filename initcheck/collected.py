@@ -72,9 +72,12 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
 
 
 def _defined(folder: Path, claims: Sequence[pytest.Item]) -> set[str]:
-    """Names of all claims in the files around, whether or not they were collected."""
-    files = {path for item in claims for path in item.path.parent.glob("test_*.py")}
-    files |= {*folder.parent.glob("test_*.py"), *folder.parent.glob("*/test_*.py")}
+    """Names of all claims in the files of tests around, whether or not they were collected."""
+    around = {path for item in claims for path in item.path.parent.glob("*.py")}
+    around |= {*folder.parent.glob("*.py"), *folder.parent.glob("*/*.py")}
+    # test_*.py whatever the ini file says: the packaged claims are run under any
+    patterns = {"test_*.py"}.union(*(item.config.getini("python_files") for item in claims))
+    files = [path for path in around if any(map(path.match, patterns))]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
     return {name for text in texts for name in CLAIM.findall(text)} | set(map(claim_of, claims))
 
