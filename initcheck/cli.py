@@ -79,7 +79,10 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def record(options: argparse.Namespace) -> int:
-    """Write new evidence, file of claims by file; 1 where a claim was not recorded."""
+    """Write new evidence, file of claims by file.
+
+    1 where a claim was not recorded, 4 where pytest refused what it was told: a device, say.
+    """
     from initcheck import sharding
     from initcheck.baselines import BaselineError
     from initcheck.explain import folder_of
@@ -91,16 +94,22 @@ def record(options: argparse.Namespace) -> int:
     try:
         claims = collect(options.paths)
         baselines = options.baselines or folder_of(claims[0])
+        out = options.out or baselines
+        sharding.prepare(baselines, out)
         work = sharding.jobs(
             claims, _told(options), baselines, workers=options.jobs, shard=options.shard
         )
         missing = 0
         for done in sharding.run_all(work, options.jobs, options.dask):
-            sharding.keep(done, options.out or baselines)
+            sharding.keep(done, out)
             missing += len(done.missing)
             print(done.sentence, flush=True)
+            if done.refused:  # as every other file would be: none of them need be tried
+                return MISSING
     except (BaselineError, CollectionError) as error:
         return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"The evidence was not written: {error}. Name a folder with --out.")
     return FAILED if missing else DONE
 
 

@@ -29,6 +29,14 @@ def id_of(item: pytest.Item) -> str:
     return f"{claim_of(item)}[{parameters}]" if parameters else claim_of(item)
 
 
+def node_of(item: pytest.Item) -> str:
+    """The test with all its parameters, as pytest is told to run it from where this run began."""
+    here = item.config.invocation_params.dir
+    path = item.path.relative_to(here) if item.path.is_relative_to(here) else item.path
+    _, _, within = item.nodeid.partition("::")
+    return f"{path.as_posix()}::{within.partition('[')[0]}"
+
+
 def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
     """The ``baselines`` beside the claims, or beside their folder, or at the root."""
     for start in dict.fromkeys(item.path.parent for item in claims):
@@ -64,9 +72,12 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
 
 
 def _defined(folder: Path, claims: Sequence[pytest.Item]) -> set[str]:
-    """Names of all claims in the files around, whether or not they were collected."""
-    files = {path for item in claims for path in item.path.parent.glob("test_*.py")}
-    files |= {*folder.parent.glob("test_*.py"), *folder.parent.glob("*/test_*.py")}
+    """Names of all claims in the files of tests around, whether or not they were collected."""
+    around = {path for item in claims for path in item.path.parent.glob("*.py")}
+    around |= {*folder.parent.glob("*.py"), *folder.parent.glob("*/*.py")}
+    # test_*.py whatever the ini file says: the packaged claims are run under any
+    patterns = {"test_*.py"}.union(*(item.config.getini("python_files") for item in claims))
+    files = [path for path in around if any(map(path.match, patterns))]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
     return {name for text in texts for name in CLAIM.findall(text)} | set(map(claim_of, claims))
 

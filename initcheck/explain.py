@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -68,7 +69,7 @@ def _parts(claims: Sequence[Claim], baselines: Baselines) -> Iterator[Iterator[s
     for claim in claims:
         yield _evidence(claim, baselines)
     yield _rates(baselines.registered)
-    yield _commands(name, limits)
+    yield _commands(first, baselines)
 
 
 def _base(claim: Claim) -> str:
@@ -162,10 +163,14 @@ def _rates(registered: int) -> Iterator[str]:
     )
 
 
-def _commands(name: str, limits: Mapping[str, LimitEntry]) -> Iterator[str]:
+def _commands(claim: Claim, baselines: Baselines) -> Iterator[str]:
     """Commands to copy, each on a line of its own, however long."""
-    run = f"pytest benchmarks -k {name}"
+    words = ["pytest", claim.node or f"{claim.file}::test_{_base(claim)}"]
+    if baselines.folder.resolve() != folder_of(claim).resolve():
+        words += ["--initcheck-baselines", str(baselines.folder)]
+    run = shlex.join(words)
     yield f"{'run it':<{HEAD}}{run}"
+    limits = baselines.limits.get(_base(claim), {})
     for fault in dict.fromkeys(limit.fault for limit in limits.values()):
         yield f"{'see it red':<{HEAD}}{run} --initcheck-fault {fault}"
     yield f'{"record it":<{HEAD}}{run} --initcheck-record "why"'

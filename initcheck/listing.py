@@ -25,7 +25,7 @@ class CollectionError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: its name without ``test_`` and device, and where it is written."""
+    """One claim: its name without ``test_`` and device, where it is written, and its test."""
 
     claim: str
     kind: str
@@ -33,6 +33,7 @@ class Claim:
     statement: str
     file: str
     line: int
+    node: str = ""
 
 
 def collect(paths: Sequence[str] = ()) -> list[Claim]:
@@ -119,6 +120,7 @@ def _claim(item: pytest.Function, marker: pytest.Mark) -> Claim:
         statement=" ".join((inspect.getdoc(item.function) or "").split()),
         file=_shortest(item.path),
         line=(line or 0) + 1,
+        node=f"{_shortest(item.path)}::{item.nodeid.partition('::')[2].partition('[')[0]}",
     )
 
 

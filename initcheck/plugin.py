@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROPERTY = "initcheck"  # the user property that carries a claim's result, through xdist too
 SESSION = pytest.StashKey["Session"]()
 REFUSAL = "initcheck_refusal"  # why an xdist worker runs no claim
+TRIES_INIT = "initcheck_tries_init"  # whether a test of an xdist worker takes initcheck_init
 LOADED = time.perf_counter()  # start-up is counted from here: pytest's own is not ours
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
@@ -163,13 +164,24 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _stopped(
     item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
 ) -> None:
-    """A claim that did not reach its end: skipped, interrupted, or invalid."""
+    """A claim that did not reach its end: skipped, interrupted, or invalid.
+
+    What a comparison has already shown is not skipped with those after it.
+    """
     from initcheck.image_arrays import DataError
 
-    if isinstance(crash, DataError):  # data that nobody demanded, else it had become a verdict
+    if isinstance(crash, pytest.exit.Exception | KeyboardInterrupt):
+        return
+    session = open_session(item.config)
+    if not isinstance(crash, DataError | pytest.skip.Exception):
+        _ship(item, session.result(item, found, seconds, crash))
+        return
+    result = session.unfinished(item, found, seconds, crash)
+    if result is not None:
+        _ship(item, result)
+        pytest.fail(result["message"], pytrace=False)
+    if isinstance(crash, DataError):  # of data that nobody demanded, else it had become a verdict
         pytest.skip(str(crash))
-    if not isinstance(crash, pytest.skip.Exception | pytest.exit.Exception | KeyboardInterrupt):
-        _ship(item, open_session(item.config).result(item, found, seconds, crash))
 
 
 def _ship(item: pytest.Function, result: dict[str, Any]) -> None:
@@ -232,6 +244,7 @@ class Reporting:
         self.troubles: list[str] = []
         self.headed = False
         self.aborted = False
+        self.tries_init = False
         self.is_worker = hasattr(config, "workerinput")
 
     @property
@@ -249,6 +262,14 @@ class Reporting:
             known = self.config.stash[SESSION].environment()
             wanted = ("torch", "devices", "matmul precision", "threads")
             machine_info["initcheck"] = {key: known[key] for key in wanted}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Whether a selected test takes what --initcheck-init gives; an xdist worker tells it."""
+        fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+        self.tries_init |= "initcheck_init" in fixtures
+        if self.is_worker:
+            self.config.workeroutput[TRIES_INIT] = self.tries_init  # type: ignore[attr-defined]
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """The header comes when claims were found, so that other test runs never see it."""
@@ -269,7 +290,9 @@ class Reporting:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """What an xdist worker refused to run, and why; all of them say the same."""
-        refusal = getattr(node, "workeroutput", {}).get(REFUSAL)
+        told = getattr(node, "workeroutput", {})
+        self.tries_init |= told.get(TRIES_INIT, False)
+        refusal = told.get(REFUSAL)
         if refusal and refusal not in self.troubles:
             self.troubles.append(refusal)
 
@@ -312,14 +335,39 @@ class Reporting:
         if SESSION in self.config.stash and not self.aborted:
             trouble = open_session(self.config).write(self.results)
             self.troubles += [trouble] if trouble else []
+        if not self.troubles and session.exitstatus in (0, 1, 5):
+            self.troubles += self._undone()
         session.exitstatus = self.exit_status(int(session.exitstatus))
+
+    def _undone(self) -> list[str]:
+        """What the command line asked for and no test of this run was there to do, in sentences.
+
+        Not what a variable or an ini file says: a run of other tests merely inherits it.
+        """
+        asked = {
+            name: getattr(self.config.option, f"initcheck_{name}")
+            for name in ("json", "html", "record", "fault", "init")
+        }
+        said = [
+            f"--initcheck-{name} {asked[name]}: no claim ran, so nothing came of it. "
+            "Name a path with claims, as in `pytest benchmarks`, or leave the option out."
+            for name in ("json", "html", "record", "fault")
+            if asked[name] is not None and SESSION not in self.config.stash
+        ]
+        if asked["init"] and not self.tries_init:
+            said.append(
+                f"--initcheck-init {' '.join(asked['init'])}: no selected test takes an "
+                "initializer, so none was tried. Name a path with conformance claims, as in "
+                "`pytest benchmarks/test_conformance.py`, or leave the option out."
+            )
+        return said
 
     def exit_status(self, status: int) -> int:
         """The status pytest found, except where it would look green and is not.
 
         4 where something that was asked for did not happen: a device on which no claim ran, a file
-        that was not written, claims of which none could run. 1 where a verdict other than pass was
-        excused, and where evidence was recorded.
+        that was not written, an initializer that was not tried, claims of which none could run. 1
+        where a verdict other than pass was excused, and where evidence was recorded.
         """
         ours = self.config.stash.get(SESSION, None)
         idle = ours is not None and self._asked_here(ours) and ours.idle(self.results)

@@ -122,6 +122,7 @@ class Session:
         setting = Setting(
             count=self.settings.seeds, salt=self.settings.salt,
             require_evidence=self.settings.require_evidence, recording=self.settings.record,
+            scale=self.settings.scale,
         )  # fmt: skip
         mark = next(item.iter_markers("initcheck_claim"))
         return kind(
@@ -135,19 +136,39 @@ class Session:
         crash: BaseException | None = None,
     ) -> Result:  # fmt: skip
         """The claim's entry in the results file, with its failure message."""
+        trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
+        return self._entry(item, verdict, seconds, trouble, crashed=crash is not None)
+
+    def unfinished(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
+    ) -> Result | None:
+        """The entry of a claim that is skipped though a comparison is not green; else None."""
+        why = str(crash)
+        # the comparison that lacks its data gives the same reason, and was not judged
+        judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
+        red = [entry for entry in judged if entry["verdict"] != "pass"]
+        if verdict is None or not red:
+            return None
+        red[-1]["reason"] = "; ".join(filter(None, [red[-1]["reason"], f"then skipped: {why}"]))
+        return self._entry(item, replace(verdict, probes=judged), seconds)
+
+    def _entry(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, trouble: str = "",
+        *, crashed: bool = False,
+    ) -> Result:  # fmt: skip
         from initcheck.report import message
 
         mark = next(item.iter_markers("initcheck_claim"))
-        trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
         found: Result = {
             "claim": collected.claim_of(item), "id": item.name.removeprefix("test_"),
+            "node": collected.node_of(item),
             "device": verdict.device if verdict else "none",
             "kind": mark.kwargs["kind"], "source": mark.kwargs["source"],
             "statement": " ".join((item.function.__doc__ or "").split()),
             "verdict": "invalid" if trouble or verdict is None else verdict.summary(),
             "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
         }  # fmt: skip
-        if crash is None and found["verdict"] != "pass":
+        if not crashed and found["verdict"] != "pass":
             found["message"] = message.failure(found, self.shown_settings())
         return found
 
@@ -213,7 +234,8 @@ class Session:
             for key, value in asdict(self.settings).items()
         }
         return shown | {
-            "baselines": str(self.baselines.folder), "device": list(self.devices),
+            "baselines_given": shown["baselines"], "baselines": str(self.baselines.folder),
+            "device": list(self.devices),
             "contract": self.contract() if self.folder else None,
         }  # fmt: skip
 

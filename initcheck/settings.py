@@ -199,7 +199,7 @@ class Settings:
         """Read every option.
 
         Raises:
-            pytest.UsageError: an option that is wrong, or recording where ``CI`` is set.
+            pytest.UsageError: an option that is wrong, or recording where it is refused.
         """
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
         if settings.record is not None and os.environ.get("CI"):
@@ -208,6 +208,12 @@ class Settings:
             raise pytest.UsageError(
                 "--initcheck-record is refused with --initcheck-fault: what a seeded fault does is "
                 "no evidence. Leave out one of them."
+            )
+        if settings.record is not None and settings.init:
+            raise pytest.UsageError(
+                "--initcheck-record is refused with --initcheck-init: evidence that is named after "
+                "an initializer of yours belongs to no claim of a run without it. Leave out one of "
+                "them."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(

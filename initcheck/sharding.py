@@ -26,6 +26,7 @@ from initcheck.listing import Claim
 from initcheck.report.results import read
 
 CORES = os.cpu_count() or 1
+REFUSED = 4  # pytest's exit code of a run that was told what cannot be
 RECORDED = 1  # pytest's exit code of a run that recorded: recording never passes the gate
 SHOWN = 20  # last lines of a run that did not record all it should
 
@@ -44,13 +45,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a job brings home: evidence files by claim, as text."""
+    """What a job brings home: evidence files by claim, as text, and pytest's exit code."""
 
     file: str
     evidence: dict[str, str]
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
     said: str
+    code: int = RECORDED
+
+    @property
+    def refused(self) -> bool:
+        """Whether pytest would run nothing; a file whose claims are all skipped ends so, too."""
+        return self.code == REFUSED and bool(self.missing)
 
     @property
     def sentence(self) -> str:
@@ -62,6 +69,34 @@ class Done:
             return line
         last = "\n".join(self.said.splitlines()[-SHOWN:])
         return f"{last}\n{line}; not of {', '.join(self.missing)}"
+
+
+def prepare(baselines: Path, out: Path) -> None:
+    """See to both folders before anything is trained: what cannot be kept need not be recorded.
+
+    A shard without files of claims leaves its folder of evidence empty, for ``merge`` to find.
+
+    Raises:
+        BaselineError: no limits.toml in the one, or the other cannot be made or written.
+    """
+    _demand_limits(baselines)
+    evidence = Baselines(out).path("").parent
+    try:
+        evidence.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=evidence):
+            pass
+    except OSError as error:
+        raise BaselineError(
+            f"{out} cannot take evidence: {error}. Name a folder that can be written with --out."
+        ) from None
+
+
+def _demand_limits(folder: Path) -> None:
+    if not (folder / "limits.toml").is_file():
+        raise BaselineError(
+            f"{folder} holds no limits.toml, so it is no folder of baselines. Name one that is "
+            "with --baselines."
+        )
 
 
 def jobs(
@@ -146,7 +181,7 @@ def run(job: Job) -> Done:
     recorded = texts if done.returncode == RECORDED else {}
     skipped = tuple(claim for claim in job.claims if claim not in ran)
     missing = tuple(claim for claim in job.claims if claim in ran and claim not in recorded)
-    return Done(job.file, recorded, skipped, missing, done.stdout + done.stderr)
+    return Done(job.file, recorded, skipped, missing, done.stdout + done.stderr, done.returncode)
 
 
 def _ran(job: Job, results: Path) -> set[str]:
@@ -201,9 +236,11 @@ def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -
         The claims that were merged.
 
     Raises:
-        BaselineError: a folder without evidence, evidence that cannot be used, the same claim and
-            environment in two folders, or a mean far from its origin. Then nothing is written.
+        BaselineError: no limits.toml where it goes, a folder without evidence, evidence that cannot
+            be used, the same claim and environment in two folders, or a mean far from its origin.
+            Then nothing is written.
     """
+    _demand_limits(baselines)
     target = Baselines(baselines)
     found: dict[str, list[dict[str, Any]]] = {}
     for folder in folders:
@@ -218,13 +255,14 @@ def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -
 
 
 def _evidence(folder: Path) -> list[Path]:
-    found = Baselines(folder).files()
-    if not found:
+    """The files of a folder; none where a shard had nothing to record."""
+    found = Baselines(folder)
+    if not found.path("").parent.is_dir():
         raise BaselineError(
             f"{folder} holds no evidence to merge; name a folder that `initcheck record --out` "
             "wrote."
         )
-    return found
+    return found.files()
 
 
 def _refuse_twins(path: Path, entries: Sequence[Any], before: Sequence[Any]) -> None:

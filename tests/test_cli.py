@@ -93,6 +93,7 @@ def test_claims_for_machines(project, capsys):
         "statement": "The rank of the residual never exceeds the number of inputs.",
         "file": "benchmarks/test_of_test_claims_for_machines.py",
         "line": 14,
+        "node": "benchmarks/test_of_test_claims_for_machines.py::test_identity_caps_rank",
     }
 
 

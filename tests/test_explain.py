@@ -57,7 +57,15 @@ def test_claim_without_evidence(project, capsys):
     assert "must notice leaky_relu: ReLU lets a hundredth of its negative side through." in said
     assert "evidence none was recorded" in said
     assert "at most 3.3e-03 of runs a comparison, 1% shared among 3" in said
-    assert "pytest benchmarks -k sun_rises --initcheck-fault leaky_relu" in said
+    node = "pytest benchmarks/test_of_test_claim_without_evidence.py::test_sun_rises"
+    assert f"run it {node} see it red {node} --initcheck-fault leaky_relu" in said
+
+
+def test_folder_that_was_asked_for_stays_in_the_commands(project, capsys):
+    (project / "baselines").rename(project / "other")
+    assert main(["explain", "sun_rises", "--baselines", "other"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "::test_sun_rises --initcheck-baselines other --initcheck-fault leaky_relu" in said
 
 
 def test_claim_with_evidence(project, capsys):

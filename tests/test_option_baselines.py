@@ -163,3 +163,17 @@ def test_limit_for_another_form_is_invalid(project):
 def test_broken_limits_do_not_hinder_collection(project):
     project.limits("[oops")
     assert project.run("--collect-only").ret == 0
+
+
+@pytest.mark.parametrize("name", ["claims_test", "check_claims"])
+def test_claims_of_a_file_that_pytest_would_collect_are_known(project, name):
+    (project.path / "pytest.ini").write_text("[pytest]\npython_files = *_test.py check_*.py\n")
+    project.claims(CLAIMS.partition("@claim")[0] + MEASURED, name)
+    project.limits(ZEROS_STAY + HE_APART)
+    assert project.run("test_claims.py").ret == 0
+
+
+def test_claims_of_a_file_that_pytest_would_not_collect_are_not(project):
+    project.claims(CLAIMS.partition("@claim")[0] + MEASURED, "unnoticed")
+    project.limits(ZEROS_STAY + HE_APART)
+    refused(project, "has limits for he_tells_images_apart", option=("test_claims.py",))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.projects import CLAIMS
+from initcheck.report.results import read
+from tests.projects import CLAIMS, ZEROS_STAY
 
 
 @pytest.fixture
@@ -62,3 +63,30 @@ def test_unknown_data_set_is_invalid(project):
     result = project.run()
     assert result.ret == 1
     assert "There is no data set 'mnits'" in result.text
+
+
+LATER = """
+    verdict.holds(weight_magnitude, treated=ZEROS, control=HE, case="before")
+    {then}
+    far = [Arm(NETWORK, start, RECIPE, "mnist") for start in (zeros, he)]
+    verdict.holds(weight_magnitude, treated=far[0], control=far[1])
+"""
+
+
+@pytest.mark.parametrize("then", ["", "import pytest; pytest.skip('not today')"])
+@pytest.mark.parametrize(
+    ("limits", "ret", "said"),
+    [
+        (ZEROS_STAY, 4, "1 skipped"),
+        (ZEROS_STAY.replace("max = 0", "max = -1"), 1, "REFUTED zeros_stay[cpu]"),
+    ],
+    ids=["green", "red"],
+)
+def test_red_comparison_is_not_skipped_with_those_after_it(project, then, limits, ret, said):
+    project.claims(CLAIMS.rpartition("    verdict.holds")[0] + LATER.format(then=then))
+    project.limits(limits)
+    result = project.run("--initcheck-json=r.json")
+    assert (result.ret, said in result.text) == (ret, True), result.output
+    if ret == 1:
+        assert "hen skipped: " in result.text
+        assert [p["case"] for p in read("r.json")["results"][0]["probes"]] == ["before"]

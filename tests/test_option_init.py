@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.projects import CLAIMS, ROOT
+from tests.projects import CLAIMS, ROOT, ZEROS_STAY
 
 CONFORMANCE = str(ROOT / "benchmarks" / "test_conformance.py")
 MINE = """
@@ -77,3 +77,30 @@ def test_careless_initializer_does_not_conform(mine):
     assert careless.ret == 1
     assert "REFUTED" in careless.text
     assert mine.run(*options, "--initcheck-init=mine:small_").ret == 0
+
+
+def test_initializer_that_no_selected_test_takes_is_not_green(mine):
+    mine.claims(CLAIMS.replace("stay", "remain"), "test_others")
+    mine.limits(ZEROS_STAY + ZEROS_STAY.replace("stay", "remain"))
+    given = "--initcheck-init=mine:small_"
+    assert mine.run(CPU, given).ret == 0
+    for selected in (("test_others.py",), ("-k", "remain")):
+        result = mine.run(CPU, given, *selected)
+        assert result.ret == 4
+        assert "--initcheck-init mine:small_: no selected test takes an initializer" in result.text
+
+
+def test_workers_tell_whether_the_initializer_was_taken(mine):
+    pytest.importorskip("xdist")
+    mine.claims("def test_other(): pass", "test_other")
+    taken = mine.start("-n1", CPU, "--initcheck-init=mine:small_", "test_claims.py")
+    assert taken.ret == 0, taken.output
+    assert mine.start("-n1", "--initcheck-init=mine:small_", "test_other.py").ret == 4
+
+
+def test_its_evidence_is_not_recorded(mine):
+    result = mine.run(CPU, "--initcheck-init=mine:small_", "--initcheck-record=why")
+    assert result.ret == 4
+    assert "--initcheck-record is refused with --initcheck-init" in result.text
+    assert not (mine.path / "baselines" / "evidence").exists()
+    assert mine.run(CPU).ret == 0

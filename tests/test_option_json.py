@@ -17,11 +17,13 @@ def test_results_fit_their_schema_and_say_all(project):
     (result,) = whole["results"]
     assert result["claim"] == "zeros_stay"
     assert result["id"] == "zeros_stay[cpu]"
+    assert result["node"] == "test_claims.py::test_zeros_stay"
     assert result["statement"] == "Weights that start at zero stay there."
     assert (result["kind"], result["source"], result["device"]) == ("exact", "a test", "cpu")
     assert result["probes"][0]["treated"] == [0.0] * 4
     assert min(result["probes"][0]["control"]) > 0
     assert whole["settings"]["baselines"] == str(project.path / "baselines")
+    assert whole["settings"]["baselines_given"] is None
 
 
 @pytest.mark.parametrize("name", [".", "pytest.ini/results.json"])

@@ -133,6 +133,29 @@ def test_workers_refuse_what_one_process_refuses(project):
     assert "limits.toml cannot be read" in result.text
 
 
+@pytest.mark.parametrize("option", ["json=r.json", "html=r.html", "record=why", "fault=leaky_relu"])
+def test_option_that_no_claim_could_serve_is_not_green(project, option):
+    project.claims("def test_other(): pass")
+    result = project.run(f"--initcheck-{option}")
+    assert result.ret == 4
+    assert f"--initcheck-{option.replace('=', ' ')}: no claim ran" in result.text
+
+
+def test_variable_that_no_claim_could_serve_is_left_alone(project, monkeypatch):
+    project.claims("def test_other(): pass")
+    monkeypatch.setenv("INITCHECK_JSON", "r.json")
+    monkeypatch.setenv("INITCHECK_RECORD", "why")
+    assert project.run().ret == 0
+
+
+def test_file_that_workers_could_not_fill_is_named(project):
+    pytest.importorskip("xdist")
+    project.claims(CLAIMS.replace("@claim", "import pytest\n@pytest.mark.skip\n@claim"))
+    result = project.start("-n1", "--initcheck-json=r.json")
+    assert result.ret == 4, result.output
+    assert "--initcheck-json r.json: no claim ran" in result.text
+
+
 def test_benchmark_plugin_may_be_absent(project):
     assert project.run("-p", "no:benchmark").ret == 0
 

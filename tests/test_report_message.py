@@ -193,6 +193,18 @@ def test_the_command_repeats_the_settings_that_are_not_usual():
     assert "--initcheck-baselines other" in flat(claim, baselines="other")
 
 
+def test_the_command_names_the_test_and_all_that_was_given():
+    claim = refuted() | {"node": "claims/test_he.py::test_he_learns_on_cuda"}
+    given = {"baselines": "/old/baselines", "baselines_given": "/old/baselines"}
+    text = flat(claim, init=["mine:a_", "mine:b_"], **given).replace(" \\", "")
+    assert (
+        "reproduce pytest claims/test_he.py::test_he_learns_on_cuda --initcheck-device cuda "
+        "--initcheck-baselines /old/baselines --initcheck-init mine:a_ --initcheck-init mine:b_ if"
+    ) in text
+    assert text.endswith("--initcheck-baselines /old/baselines --initcheck-record 'why it changed'")
+    assert "--initcheck-baselines" not in flat(claim, baselines="/used", baselines_given=None)
+
+
 @pytest.mark.parametrize("claim", EVERY, ids=lambda claim: claim["claim"])
 def test_every_message_fits_one_screen(claim):
     for red in claim["probes"]:

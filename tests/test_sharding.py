@@ -110,6 +110,46 @@ def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
     assert "record is refused where CI is set" in capsys.readouterr().err
 
 
+@pytest.fixture
+def untried(two, monkeypatch):
+    """Two files of claims, and a list of those that were tried, which must stay empty."""
+    tried = []
+    monkeypatch.setattr(sharding, "run", lambda job: tried.append(job.file))
+    return two, tried
+
+
+def test_baselines_without_limits_are_refused(untried, capsys):
+    two, tried = untried
+    assert main(["record", "why", ".", "--baselines", str(two.path / "nope")]) == 4
+    assert "nope holds no limits.toml" in capsys.readouterr().err
+    assert tried == []
+
+
+@pytest.mark.parametrize("out", ["pytest.ini", "pytest.ini/below"])
+def test_out_that_cannot_be_a_folder_is_refused_before_training(untried, capsys, out):
+    _, tried = untried
+    assert main(["record", "why", ".", "--out", out]) == 4
+    assert f"{out} cannot take evidence: " in capsys.readouterr().err
+    assert tried == []
+
+
+def test_evidence_that_cannot_be_kept_is_a_sentence(two, monkeypatch, capsys):
+    def full(done, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sharding, "run", lambda job: sharding.Done(job.file, {}, (), (), ""))
+    monkeypatch.setattr(sharding, "keep", full)
+    assert main(["record", "why", "."]) == 4
+    assert "The evidence was not written: [Errno 28] No space" in capsys.readouterr().err
+
+
+def test_option_that_pytest_refuses_stops_at_the_first_file(two, capsys):
+    assert main(["record", "why", ".", "--device", "nonsense"]) == 4
+    said = capsys.readouterr().out
+    assert "nonsense" in said
+    assert said.count("evidence of 0 claims; not of") == 1
+
+
 @pytest.mark.parametrize(
     "wrong", [("--shard", "3/2"), ("--shard", "0/2"), ("--shard", "one"), ("--jobs", "0")]
 )
@@ -171,6 +211,19 @@ def test_a_folder_without_evidence_is_refused(parts, capsys):
     assert main(["merge", "part", "empty"]) == 4
     assert "empty holds no evidence to merge" in capsys.readouterr().err
     assert not (parts.path / "baselines" / "evidence").exists()
+
+
+def test_a_target_without_limits_is_refused_and_not_made(parts, capsys):
+    assert main(["merge", "part", "--baselines", "typo"]) == 4
+    assert "typo holds no limits.toml" in capsys.readouterr().err
+    assert not (parts.path / "typo").exists()
+
+
+def test_a_shard_with_nothing_to_record_merges(parts, capsys):
+    assert main(["record", "why", ".", "--shard", "40/50", "--out", "last"]) == 0
+    assert list((parts.path / "last" / "evidence").iterdir()) == []
+    assert main(["merge", "last", "part"]) == 0
+    assert "Evidence of 2 claims was merged" in capsys.readouterr().out
 
 
 def test_evidence_of_another_device_is_added(parts):

@@ -108,7 +108,8 @@ def _if_meant(result: Record, probe: Record, settings: Record) -> str | None:
     """What to do if the change is wanted; recording alone never moves a limit."""
     verdict, kind = probe["verdict"], probe.get("kind") or result["kind"]
     limit = f"[{result['claim']}.{probe['probe']}] in baselines/limits.toml"
-    record = words.reproduce(result, settings, "--initcheck-record", "why it changed")
+    plain = {**settings, "init": ()}  # evidence is of packaged initializers alone
+    record = words.reproduce(result, plain, "--initcheck-record", "why it changed")
     if verdict == "inconclusive":
         more = {**settings, "seeds": 2 * len(probe["treated"])}
         return _command("more seeds", words.reproduce(result, more))

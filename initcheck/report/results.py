@@ -23,6 +23,7 @@ TEXTS = frozenset(
     [
         "claim",
         "id",
+        "node",
         "device",
         "kind",
         "source",

@@ -89,16 +89,28 @@ def moved(drift: Record) -> float | None:
 
 
 def reproduce(result: Record, settings: Record, *more: str) -> list[str]:
-    """The words of the command that runs one claim again on its device."""
-    words = ["pytest", "benchmarks", "-k", result["claim"], "--initcheck-device", result["device"]]
+    """The words of the command that runs one claim again on its device, and no other claim."""
+    # a file from before nodes were kept has none
+    where = [result["node"]] if result.get("node") else ["benchmarks", "-k", result["claim"]]
+    words = ["pytest", *where, "--initcheck-device", result["device"]]
     for name in ("seeds", "scale", "engine", "data_root", "salt"):
         value = settings.get(name)
         if value not in (None, "", DEFAULTS.get(name)):
             words += [f"--initcheck-{name.replace('_', '-')}", str(value)]
-    baselines = settings.get("baselines")
-    if baselines and PurePath(baselines).name != "baselines":
+    baselines = _baselines_given(settings)
+    if baselines:
         words += ["--initcheck-baselines", str(baselines)]
+    for name in settings.get("init") or ():
+        words += ["--initcheck-init", str(name)]
     return [*words, *more]
+
+
+def _baselines_given(settings: Record) -> str | None:
+    """The folder that was asked for; a file that does not say has only the folder in use."""
+    if "baselines_given" in settings:
+        return settings["baselines_given"]  # type: ignore[no-any-return]
+    used = settings.get("baselines")
+    return used if used and PurePath(used).name != "baselines" else None
 
 
 def command(line: Iterable[str], width: int = 10_000) -> list[str]:
