@@ -225,3 +225,20 @@ def test_forked_run_says_what_a_run_says():
     said, status = measure.warm.run(["--initcheck-fault", "no-such-fault"], threads=1, seconds=300)
     assert "--initcheck-fault: " in said
     assert status == 4
+
+
+def test_changed_claims_are_run_again_on_the_seeds_of_clean_runs(tmp_path, monkeypatch, capsys):
+    old = Run("clean", "suite", "s", commit="old", claims={"a": "refuted", "b": "pass"},
+              why={"a": "so"}, moved=["a: warm", "b: warm"])  # fmt: skip
+    shards.store(tmp_path, old)
+    claims = [claim("a"), claim("b")]
+    (plan,) = measure.again(claims, ["a"], shards.read(tmp_path))
+    assert (plan.salt, plan.tests) == ("s", ("benchmarks/test_a.py::test_a",))
+    new = Run("clean", "suite", "s", commit="new", claims={"a": "pass"}, moved=["a: cold"])
+    monkeypatch.setattr(measure, "one", lambda plan, *_: shards.again(plan.before, new))
+    measure.measure([plan], tmp_path, tmp_path, minutes=1)
+    (run,) = shards.read(tmp_path)
+    assert (run.commit, run.claims, run.why) == ("old", {"a": "pass", "b": "pass"}, {})
+    assert (run.moved, run.again) == (["a: cold", "b: warm"], {"a": "new"})
+    assert measure.again(claims, ["a"], [run]) == []
+    assert len(measure.again(claims, ["a", "b"], [run])) == 1

@@ -118,7 +118,7 @@ def test_page_of_nothing_says_so(baselines):
 def test_page_counts_and_names(baselines):
     runs = [
         run("clean", "suite", "s", claims={"sun_rises": "pass"}),
-        run("clean", "suite", "t", claims={"sun_rises": "drifted"}),
+        run("clean", "suite", "t", claims={"sun_rises": "drifted"}, again={"sun_rises": "abd"}),
         run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}),
         run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted"},
             why={"sun_rises": "accuracy refuted: dark"},
@@ -130,6 +130,7 @@ def test_page_counts_and_names(baselines):
     assert "1 of 2 runs were not green: at most 97.5% of runs" in text
     assert "471 more green runs would bound it by 1%." in text
     assert "- seeds `t`: sun_rises drifted" in text
+    assert "In 1 of them, claims that changed afterwards" in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
     assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text

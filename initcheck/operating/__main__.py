@@ -17,7 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = options.shards or options.baselines / "operating"
     if options.minutes > 0:
         made = measure.measure(
-            _plans(options), folder, options.baselines, minutes=options.minutes, jobs=options.jobs
+            _plans(options, folder),
+            folder,
+            options.baselines,
+            minutes=options.minutes,
+            jobs=options.jobs,
         )
         print(f"{made} runs were added to {folder}")
     for other in options.elsewhere:
@@ -29,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plans(options: argparse.Namespace) -> list[measure.Plan]:
+def _plans(options: argparse.Namespace, folder: Path) -> list[measure.Plan]:
     claims = [
         c for c in measure.every_claim()
         if not options.claim or c.claim.partition("[")[0] in options.claim
@@ -40,7 +44,10 @@ def _plans(options: argparse.Namespace) -> list[measure.Plan]:
             claims, options.baselines, runs=options.runs, headline=options.headline_runs,
             names=options.fault,
         ),
-        "clean": lambda: measure.clean(claims, options.clean_runs),
+        "clean": lambda: (
+            measure.again(claims, options.again, shards.read(folder)) if options.again
+            else measure.clean(claims, options.clean_runs)
+        ),
     }  # fmt: skip
     return [plan for kind in options.only or made for plan in made[kind]()]
 
@@ -56,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", type=int, default=20, help="a fault")
     add("--headline-runs", type=int, default=59, help="a fault that a headline claim must see")
     add("--clean-runs", type=int, default=60, help="of the whole suite, on fresh seeds")
+    add("--again", action="append", default=[], metavar="CLAIM",
+        help="with --only clean: run these, which changed, again on the seeds of the runs there"
+    )  # fmt: skip
     add("--python", action="append", default=[], metavar="FILE", help="another torch; repeatable")
     add("--elsewhere", type=Path, action="append", default=[], metavar="DIR",
         help="evidence of another machine, judged by this one's; repeatable")  # fmt: skip

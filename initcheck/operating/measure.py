@@ -20,6 +20,7 @@ from initcheck.listing import Claim, collect
 from initcheck.operating import figures, warm
 from initcheck.operating.innocent import INNOCENT
 from initcheck.operating.shards import Run, of_results, read, store
+from initcheck.operating.shards import again as again_in
 from initcheck.report import results
 
 HEADLINE = (
@@ -43,6 +44,7 @@ class Plan:
     tests: tuple[str, ...]
     python: str = sys.executable
     plugin: str = ""
+    before: Run | None = None  # a run that is there already, of which these tests changed
 
     @property
     def run(self) -> Run:
@@ -113,6 +115,15 @@ def clean(claims: Sequence[Claim], runs: int) -> list[Plan]:
     return [Plan("clean", "suite", f"operating-{i}", tests, plugin="outcomes") for i in range(runs)]
 
 
+def again(claims: Sequence[Claim], names: Sequence[str], runs: Iterable[Run]) -> list[Plan]:
+    """Claims that changed since a clean run was made, on the seeds of that run."""
+    tests = nodes(claims, names)
+    return [
+        replace(Plan("clean", "suite", run.salt, tests, plugin="outcomes"), before=run)
+        for run in runs if run.kind == "clean" and not {*names} <= run.again.keys()
+    ]  # fmt: skip
+
+
 def measure(
     plans: Iterable[Plan], folder: Path, baselines: Path, *, minutes: float, jobs: int = 1
 ) -> int:
@@ -127,7 +138,8 @@ def measure(
                 under_way = _collected(under_way, FIRST_COMPLETED, folder, runs)
             if time.monotonic() > until:
                 break
-            if plan.run.key not in runs and not settled(plan, runs.values()):
+            made = plan.run.key in runs and plan.before is None
+            if not made and not settled(plan, runs.values()):
                 under_way.add(pool.submit(one, plan, baselines, max(1, CORES // jobs)))
         _collected(under_way, ALL_COMPLETED, folder, runs)
     return len(runs) - before
@@ -176,7 +188,7 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
         whole = results.read(json) if json.exists() else None
     if whole is None:
         print(f"{plan.kind} {plan.name}: no results\n{said[-2000:]}")
-        return _not_run(plan.run, status) if plan.kind == "clean" else None
+        return _not_run(plan.before or plan.run, status) if plan.kind == "clean" else None
     environment = whole["environment"]
     found = of_results(
         whole, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
@@ -187,7 +199,8 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
     if plan.kind != "clean":
         return found
     found = replace(found, arms={})  # r hangs on no salt
-    return _not_run(found, status) if status and not found.red else found
+    found = _not_run(found, status) if status and not found.red else found
+    return found if plan.before is None else again_in(plan.before, found)
 
 
 def _not_run(run: Run, status: int) -> Run:

@@ -71,6 +71,12 @@ def _false_alarms(runs: Sequence[Run]) -> Iterator[str]:
     )
     if more := figures.more_runs(len(red), len(runs)):
         yield f"{more} more green runs would bound it by {figures.BOUND:.0%}."
+    if changed := sorted({claim for run in runs for claim in run.again}):
+        count = sum(bool(run.again) for run in runs)
+        yield (
+            f"In {count} of them, claims that changed afterwards were run again on the same seeds: "
+            f"{', '.join(changed)}."
+        )
     yield (
         "The rounding envelope is left out of them: it is judged on the same seeds whatever the "
         "salt, and what it says of nothing changed stands under `same` below."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Run:
         arms: r of each arm by claim and parameters, ``claim[parameters]``, the farthest of all
             devices; None where it was not judged, 1e30 for another start.
         moved: arms whose outcomes had moved from their evidence.
+        again: claims that changed afterwards and were run again on the same seeds, and the commit.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Run:
     why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
+    again: dict[str, str] = field(default_factory=dict)
 
     @property
     def red(self) -> tuple[str, ...]:
@@ -57,6 +59,18 @@ class Run:
     def key(self) -> tuple[str, str, str]:
         """What tells runs apart."""
         return self.kind, self.name, self.salt
+
+
+def again(run: Run, part: Run) -> Run:
+    """A run in which some claims, which changed since, were run again on the same seeds."""
+    new = part.claims.keys()
+    still = {arm for arm in run.moved if arm.partition(":")[0] not in new}
+    return replace(
+        run, claims=run.claims | part.claims,
+        why={claim: why for claim, why in run.why.items() if claim not in new} | part.why,
+        moved=sorted(still | {*part.moved}),
+        again=run.again | dict.fromkeys(new, part.commit),
+    )  # fmt: skip
 
 
 def store(folder: Path, run: Run) -> None:
