@@ -36,8 +36,9 @@ def output_bias(trained: Trained) -> str:
 def rows_against_bias(trained: Trained, layer: str) -> Tensor:
     """How many rows of a ReLU layer did not do as the sign of their initial bias says.
 
-    A row that starts at zero with a negative bias is to stay bit-unchanged, weights and bias; any
-    other row is to move.
+    With a negative bias a row is to stay bit-unchanged, weights and bias, and else to move. So it
+    is where a row starts at zero; of rows that do not, those with a negative bias move as well, and
+    count as wrong.
     """
     before = {
         what: trained.start[f"{layer}.{what}"].to(trained.device) for what in ("weight", "bias")
