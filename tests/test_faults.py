@@ -300,6 +300,8 @@ SAYS = {
     "sigmoid_for_relu": lambda: float(nn.ReLU()(torch.tensor(0.0))) == 0.5,
     "glorot_uniform_times_10": lambda: float(drawn(init.xavier_uniform_).abs().max()) > 1.5,
     "glorot_uniform_times_0.1": lambda: float(drawn(init.xavier_uniform_).abs().max()) < 0.03,
+    "he_zeroed": lambda: he_std() == 0,
+    "ones_drawn": lambda: close(float(init.ones_(torch.empty(64, 64)).std()), math.sqrt(2 / 64)),
     "glorot_zeroed": lambda: not drawn(init.xavier_uniform_).any(),
     "lecun_times_10": lambda: close(he_std(), 10 * math.sqrt(2 / 64)),
     "uniform_bound_times_1.1": lambda: (

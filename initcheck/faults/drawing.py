@@ -154,6 +154,10 @@ FAULTS = (
         lambda: afterwards(init, "zeros_", lambda w: w.add_(noise(w, 1e-3))),
     ),
     Fault(
+        "ones_drawn", "Ones come out as N(0, 2 / n) for the n entries of a row.", "torch", (),
+        lambda: afterwards(init, "ones_", lambda w: w.mul_(noise(w, (2 / w.shape[-1]) ** 0.5))),
+    ),
+    Fault(
         "biases_not_zeroed", "Zeroing leaves a bias as the constructor made it.",
         "torch", ("all_zero_network_stays_symmetric",),
         lambda: wrapped(init, "zeros_", _biases_kept),

@@ -139,6 +139,8 @@ FAULTS = (
           lambda: _scaled(GLOROT, 0.1)),
     Fault("glorot_zeroed", "Glorot's weights are zero.", "torch", (),
           lambda: _scaled(GLOROT, 0.0)),
+    Fault("he_zeroed", "LeCun's and He's weights are zero.", "torch", (),
+          lambda: _scaled(LECUN, 0.0)),
     Fault("lecun_times_10", "LeCun's and He's weights are 10 times too large.", "torch", (),
           lambda: _scaled(LECUN, 10.0)),
     Fault("uniform_bound_times_1.1", "Uniform laws end 1.1 times too far out.", "torch", (),
