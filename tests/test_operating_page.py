@@ -136,6 +136,7 @@ def test_page_counts_and_names(baselines):
     assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text
     assert "| `lr_halved` | 0/1 (>= 0.000) |" in text
     assert "Survived every run: `lr_halved`." in text
+    assert "Bound to a claim that stayed green in a run: none." in text
     assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
     assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
 
@@ -158,3 +159,9 @@ def test_page_shows_distributions(baselines):
     text = page.page([], baselines)
     assert "| sun_rises | accuracy | warm | 64 |" in text
     assert "cold | 64" not in text
+
+
+def test_bound_claim_that_stayed_green_is_named(baselines):
+    runs = [run("fault", "leaky_relu", "0", claims={"sun_rises": "pass", "other": "refuted"})]
+    text = page.page(runs, baselines)
+    assert "Bound to a claim that stayed green in a run: leaky_relu for sun_rises." in text

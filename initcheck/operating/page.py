@@ -161,6 +161,11 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield ""
     yield from _words(runs)
     yield f"Survived every run: {_listed(survived)}."
+    blind = [
+        f"{name} for {claim}" for name, kills in found.items()
+        for claim, (red, ran) in kills.by_claim.items() if claim in claims[name] and red < ran
+    ]  # fmt: skip
+    yield f"Bound to a claim that stayed green in a run: {', '.join(blind) or 'none'}."
     idle = [name for name in FAULTS if name not in found]
     yield f"Not run because no claim is bound to them: {_listed(n for n in idle if not claims[n])}."
     needy = [name for name in idle if claims[name] and FAULTS[name].needs_accelerator]
