@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from evidence_example import comparison, evidence
@@ -9,9 +11,12 @@ from operating_example import baselines_in, run
 from scipy.stats import beta
 
 from initcheck import scales
-from initcheck.baselines import LimitEntry
+from initcheck.baselines import Baselines, LimitEntry
+from initcheck.evidence import read_evidence
 from initcheck.faults import FAULTS
 from initcheck.operating import figures, page, shards
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -105,13 +110,47 @@ def test_r_is_written_in_few_digits(r, words):
     assert figures.rounded(r) == words
 
 
+MARGIN = LimitEntry("sun_rises", "light", "lux", "measured", "so", "leaky_relu", margin=0.0)
+
+
+def recorded(treated):
+    compared = {"treated": treated, "control": [0.0] * len(treated)}
+    return {"claim": "sun_rises", "environments": [{"comparisons": {"light": compared}}]}
+
+
+@pytest.mark.parametrize(
+    ("behind", "least", "most"), [(0, 0.0, 0.0), (1, 0.0, 0.001), (8, 0.15, 0.6), (20, 0.9, 1.0)]
+)
+def test_a_gain_is_missed_the_oftener_the_more_pairs_are_behind(behind, least, most):
+    """Of 64, by about as much as the others are ahead."""
+    ahead = np.random.default_rng(0).uniform(0.5, 1.5, 64)
+    ahead[:behind] *= -1
+    (gain,) = figures.gains([recorded(ahead.tolist())], {"sun_rises": {"light": MARGIN}}, 16)
+    assert gain.behind == behind
+    assert least <= gain.missed <= most
+    assert gain.alarms == gain.missed**2
+
+
+def test_a_limit_beside_a_margin_is_no_gain():
+    assert figures.gains([recorded([-1.0] * 64)], {"sun_rises": {"light": MARGIN}}, 16) == []
+
+
+def test_shipped_gains_are_seldom_missed():
+    """With nothing changed, in half a percent of runs at most, all of them together."""
+    known = Baselines(ROOT / "baselines")
+    evidence = [read_evidence(path) for path in known.files()]
+    found = figures.gains(evidence, known.limits, 16)
+    assert len(found) > 10
+    assert sum(gain.alarms for gain in found) <= 0.005
+
+
 # --- the page -------------------------------------------------------------------------------------
 
 
 def test_page_of_nothing_says_so(baselines):
     text = page.page([], baselines)
     assert "No run was measured yet." in text
-    assert text.count("Not measured") == 4
+    assert text.count("Not measured") == 5
     assert "Not run yet: `leaky_relu`." in text
 
 

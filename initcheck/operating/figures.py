@@ -163,6 +163,50 @@ def sensitivity(sample: Sample, registered: int, now: int) -> Sensitivity:
     return Sensitivity(sample, allowed, bare, alpha1, size, shift)
 
 
+@dataclass(frozen=True)
+class Gain:
+    """A paired gain, drawn again from its own recording: how often a stage would not be green."""
+
+    claim: str
+    probe: str
+    behind: int  # recorded pairs that do not exceed the margin
+    recorded: int
+    missed: float
+
+    @property
+    def alarms(self) -> float:
+        """The share of runs in which neither stage would be green."""
+        return self.missed**2
+
+
+def gains(
+    evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]], now: int
+) -> list[Gain]:
+    """Every recorded comparison with a margin that most of its pairs exceed.
+
+    One that few exceed is no gain: its claim holds the arms to a limit beside that margin.
+    """
+    found = []
+    for whole in evidence:
+        units = limits.get(whole["claim"].partition("[")[0], {})
+        for entry in whole["environments"]:
+            for probe, comparison in sorted(entry["comparisons"].items()):
+                limit = units.get(probe.partition(" (")[0])
+                if limit is not None and limit.margin is not None:
+                    gain = _gain(whole["claim"], probe, comparison, limit.margin, now)
+                    found += [gain] if 2 * gain.behind < gain.recorded else []
+    return found
+
+
+def _gain(claim: str, probe: str, comparison: Mapping[str, Any], margin: float, now: int) -> Gain:
+    d = np.subtract(comparison["treated"], comparison["control"]) - margin
+    behind, missed = int((d <= 0).sum()), 0.0
+    if behind and len(d) > now:  # else every draw has all its pairs ahead
+        drawn = np.random.default_rng(1).permuted(np.tile(d, (SPLITS, 1)), axis=1)[:, :now]
+        missed = float(np.mean([gate.gain_p(row) > gate.GAIN_P for row in drawn]))
+    return Gain(claim, probe, behind, len(d), missed)
+
+
 def share(part: int, whole: int) -> str:
     """As in 59/59 (>= 0.950)."""
     return f"{part}/{whole} (>= {lower_bound(part, whole):.3f})"

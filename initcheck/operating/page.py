@@ -32,6 +32,7 @@ def page(runs: Sequence[Run], baselines: Path) -> str:
         _elsewhere(kinds["elsewhere"]),
         _power(kinds["fault"], bound(known.limits)),
         _left(kinds["fault"]),
+        _gains(figures.gains(evidence, known.limits, gate.SEEDS["measured"])),
         _distributions(figures.samples(evidence, known.limits), known.registered),
     ]
     return "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
@@ -217,6 +218,26 @@ def _left(runs: Sequence[Run]) -> Iterator[str]:
             )
     head = ["fault", f"arms beyond {FACTOR:g}", "smallest r", "largest r", "arms not judged"]
     yield from _table(head, rows)
+
+
+def _gains(found: Sequence[figures.Gain]) -> Iterator[str]:
+    yield from ["## Paired gains: false alarms in draws from their recordings", ""]
+    if not found:
+        yield "Not measured: no gain is recorded."
+        return
+    yield (
+        f"{figures.SPLITS} draws of {gate.SEEDS['measured']} recorded pairs each, without "
+        "replacement. A run is red where neither of its two stages shows the gain. Of "
+        f"{len(found)} gains these may miss it, and all together turn "
+        f"{sum(gain.alarms for gain in found):.2%} of runs red with nothing changed; the others "
+        "have every recorded pair ahead."
+    )
+    yield ""
+    rows = [
+        [x.claim, x.probe, f"{x.behind} of {x.recorded}", f"{x.missed:.2%}", f"{x.alarms:.3%}"]
+        for x in found if x.behind
+    ]  # fmt: skip
+    yield from _table(["claim", "probe", "pairs behind", "stages", "runs"], rows)
 
 
 def _distributions(samples: Iterable[figures.Sample], registered: int) -> Iterator[str]:
