@@ -228,17 +228,26 @@ def test_forked_run_says_what_a_run_says():
 
 
 def test_changed_claims_are_run_again_on_the_seeds_of_clean_runs(tmp_path, monkeypatch, capsys):
-    old = Run("clean", "suite", "s", commit="old", claims={"a": "refuted", "b": "pass"},
+    old = Run("clean", "suite", "operating-1", commit="old", claims={"a": "refuted", "b": "pass"},
               why={"a": "so"}, moved=["a: warm", "b: warm"])  # fmt: skip
     shards.store(tmp_path, old)
     claims = [claim("a"), claim("b")]
-    (plan,) = measure.again(claims, ["a"], shards.read(tmp_path))
-    assert (plan.salt, plan.tests) == ("s", ("benchmarks/test_a.py::test_a",))
-    new = Run("clean", "suite", "s", commit="new", claims={"a": "pass"}, moved=["a: cold"])
+    plans = measure.clean(claims[:1], 2)
+    (plan,) = measure.again(plans, shards.read(tmp_path))
+    assert (plan.salt, plan.tests) == ("operating-1", ("benchmarks/test_a.py::test_a",))
+    new = Run(
+        "clean", "suite", "operating-1", commit="new", claims={"a": "pass"}, moved=["a: cold"]
+    )
     monkeypatch.setattr(measure, "one", lambda plan, *_: shards.again(plan.before, new))
     measure.measure([plan], tmp_path, tmp_path, minutes=1)
     (run,) = shards.read(tmp_path)
     assert (run.commit, run.claims, run.why) == ("old", {"a": "pass", "b": "pass"}, {})
     assert (run.moved, run.again) == (["a: cold", "b: warm"], {"a": "new"})
-    assert measure.again(claims, ["a"], [run]) == []
-    assert len(measure.again(claims, ["a", "b"], [run])) == 1
+    assert measure.again(plans, [run]) == []
+    assert len(measure.again(measure.clean(claims, 2), [run])) == 1
+
+
+def test_arms_of_claims_run_again_take_the_place_of_those_before():
+    old = Run("innocent", "same", "", arms={"a": {"warm": 9.0}, "b": {"warm": 1.0}})
+    new = Run("innocent", "same", "", claims={"a": "pass"}, arms={"a[x]": {"warm": 2.0}})
+    assert shards.again(old, new).arms == {"a[x]": {"warm": 2.0}, "b": {"warm": 1.0}}

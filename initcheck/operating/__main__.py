@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plans(options: argparse.Namespace, folder: Path) -> list[measure.Plan]:
     claims = [
         c for c in measure.every_claim()
-        if not options.claim or c.claim.partition("[")[0] in options.claim
+        if not (names := options.again or options.claim) or c.claim.partition("[")[0] in names
     ]  # fmt: skip
     made = {
         "innocent": lambda: measure.innocents(claims, options.python),
@@ -44,12 +44,10 @@ def _plans(options: argparse.Namespace, folder: Path) -> list[measure.Plan]:
             claims, options.baselines, runs=options.runs, headline=options.headline_runs,
             names=options.fault,
         ),
-        "clean": lambda: (
-            measure.again(claims, options.again, shards.read(folder)) if options.again
-            else measure.clean(claims, options.clean_runs)
-        ),
+        "clean": lambda: measure.clean(claims, options.clean_runs),
     }  # fmt: skip
-    return [plan for kind in options.only or made for plan in made[kind]()]
+    plans = [plan for kind in options.only or made for plan in made[kind]()]
+    return measure.again(plans, shards.read(folder)) if options.again else plans
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--headline-runs", type=int, default=59, help="a fault that a headline claim must see")
     add("--clean-runs", type=int, default=60, help="of the whole suite, on fresh seeds")
     add("--again", action="append", default=[], metavar="CLAIM",
-        help="with --only clean: run these, which changed, again on the seeds of the runs there"
+        help="run these claims, which changed, again in runs that are there, and no others"
     )  # fmt: skip
     add("--python", action="append", default=[], metavar="FILE", help="another torch; repeatable")
     add("--elsewhere", type=Path, action="append", default=[], metavar="DIR",

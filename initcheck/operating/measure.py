@@ -115,12 +115,13 @@ def clean(claims: Sequence[Claim], runs: int) -> list[Plan]:
     return [Plan("clean", "suite", f"operating-{i}", tests, plugin="outcomes") for i in range(runs)]
 
 
-def again(claims: Sequence[Claim], names: Sequence[str], runs: Iterable[Run]) -> list[Plan]:
-    """Claims that changed since a clean run was made, on the seeds of that run."""
-    tests = nodes(claims, names)
+def again(plans: Iterable[Plan], runs: Iterable[Run]) -> list[Plan]:
+    """Of these plans, those whose runs are there and have not been run again with these tests."""
+    known = {run.key: run for run in runs}
+    made = [(plan, known[plan.run.key]) for plan in plans if plan.run.key in known]
     return [
-        replace(Plan("clean", "suite", run.salt, tests, plugin="outcomes"), before=run)
-        for run in runs if run.kind == "clean" and not {*names} <= run.again.keys()
+        replace(plan, before=run) for plan, run in made
+        if not {test.rpartition("::test_")[2] for test in plan.tests} <= run.again.keys()
     ]  # fmt: skip
 
 
@@ -196,10 +197,9 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
         date=_today(),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
-    if plan.kind != "clean":
-        return found
-    found = replace(found, arms={})  # r hangs on no salt
-    found = _not_run(found, status) if status and not found.red else found
+    if plan.kind == "clean":
+        found = replace(found, arms={})  # r hangs on no salt
+        found = _not_run(found, status) if status and not found.red else found
     return found if plan.before is None else again_in(plan.before, found)
 
 

@@ -72,18 +72,24 @@ def _false_alarms(runs: Sequence[Run]) -> Iterator[str]:
     )
     if more := figures.more_runs(len(red), len(runs)):
         yield f"{more} more green runs would bound it by {figures.BOUND:.0%}."
-    if changed := sorted({claim for run in runs for claim in run.again}):
-        count = sum(bool(run.again) for run in runs)
-        yield (
-            f"In {count} of them, claims that changed afterwards were run again on the same seeds: "
-            f"{', '.join(changed)}."
-        )
+    yield from _again(runs)
     yield (
         "The rounding envelope is left out of them: it is judged on the same seeds whatever the "
         "salt, and what it says of nothing changed stands under `same` below."
     )
     for run in red:
         yield f"- seeds `{run.salt}`: {', '.join(f'{c} {run.claims[c]}' for c in run.red)}"
+
+
+def _again(runs: Sequence[Run]) -> Iterator[str]:
+    """Which claims were run later than the rest of their run, and where."""
+    found = {claim: commit for run in runs for claim, commit in run.again.items()}
+    if found:
+        count = sum(bool(run.again) for run in runs)
+        yield (
+            f"In {count} of them, claims that changed afterwards were run again on the same seeds, "
+            f"at {', '.join(sorted({*found.values()}))}: {', '.join(sorted(found))}."
+        )
 
 
 def _innocent(runs: Sequence[Run]) -> Iterator[str]:
@@ -108,6 +114,7 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
     ]
     yield from _table(["claim", "arm", *names], rows)
     yield ""
+    yield from _again(runs)
     yield from (f"- `{name}`: {INNOCENT[name].says}" for name in names if name in INNOCENT)
     absent = [name for name in INNOCENT if name not in names]
     if absent:

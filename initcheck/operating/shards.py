@@ -65,8 +65,9 @@ def again(run: Run, part: Run) -> Run:
     """A run in which some claims, which changed since, were run again on the same seeds."""
     new = part.claims.keys()
     still = {arm for arm in run.moved if arm.partition(":")[0] not in new}
+    arms = {name: rs for name, rs in run.arms.items() if name.partition("[")[0] not in new}
     return replace(
-        run, claims=run.claims | part.claims,
+        run, claims=run.claims | part.claims, arms=arms | part.arms,
         why={claim: why for claim, why in run.why.items() if claim not in new} | part.why,
         moved=sorted(still | {*part.moved}),
         again=run.again | dict.fromkeys(new, part.commit),
