@@ -127,7 +127,7 @@ def gain_p(d: NDArray[np.float64]) -> float:
 
 def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float:
     """Student's one-sided upper confidence bound of the mean of d."""
-    from scipy.stats import t  # noqa: PLC0415
+    from scipy.stats import t  # noqa: PLC0415 -- scipy.stats costs a second
 
     spread = float(d.std(ddof=1)) / math.sqrt(len(d)) if len(d) > 1 else math.inf
     return float(d.mean() + t.ppf(confidence, max(len(d) - 1, 1)) * spread)
@@ -144,7 +144,7 @@ def k_factor(recorded: int, now: int, alpha1: float) -> float:
     with 95 % confidence over the recording, a stage then fails with probability at most alpha1 / 2
     a side.
     """
-    from scipy.stats import nct, norm  # noqa: PLC0415
+    from scipy.stats import nct, norm  # noqa: PLC0415 -- scipy.stats costs a second
 
     z = norm.isf(alpha1 / 2) * math.sqrt(recorded / now)
     return float(nct.ppf(CONFIDENCE, recorded - 1, z) / math.sqrt(recorded))
@@ -178,7 +178,7 @@ def least_successes(recorded: tuple[int, int], now: int, alpha1: float) -> int:
 
     ``recorded`` is (successes, seeds); Clopper & Pearson's lower bound of the recorded rate.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415
+    from scipy.stats import binomtest  # noqa: PLC0415 -- scipy.stats costs a second
 
     p_low = binomtest(*recorded).proportion_ci(2 * CONFIDENCE - 1, "exact").low
     return least_of(p_low, now, alpha1)
@@ -189,7 +189,7 @@ def least_of(share: float, now: int, alpha1: float) -> int:
 
     ``share`` is the least share of seeds that succeed. At 0 no count alarms.
     """
-    from scipy.stats import binom  # noqa: PLC0415
+    from scipy.stats import binom  # noqa: PLC0415 -- scipy.stats costs a second
 
     return max(k for k in range(now + 1) if binom.cdf(k - 1, now, share) <= alpha1)
 

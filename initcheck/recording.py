@@ -96,7 +96,7 @@ def _commit() -> str:
     """The commit that was measured, with a plus where the tree had changes; empty outside git."""
     try:
         said = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607 -- the user's
             capture_output=True, text=True, check=True, timeout=10,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -102,7 +102,7 @@ class Scale:
         self, before: NDArray[np.float64], after: NDArray[np.float64], alpha1: float
     ) -> NDArray[np.bool_]:
         """The same for any ``(..., N)`` in the place of those recorded."""
-        from scipy.stats import mannwhitneyu  # noqa: PLC0415
+        from scipy.stats import mannwhitneyu  # noqa: PLC0415 -- scipy.stats costs a second
 
         recorded, now = before.shape[-1], after.shape[-1]
         room = _room(self, before, now, alpha1)
@@ -143,7 +143,7 @@ def rank_level(recorded: int, now: int, alpha1: float) -> float:
     ``now`` with variances as 1/N to 1/n, so, as in ``gate.k_factor``, room is left for 95 % of
     recordings: Mann & Whitney 1947, Ann. Math. Statist. 18, 50; Hoeffding 1948, ibid. 19, 293.
     """
-    from scipy.stats import norm  # noqa: PLC0415
+    from scipy.stats import norm  # noqa: PLC0415 -- scipy.stats costs a second
 
     share = 1 / math.sqrt(now), 1 / math.sqrt(recorded)
     reach = norm.isf(alpha1 / 2) * share[0] + norm.ppf(gate.CONFIDENCE) * share[1]
@@ -155,7 +155,7 @@ def rank_reach(recorded: int, now: int, alpha1: float) -> float:
 
     Mann and Whitney's statistic then has mean P(X < Y) = Phi(shift / sqrt 2).
     """
-    from scipy.stats import norm  # noqa: PLC0415
+    from scipy.stats import norm  # noqa: PLC0415 -- scipy.stats costs a second
 
     spread = math.sqrt((recorded + now + 1) / (12 * recorded * now))
     share = 0.5 + norm.isf(rank_level(recorded, now, alpha1) / 2) * spread
@@ -170,7 +170,7 @@ def detectable(found: Scale, now: int, alpha1: float) -> float:
 
 
 def _quantile() -> float:
-    from scipy.stats import norm  # noqa: PLC0415
+    from scipy.stats import norm  # noqa: PLC0415 -- scipy.stats costs a second
 
     return float(norm.ppf(gate.POWER**0.25))
 

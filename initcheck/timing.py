@@ -116,7 +116,7 @@ def too_noisy(control: Sequence[float] | Logs, limit: float) -> str:
 
 def interval(logs: Sequence[float] | Logs) -> tuple[float, float]:
     """Student's confidence interval of the mean."""
-    from scipy.stats import t  # noqa: PLC0415
+    from scipy.stats import t  # noqa: PLC0415 -- scipy.stats costs a second
 
     x = np.asarray(logs, dtype=float)
     half = float(t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))

@@ -97,11 +97,11 @@ def test_the_constructor_starts_as_torch_does_from_the_same_seed():
 
 
 def test_building_leaves_global_random_state_as_it_was():
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002 -- what is watched
     mlp(20, 16, 4).fresh(3)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
-    assert np.array_equal(np.random.get_state()[1], before[2])  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], before[2])  # noqa: NPY002 -- what is watched
 
 
 def test_building_seeds_no_accelerator(monkeypatch):

@@ -238,7 +238,7 @@ def test_changed_claims_are_run_again_on_the_seeds_of_clean_runs(tmp_path, monke
     new = Run(
         "clean", "suite", "operating-1", commit="new", claims={"a": "pass"}, moved=["a: cold"]
     )
-    monkeypatch.setattr(measure, "one", lambda plan, *_: shards.again(plan.before, new))
+    monkeypatch.setattr(measure, "one", lambda plan, *_: shards.merged(plan.before, new))
     measure.measure([plan], tmp_path, tmp_path, minutes=1)
     (run,) = shards.read(tmp_path)
     assert (run.commit, run.claims, run.why) == ("old", {"a": "pass", "b": "pass"}, {})
@@ -250,4 +250,4 @@ def test_changed_claims_are_run_again_on_the_seeds_of_clean_runs(tmp_path, monke
 def test_arms_of_claims_run_again_take_the_place_of_those_before():
     old = Run("innocent", "same", "", arms={"a": {"warm": 9.0}, "b": {"warm": 1.0}})
     new = Run("innocent", "same", "", claims={"a": "pass"}, arms={"a[x]": {"warm": 2.0}})
-    assert shards.again(old, new).arms == {"a[x]": {"warm": 2.0}, "b": {"warm": 1.0}}
+    assert shards.merged(old, new).arms == {"a[x]": {"warm": 2.0}, "b": {"warm": 1.0}}

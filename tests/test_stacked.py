@@ -81,7 +81,9 @@ def test_other_layers_go_by_torch_func(layers):
 
 
 def test_a_cumulative_mean_takes_plain_steps():
-    norm = lambda: [nn.Flatten(), nn.BatchNorm1d(20, momentum=None), dense(20)]  # noqa: E731
+    def norm():
+        return [nn.Flatten(), nn.BatchNorm1d(20, momentum=None), dense(20)]
+
     assert_engines_agree(arm_of(norm), named="module")
 
 

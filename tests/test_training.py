@@ -98,7 +98,7 @@ def test_a_seed_named_twice_is_trained_twice_alike(engine):
 
 def everything_random():
     """The random states that the process shares."""
-    numpys = np.random.get_state()[1].tobytes()  # noqa: NPY002
+    numpys = np.random.get_state()[1].tobytes()  # noqa: NPY002 -- what is watched
     return torch.get_rng_state().numpy().tobytes(), numpys, random.getstate()
 
 

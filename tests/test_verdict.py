@@ -116,7 +116,10 @@ def test_few_seeds_cannot_show_a_gain_and_it_says_so():
 def test_rate_by_the_limit_alone(treated, control, verdict):
     """Of seeds of which 80 % succeed, 16 give fewer than 10 in less than 3 % of stages."""
     counts = {TREATED: treated, CONTROL: control}
-    script = lambda arm, stage: [1.0] * counts[arm] + [0.0] * (16 - counts[arm])  # noqa: E731
+
+    def script(arm, stage):
+        return [1.0] * counts[arm] + [0.0] * (16 - counts[arm])
+
     assert judged(script, form="rate", limit=RATE)["verdict"] == verdict
 
 

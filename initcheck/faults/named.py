@@ -81,7 +81,7 @@ def _uphill() -> Iterator[None]:
         with wrapped(pretraining, "cd1", around):
             yield
     finally:
-        pretraining._stack.cache_clear()  # noqa: SLF001
+        pretraining._stack.cache_clear()  # noqa: SLF001 -- and those with it
 
 
 def _unscaled_dropout(function: Function) -> Function:

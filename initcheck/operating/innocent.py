@@ -59,11 +59,11 @@ def _float64() -> Iterator[None]:
 @contextmanager
 def _without_onednn() -> Iterator[None]:
     """The public switch also sets TF32, and warns of it where there is no such thing."""
-    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001
+    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001 -- the public switch sets TF32, too
     try:
         yield
     finally:
-        torch._C._set_mkldnn_enabled(True)  # noqa: SLF001
+        torch._C._set_mkldnn_enabled(True)  # noqa: SLF001 -- as above
 
 
 def _processor(says: str, **variables: str) -> Innocent:

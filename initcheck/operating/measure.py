@@ -19,8 +19,7 @@ from initcheck.faults import FAULTS, bound
 from initcheck.listing import Claim, collect
 from initcheck.operating import figures, warm
 from initcheck.operating.innocent import INNOCENT
-from initcheck.operating.shards import Run, of_results, read, store
-from initcheck.operating.shards import again as again_in
+from initcheck.operating.shards import Run, merged, of_results, read, store
 from initcheck.report import results
 
 HEADLINE = (
@@ -200,7 +199,7 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
     if plan.kind == "clean":
         found = replace(found, arms={})  # r hangs on no salt
         found = _not_run(found, status) if status and not found.red else found
-    return found if plan.before is None else again_in(plan.before, found)
+    return found if plan.before is None else merged(plan.before, found)
 
 
 def _not_run(run: Run, status: int) -> Run:
@@ -241,7 +240,7 @@ def _machine(environment: dict[str, object]) -> str:
 def commit() -> str:
     """The commit that is measured, with a plus where the tree had changes."""
     said = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607
+        ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607 -- the user's
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return said.stdout.strip()

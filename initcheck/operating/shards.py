@@ -61,7 +61,7 @@ class Run:
         return self.kind, self.name, self.salt
 
 
-def again(run: Run, part: Run) -> Run:
+def merged(run: Run, part: Run) -> Run:
     """A run in which some claims, which changed since, were run again on the same seeds."""
     new = part.claims.keys()
     still = {arm for arm in run.moved if arm.partition(":")[0] not in new}

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str], *, threads: int, seconds: float) -> tuple[str,
 
 def _gate(arguments: list[str], threads: int, said: str) -> None:
     import pytest  # noqa: PLC0415 -- in the process that runs it
-    import torch  # noqa: PLC0415
+    import torch  # noqa: PLC0415 -- as above
 
     with Path(said).open("w", encoding="utf-8") as file:
         for stream in (1, 2):
