@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import multiprocessing.connection
 
@@ -179,6 +180,15 @@ def test_no_process_is_left_behind(shared, two_processes):
     # the pool's thread has reaped and not yet crossed off (23 of 400 times beside other work).
     for process in multiprocessing.active_children():
         assert multiprocessing.connection.wait([process.sentinel], timeout=30)
+
+
+def test_processes_do_not_search_torch_for_garbage(shared, two_processes):
+    before = gc.get_freeze_count()
+    try:
+        shared.run("--initcheck-device=cpu")
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
 
 
 def test_timings_come_after_the_claims(project, two_processes):
