@@ -1,22 +1,20 @@
-"""One pytest session: its devices, baselines and laboratory, and what became of every claim."""
+"""One pytest session: its devices, baselines and laboratory, and what becomes of every claim."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import torch
 
-from initcheck import ahead, arithmetic, asked, collected, devices, gate, recording
+from initcheck import ahead, arithmetic, asked, collected, devices, recording
 from initcheck.ahead import Ahead, Rehearsal
 from initcheck.baselines import BaselineError, Baselines
-from initcheck.evidence import write_atomic
+from initcheck.conditions import Conditions
 from initcheck.initializers import Initializer, InitializerError
 from initcheck.laboratory import Laboratory
 from initcheck.progress import Progress
@@ -96,6 +94,18 @@ class Session:
         """The baselines in use, once claims were collected."""
         return Baselines(self.folder or self.settings.baselines or self.root / "baselines")
 
+    @property
+    def conditions(self) -> Conditions:
+        """For the header and the results file."""
+        return Conditions(
+            self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
+        )
+
+    def idle(self, results: Sequence[Result]) -> list[str]:
+        """Demanded devices on which no claim ran."""
+        ran = {result["device"] for result in results}
+        return [name for name in self.devices if self.settings.demanded and name not in ran]
+
     def train_ahead(self, items: Sequence[pytest.Item]) -> None:
         """Send for what these tests will ask the CPU for, unless evidence is recorded."""
         if self.settings.record is None:
@@ -169,7 +179,7 @@ class Session:
             "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
         }  # fmt: skip
         if not crashed and found["verdict"] != "pass":
-            found["message"] = message.failure(found, self.shown_settings())
+            found["message"] = message.failure(found, self.conditions.shown_settings())
         return found
 
     def _trouble(self, verdict: Verdict | None) -> str:
@@ -200,106 +210,6 @@ class Session:
         self.recorded.append(verdict.claim_id)
         return ""
 
-    # --- what the run says ----------------------------------------------------------------------
-
-    def contract(self) -> str:
-        """The false-alarm contract of this run."""
-        m = self.baselines.registered
-        alpha = gate.split(m)
-        return (
-            f"false alarms: at most {gate.SUITE_FALSE_ALARMS:.0%} of runs on unchanged code, split "
-            f"over {m} registered comparisons ({alpha:.1e} each, two stages of {alpha**0.5:.1e})"
-        )
-
-    def header(self) -> list[str]:
-        """torch, devices, threads, precision, baselines and the contract."""
-        from initcheck.report import terminal
-
-        settings = self.shown_settings()
-        return terminal.header(self.environment(), settings, settings["contract"])
-
-    def environment(self) -> dict[str, Any]:
-        """Versions, machine and devices, as the results file gives them."""
-        versions = {name: _version(name) for name in ("torch", "torchvision", "numpy", "scipy")}
-        return versions | {
-            "python": platform.python_version(), "platform": platform.platform(),
-            "devices": [devices.describe(name) for name in self.devices],
-            "matmul precision": arithmetic.matmul_precision(), "threads": self.threads,
-        }  # fmt: skip
-
-    def shown_settings(self) -> dict[str, Any]:
-        """The settings, as the results file gives them."""
-        shown = {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in asdict(self.settings).items()
-        }
-        return shown | {
-            "baselines_given": shown["baselines"], "baselines": str(self.baselines.folder),
-            "device": list(self.devices),
-            "contract": self.contract() if self.folder else None,
-        }  # fmt: skip
-
-    def whole(self, results: Sequence[Result]) -> dict[str, Any]:
-        """The results file."""
-        return {
-            "schema": 1, "environment": self.environment(), "settings": self.shown_settings(),
-            "results": list(results),
-        }  # fmt: skip
-
-    def write(self, results: Sequence[Result]) -> str:
-        """The files that were asked for; a file that cannot be written comes back in words."""
-        from initcheck.report import html
-        from initcheck.report import results as files
-
-        try:
-            if self.settings.json is not None:
-                files.write(self.settings.json, self.whole(results))
-            if self.settings.html is not None:
-                write_atomic(self.settings.html, html.page(self.whole(results)))
-        except (OSError, ValueError) as error:  # ValueError: what neither schema nor encoding takes
-            return f"The results were not written: {error}. Name another file."
-        return ""
-
-    def idle(self, results: Sequence[Result]) -> list[str]:
-        """Demanded devices on which no claim ran."""
-        ran = {result["device"] for result in results}
-        return [name for name in self.devices if self.settings.demanded and name not in ran]
-
-    def last_words(self, results: Sequence[Result], recorded: Sequence[str]) -> list[str]:
-        """Sentences about what did not run, or was written instead of judged."""
-        said = [
-            f"{name} was demanded and no claim ran on it: all were skipped or deselected, so this "
-            "run is not green. Widen the selection, or leave the device out."
-            for name in self.idle(results)
-        ]
-        for state, words in SAID_OF.items():
-            names = dict.fromkeys(r["id"] for r in results if _has_drift(r, state))
-            if names:
-                said.append(f"{words}: {', '.join(names)}")
-        if self.settings.record is not None:
-            said.append(
-                f"Evidence of {len(recorded)} claims was written below "
-                f"{self.baselines.folder / 'evidence'}; a run that records does not pass. Review "
-                "the difference, then run again without --initcheck-record."
-            )
-        if self.settings.profile:
-            said += self.laboratory.profile.lines()
-        if self.settings.fault is not None:
-            said.append(self._fate(self.settings.fault, results))
-        return said
-
-    def _fate(self, fault: str, results: Sequence[Result]) -> str:
-        """Who caught a seeded fault, and who should have."""
-        from initcheck import faults
-
-        red = dict.fromkeys(r["claim"] for r in results if r["verdict"] != "pass")
-        bound = faults.bound(self.baselines.limits)[fault]
-        blind = [r["claim"] for r in results if r["claim"] in bound and r["claim"] not in red]
-        if not red:
-            return f"fault {fault} survived: no claim that ran went red."
-        said = f"fault {fault} was caught by {', '.join(red)}"
-        return f"{said}; bound to it and still green: {', '.join(blind)}." if blind else f"{said}."
-
 
 def _device(item: pytest.Item) -> str:
     """The device of a claim's test, or nothing for a test that is no claim."""
@@ -309,32 +219,7 @@ def _device(item: pytest.Item) -> str:
     return device
 
 
-SAID_OF = {
-    "no evidence": "no evidence yet, so only their limits were judged",
-    "stale": "stale evidence, treated as missing; record it again",
-    "other start": (
-        "arms that start elsewhere than under the recorded torch, so that no trajectory could be "
-        "followed and outcomes alone were compared, where 64 of them are recorded"
-    ),
-}
-
-
-def _has_drift(result: Result, state: str) -> bool:
-    return any(
-        drift.get("verdict") == state
-        for probe in result["probes"]
-        for drift in (probe["drift"] or {}).values()
-    )
-
-
 def _threads(config: pytest.Config) -> int:
     """Threads for training: the machine's, shared among xdist's workers."""
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return max(1, torch.get_num_threads() // workers)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

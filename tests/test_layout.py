@@ -53,10 +53,14 @@ ORDER = (
     "faults",
     "report",
     "settings",
+    "conditions",
     "asked",
     "collected",
     "progress",
     "session",
+    "closing",
+    "opening",
+    "reporting",
     "plugin",
     "listing",
     "sharding",
@@ -68,7 +72,17 @@ ORDER = (
 ALONE = ("__init__", "bootstrap")  # imported before anything is installed
 
 # These are imported in every pytest run, or where a command may not need them.
-LIGHT = ("__init__", "bootstrap", "plugin", "listing", "doctor", "cli", "report/__init__")
+LIGHT = (
+    "__init__",
+    "bootstrap",
+    "opening",
+    "reporting",
+    "plugin",
+    "listing",
+    "doctor",
+    "cli",
+    "report/__init__",
+)
 HEAVY = {"torch", "torchvision", "pandas", "scipy", "matplotlib"}
 
 ACCELERATORS = {"cuda", "mps", "xpu", "xla"}
