@@ -10,7 +10,7 @@ FIVE, THREE = (Arm(net, glorot_uniform, DEPTH_RECIPE, name=net.name) for net in 
 CONVEX = Recipe(SGD(lr=0.1), batch=32, steps=80)
 
 
-@claim(source="notebook 004; a4-epoch1-cost", kind="measured")
+@claim(source="notebook 004; a4-epoch1-cost, its epochs at full scale", kind="measured")
 def test_deep_network_lowers_loss_sooner(verdict):
     """Under Adam with lr 1e-3, from Glorot's uniform weights and torch's default biases, the ReLU
     network 784-512x4-10 has a mean training loss over its first 30 steps of 32 images that is at

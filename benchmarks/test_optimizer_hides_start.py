@@ -30,7 +30,7 @@ def test_he_learns_faster_than_lecun_under_momentum(verdict):
 
 
 @pytest.mark.parametrize("optimizer", ADAPTIVE)
-@claim(source="notebook 003; a3-adaptive-hides-init", kind="measured")
+@claim(source="notebook 003; a3-adaptive-hides-init, in bounds, not as a ratio", kind="measured")
 def test_adaptive_optimizer_hides_start(verdict, optimizer):
     """Under Adam and under RMSprop with lr 1e-3, a network 784-128-256-32-10 of ReLU, CELU and SiLU
     layers with zero biases is after 80 steps as accurate from He's normal start as from LeCun's,

@@ -7,6 +7,7 @@ import torch
 import toy
 from trained_example import trained_with
 
+from initcheck import SGD, Recipe
 from initcheck.initializers import torch_default, zeros
 from initcheck.probes import answers
 from initcheck.training import train
@@ -27,6 +28,19 @@ def test_chance_is_the_logarithm_of_the_number_of_classes():
     losses = torch.tensor([[math.log(toy.CLASSES) - 0.5, 9.0]], dtype=torch.float64)
     one = trained_with({"w": torch.zeros(1, 1, 1)}, losses=losses)
     assert answers.loss_off_chance(one).item() == pytest.approx(0.5)
+
+
+def test_guessing_by_the_labels_shares_costs_their_entropy():
+    data = toy.data()
+    labels = torch.bincount(data.train_targets).double() / len(data.train_targets)
+    entropy = -float((labels * labels.log()).sum())
+    start = train(toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 0), initializer=zeros), [1, 2], data)
+    even = math.log(toy.CLASSES) - entropy  # every class alike
+    assert even > 1e-3
+    assert answers.loss_off_entropy(start).tolist() == pytest.approx([even] * 2)
+    start.parameters["output.bias"] = labels.log().float().expand(2, -1)
+
+    assert answers.loss_off_entropy(start).tolist() == pytest.approx([0] * 2, abs=1e-6)
 
 
 def test_loss_movement_is_relative_to_the_first_loss():

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.probes.common import largest
 from initcheck.training import Trained
@@ -32,6 +33,20 @@ def images_told_apart(trained: Trained) -> Tensor:
 def loss_off_chance(trained: Trained) -> Tensor:
     """How far the loss before the first step is from ln(classes), in nats, absolute."""
     return (trained.losses[:, 0] - math.log(trained.data.classes)).abs()
+
+
+def loss_off_entropy(trained: Trained) -> Tensor:
+    """How far the mean loss over all training images is from their labels' entropy, in nats.
+
+    Absolute, and after training. Answers that are the same for every image have no lower mean loss
+    than that entropy: Cover & Thomas 2006, Elements of Information Theory, theorem 2.6.3.
+    """
+    data = trained.data
+    share = torch.bincount(data.train_targets.cpu()).double() / len(data.train_targets)
+    entropy: Tensor = torch.special.entr(share).sum()
+    logits = trained.logits(data.train_inputs).double()  # (R, N, classes)
+    losses = [F.cross_entropy(answers, data.train_targets) for answers in logits]
+    return (torch.stack(losses).cpu() - entropy).abs()
 
 
 def loss_movement(trained: Trained) -> Tensor:
