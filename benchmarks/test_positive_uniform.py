@@ -35,11 +35,11 @@ def test_positive_weights_start_in_one_direction(verdict, rule):
 @claim(source="notebook 003; a3-positive-uniform-collapse", kind="measured")
 def test_positive_weights_do_not_learn(verdict, optimizer):
     """Under SGD with momentum .9 and under Adam, both with lr 1e-3, a network 784-128-256-32-10 of
-    ReLU, CELU and SiLU layers with zero biases does not reach an accuracy of .35 in 80 steps from
-    `torch.rand` times He's or LeCun's standard deviation, where no weight is negative, and does
-    from He's uniform law around zero."""
+    ReLU, CELU and SiLU layers with zero biases is after 80 steps at least .15 less accurate from
+    `torch.rand` times He's or LeCun's standard deviation, where no weight is negative, than from
+    He's uniform law around zero."""
     recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS)
-    control = Arm(MIXED_NARROW, starts("he")[1], recipe)
+    centred = Arm(MIXED_NARROW, starts("he")[1], recipe)
     for rule in RULES:
-        treated = Arm(MIXED_NARROW, starts(rule)[0], recipe)
-        verdict.holds(test_accuracy, treated=treated, control=control, case=rule)
+        positive = Arm(MIXED_NARROW, starts(rule)[0], recipe)
+        verdict.gains(test_accuracy, better=centred, worse=positive, case=rule)

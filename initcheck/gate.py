@@ -26,6 +26,7 @@ SEEDS = {"exact": 4, "theorem": 4, "measured": 16}  # a stage, unless asked othe
 ROUNDING_ROOM = 1e-2  # an upper limit below this is room for rounding, and margins are in decades
 ROUNDING_OF_A_MEAN = 1e-9  # relative: moments of values closer than this are lost to cancellation
 ENOUGH_RECORDED = 64  # seeds, for a distribution to be compared with
+ROOM = 2.0  # ranges within an arm, that a measured limit needs between its two
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -98,6 +99,26 @@ def margin(treated: Sequence[float], control: Sequence[float], limit: Limit) -> 
         return float(min((edge - t).min(), (c - edge).min())), "decades"
     inside, outside = float(limit.distance(treated).min()), -float(limit.distance(control).max())
     return (outside if inside == 0 else min(inside, outside)), "units"
+
+
+def room(one: Sequence[float], other: Sequence[float]) -> float:
+    """The gap between two arms, by the larger range within one; negative where they overlap.
+
+    On the values' own scale or, where none is negative, on that of their ratios: whichever is more.
+    """
+    both = [np.asarray(arm, dtype=float) for arm in sorted((one, other), key=np.mean)]
+    found = [_room(*both)]
+    if min(map(np.min, both)) >= 0:
+        with np.errstate(divide="ignore"):
+            found.append(_room(*map(np.log, both)))
+    return max(found)
+
+
+def _room(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
+    # max - min of zeros on the scale of ratios is no number: they do not vary there either
+    widest = max(0.0 if (arm == arm[0]).all() else float(np.ptp(arm)) for arm in (lower, upper))
+    gap = float(upper.min() - lower.max())
+    return gap / widest if widest else math.copysign(math.inf, gap)
 
 
 def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Verdict:

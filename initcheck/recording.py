@@ -27,7 +27,8 @@ def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
         accept: why outcomes may be far from those first recorded, or None.
 
     Raises:
-        BaselineError: a value that is not finite, or outcomes far from those first recorded.
+        BaselineError: a value that is not finite, arms too close for the limit between them, or
+            outcomes far from those first recorded.
     """
     entry: dict[str, Any] = {
         "environment": machine(verdict.device), "reason": reason,
@@ -61,10 +62,24 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
         raise BaselineError(
             f"{pair.key} has values that are not finite, and nothing was recorded. Mend the arm."
         )
+    if verdict.kind == "measured" and pair.form == "holds":
+        _demand_room(verdict, pair, found)
     return found | {
-        "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
+        "form": pair.form, "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
         "control_arm": str(pair.control),
     }  # fmt: skip
+
+
+def _demand_room(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) -> None:
+    """No limit of kind measured between arms that lie close: one seed in many would cross it."""
+    limit = verdict.baselines.limit(verdict.claim, pair.name)
+    room = gate.room(found["treated"], found["control"])
+    if limit is not None and limit.kind == "measured" and room < gate.ROOM:
+        raise BaselineError(
+            f"{pair.key} leaves {room:.2g} times the range within an arm between the two, where a "
+            f"limit asks for {gate.ROOM:g}, and nothing was recorded. Judge it with verdict.gains, "
+            "which pairs the seeds, or set the arms further apart."
+        )
 
 
 def _arm(verdict: Verdict, arm: Arm) -> dict[str, Any]:

@@ -259,6 +259,23 @@ def test_margin(treated, control, limit, margin):
     assert found[1] == margin[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "room"),
+    [
+        ([0, 1], [3, 4], 2.0),  # a gap of 2, and 1 within each arm
+        ([3, 4], [0, 1], 2.0),
+        ([1, 2], [1.5, 4], -0.2),
+        ([1, 2], [16, 128], 1.0),  # by ratios: 8 between, 8 within
+        ([0, 0], [1, 9], math.inf),  # no ratio is larger than that to zero
+        ([-1, -1], [1, 9], 0.25),
+        ([2, 2], [2, 2], math.inf),
+        ([1, 1], [2, 2], math.inf),
+    ],
+)
+def test_room_between_arms(one, other, room):
+    assert gate.room(one, other) == pytest.approx(room)
+
+
 def test_margin_of_nothing_is_none():
     assert math.isnan(gate.margin([], [1.0], ZERO)[0])
 

@@ -113,8 +113,8 @@ def test_r_is_written_in_few_digits(r, words):
 MARGIN = LimitEntry("sun_rises", "light", "lux", "measured", "so", "leaky_relu", margin=0.0)
 
 
-def recorded(treated):
-    compared = {"treated": treated, "control": [0.0] * len(treated)}
+def recorded(treated, form="gains"):
+    compared = {"form": form, "treated": treated, "control": [0.0] * len(treated)}
     return {"claim": "sun_rises", "environments": [{"comparisons": {"light": compared}}]}
 
 
@@ -132,7 +132,8 @@ def test_a_gain_is_missed_the_oftener_the_more_pairs_are_behind(behind, least, m
 
 
 def test_a_limit_beside_a_margin_is_no_gain():
-    assert figures.gains([recorded([-1.0] * 64)], {"sun_rises": {"light": MARGIN}}, 16) == []
+    held = recorded([1.0] * 64, form="holds")
+    assert figures.gains([held], {"sun_rises": {"light": MARGIN}}, 16) == []
 
 
 def test_shipped_gains_are_seldom_missed():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
 from initcheck import SGD, Arm, Recipe, gate, mlp, recording, seeds
 from initcheck.baselines import BaselineError, Baselines
@@ -107,6 +109,38 @@ def test_value_that_is_not_finite_is_not_recorded(verdict):
     with pytest.raises(BaselineError, match="not_finite has values that are not finite"):
         recording.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
+
+
+def half_of_it(trained):
+    """The spread of answers of every seed, pushed towards zero by one that is drawn."""
+    spread = logit_spread(trained)
+    return spread - spread.max() * torch.linspace(0, 0.6, len(spread))
+
+
+def test_limit_between_arms_that_lie_close_is_not_recorded(verdict):
+    limits = verdict.baselines.limits["he_tells_images_apart"]
+    limits["half_of_it"] = limits["logit_spread"]
+    verdict.holds(half_of_it, treated=HE, control=ZEROS)
+    with pytest.raises(
+        BaselineError, match=r"half_of_it leaves .* between the two.*verdict\.gains"
+    ):
+        recording.record(verdict, "a reason")
+    assert not verdict.baselines.path("he_tells_images_apart").exists()
+
+
+def test_shipped_measured_limits_lie_between_arms_far_apart():
+    shipped = Baselines(Path(__file__).parents[1] / "baselines")
+    found = 0
+    for path in shipped.files():
+        whole = read_evidence(path)
+        for entry in whole["environments"]:
+            for key, comparison in entry["comparisons"].items():
+                limit = shipped.limit(whole["claim"].partition("[")[0], key.partition(" (")[0])
+                if (limit.kind, comparison["form"]) == ("measured", "holds"):
+                    room = gate.room(comparison["treated"], comparison["control"])
+                    assert room >= gate.ROOM, f"{path.stem}, {key}"
+                    found += 1
+    assert found > 20
 
 
 def test_second_recording_far_from_the_first_is_refused(verdict):

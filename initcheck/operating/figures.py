@@ -182,19 +182,15 @@ class Gain:
 def gains(
     evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]], now: int
 ) -> list[Gain]:
-    """Every recorded comparison with a margin that most of its pairs exceed.
-
-    One that few exceed is no gain: its claim holds the arms to a limit beside that margin.
-    """
+    """Every recorded comparison that is judged by ``gains``."""
     found = []
     for whole in evidence:
         units = limits.get(whole["claim"].partition("[")[0], {})
         for entry in whole["environments"]:
             for probe, comparison in sorted(entry["comparisons"].items()):
                 limit = units.get(probe.partition(" (")[0])
-                if limit is not None and limit.margin is not None:
-                    gain = _gain(whole["claim"], probe, comparison, limit.margin, now)
-                    found += [gain] if 2 * gain.behind < gain.recorded else []
+                if comparison.get("form") == "gains" and limit and limit.margin is not None:
+                    found.append(_gain(whole["claim"], probe, comparison, limit.margin, now))
     return found
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.probes.common import answered, largest
+from initcheck.probes.outcomes import final_loss
 from initcheck.training import Trained
 
 CLAMP = 1e-8  # notebook 003 clamps probabilities here
@@ -83,6 +84,11 @@ def loss_ratio_by_bytes(trained: Trained) -> Tensor:
 def nats_learned(trained: Trained) -> Tensor:
     """How far the training loss, averaged over all steps, lies below that of guessing, in nats."""
     return math.log(trained.data.classes) - trained.losses.mean(1)
+
+
+def final_nats_learned(trained: Trained) -> Tensor:
+    """As ``nats_learned``, over the last ten steps."""
+    return math.log(trained.data.classes) - final_loss(trained)
 
 
 def changed_between(trained: Trained, first: str, last: str) -> Tensor:
