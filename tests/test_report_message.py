@@ -205,6 +205,14 @@ def test_the_command_names_the_test_and_all_that_was_given():
     assert "--initcheck-baselines" not in flat(claim, baselines="/used", baselines_given=None)
 
 
+def test_the_limits_to_move_are_those_in_use(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    near = flat(refuted(), baselines=str(tmp_path / "sub" / "baselines"))
+    assert "move [he_learns_on_cuda.training_loss] in sub/baselines/limits.toml" in near
+    far = flat(refuted(), baselines="/elsewhere/baselines")
+    assert "move [he_learns_on_cuda.training_loss] in /elsewhere/baselines/limits.toml" in far
+
+
 @pytest.mark.parametrize("claim", EVERY, ids=lambda claim: claim["claim"])
 def test_every_message_fits_one_screen(claim):
     for red in claim["probes"]:

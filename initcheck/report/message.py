@@ -107,7 +107,7 @@ def _gate(probe: Record, settings: Record) -> str:
 def _if_meant(result: Record, probe: Record, settings: Record) -> str | None:
     """What to do if the change is wanted; recording alone never moves a limit."""
     verdict, kind = probe["verdict"], probe.get("kind") or result["kind"]
-    limit = f"[{result['claim']}.{probe['probe']}] in baselines/limits.toml"
+    limit = f"[{result['claim']}.{probe['probe']}] in {words.limits_file(settings)}"
     plain = {**settings, "init": ()}  # evidence is of packaged initializers alone
     record = words.reproduce(result, plain, "--initcheck-record", "why it changed")
     if verdict == "inconclusive":

@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -111,6 +111,13 @@ def _baselines_given(settings: Record) -> str | None:
         return settings["baselines_given"]  # type: ignore[no-any-return]
     used = settings.get("baselines")
     return used if used and PurePath(used).name != "baselines" else None
+
+
+def limits_file(settings: Record) -> str:
+    """Where the limits in use stand, as seen from here."""
+    folder, here = PurePath(settings.get("baselines") or "baselines"), Path.cwd()
+    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return str(near / "limits.toml")
 
 
 def command(line: Iterable[str], width: int = 10_000) -> list[str]:
