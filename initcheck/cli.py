@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -137,9 +137,9 @@ def merge(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write one page of one run or of several, or print what a run prints at its end."""
+    """Write one page of one run or of several, or print them in one of three forms."""
     from initcheck.evidence import write_atomic
-    from initcheck.report import html, results, terminal
+    from initcheck.report import html, results
 
     try:
         runs = [results.read(file) for file in options.results]
@@ -152,13 +152,21 @@ def report(options: argparse.Namespace) -> int:
             return _refuse(f"The page was not written: {error}. Name another file.")
         return DONE
     for run in runs:
-        lines = (
-            *terminal.header(run["environment"], run["settings"]),
-            *terminal.table(run),
-            *terminal.closing(run),
-        )
-        print("\n".join(lines))
+        for line in _printed(run, options):
+            print(line)
     return DONE
+
+
+def _printed(run: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
+    """A run as the terminal shows it at its end, as Markdown, or as GitHub's annotations."""
+    from initcheck.report import markdown, terminal
+
+    if options.markdown:
+        return [markdown.summary(run)]
+    if options.annotations:
+        return markdown.annotations(run)
+    head = terminal.header(run["environment"], run["settings"])
+    return [*head, *terminal.table(run), *terminal.closing(run)]
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -253,7 +261,12 @@ def _parser() -> Parser:
 
     command = commands.add_parser("report", help="one page of one run's results, or of several")
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
-    command.add_argument("--html", type=Path, metavar="FILE", help="default: print a table of each")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--html", type=Path, metavar="FILE", help="default: print a table of each")
+    form.add_argument("--markdown", action="store_true", help="print what a job's page shows")
+    form.add_argument(
+        "--annotations", action="store_true", help="print GitHub's error lines, none on green"
+    )
     command.set_defaults(run=report)
 
     command = commands.add_parser("compare", help="runs side by side: verdicts, and what moved")

@@ -34,6 +34,23 @@ def test_a_report_without_a_page_is_printed_run_by_run(files, capsys):
     assert said.count("torch 2.14.1") == 2
 
 
+def test_a_report_for_a_job_is_printed_as_markdown(files, capsys):
+    assert main(["report", files[1], "--markdown"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("## initcheck: 1 pass, 1 drifted, 1 refuted\n")
+    assert "|verdict|claim|treated|" in said
+
+
+def test_annotations_name_what_is_not_green_and_are_none_on_green(files, tmp_path, capsys):
+    assert main(["report", files[1], "--annotations"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2
+    assert all(line.startswith("::error ") for line in said)
+    write(tmp_path / "green.json", example(passing()))
+    assert main(["report", str(tmp_path / "green.json"), "--annotations"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_a_page_that_cannot_be_written_is_refused(files, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["report", *files, "--html", str(tmp_path / "file" / "page.html")]) == 4
