@@ -196,11 +196,14 @@ class Reporting:
 
 def _write(session: Session, results: list[dict[str, Any]]) -> str:
     """The files that were asked for; a file that cannot be written comes back in words."""
+    settings = session.settings
+    if settings.json is None and settings.html is None:
+        return ""
     from initcheck.evidence import write_atomic
     from initcheck.report import html
     from initcheck.report import results as files
 
-    settings, whole = session.settings, session.conditions.whole(results)
+    whole = session.conditions.whole(results)
     try:
         if settings.json is not None:
             files.write(settings.json, whole)
