@@ -97,6 +97,7 @@ def test_the_table_has_one_line_a_probe():
         "limit",
         "control",
         "margin",
+        "r",
         "seconds",
         "verdict",
     ]
@@ -109,11 +110,25 @@ def test_the_table_has_one_line_a_probe():
         "2.29..2.31",
         "0.234",
         "dec",
+        "1.3/0.8",
         "1.2",
         "pass",
     ]
     assert "he_beats_randn" not in "".join(lines[3:])
     assert "test_accuracy (celu)" in "".join(lines[3:])
+
+
+@pytest.mark.parametrize(
+    ("treated", "control", "text"),
+    [
+        ({"r": 0.0}, {"r": 1.56}, "0/1.6"),
+        ({"r": 0.01}, {"r": None}, "~0/-"),
+        ({"r": 10.0}, {"r": 10.1}, "10/>10"),
+        ({"r": math.nan}, {}, ">10/-"),
+    ],
+)
+def test_ratios_of_both_arms_are_told_apart(treated, control, text):
+    assert words.ratios({"drift": {"treated": treated, "control": control}}) == text
 
 
 @pytest.mark.parametrize("name", ["x", "a_claim_" + "of_many_words_" * 4, "endless" * 30, "größe"])

@@ -13,9 +13,10 @@ from initcheck.report.words import Record
 
 WIDTH = 100
 GAP = "  "
-COLUMNS = ("device", "treated", "limit", "control", "margin", "seconds", "verdict")
-RIGHT = {"margin", "seconds"}
-RANGE = 17  # -1e-300..-2e-300 still fits, so some significant digit always does
+COLUMNS = ("device", "treated", "limit", "control", "margin", "r", "seconds", "verdict")
+RIGHT = {"margin", "r", "seconds"}
+RANGE = 16  # -1e-300..-2e-300 just fits, so some significant digit always does
+MARGIN = 11  # -1e-300 dec, likewise
 
 
 def header(environment: Record, settings: Record, contract: str | None = None) -> list[str]:
@@ -50,7 +51,7 @@ def table(results: Record) -> list[str]:
     ]
     room = WIDTH - sum(widths) - len(GAP) * len(widths)
     longest = max(len("claim"), *(len(name) for name, _ in rows))
-    first = max(2, min(longest, room))
+    first = max(0, min(longest, room))
     lines = [_line("claim", COLUMNS, first, widths)]
     lines.append("-" * len(lines[0]))
     for name, cells in rows:
@@ -93,14 +94,15 @@ def _device(device: Record) -> str:
 
 def _rows(result: Record) -> Iterator[tuple[str, list[str]]]:
     """The first column and the others, for each probe; for one line if there is no probe."""
-    device, seconds = _ascii(result["device"])[:8], f"{result['seconds']:.1f}"
+    device, seconds = _ascii(result["device"])[:7], _seconds(result["seconds"])
     for place, probe in enumerate(result["probes"] or [{}]):
         cells = [
             device,
             _fit(partial(words.arm, probe, "treated")),
             _fit(partial(words.limit, probe)),
             _fit(partial(words.arm, probe, "control")),
-            words.margin(probe),
+            _fit(partial(words.margin, probe), MARGIN),
+            words.ratios(probe),
         ]
         if place == 0:
             yield _ascii(result["claim"]), [*cells, seconds, result["verdict"]]
@@ -108,12 +110,16 @@ def _rows(result: Record) -> Iterator[tuple[str, list[str]]]:
             yield f"  {_ascii(words.title(probe))}", [*cells, "", probe["verdict"]]
 
 
-def _fit(write: Callable[[int], str]) -> str:
+def _seconds(took: float) -> str:
+    return f"{took:.1f}" if took < 1000 else f"{took:.0f}"
+
+
+def _fit(write: Callable[[int], str], room: int = RANGE) -> str:
     """`write(digits)` with as many significant digits, three at most, as have room."""
     texts = [write(digits) for digits in (3, 2, 1)]
-    fitting = (text for text in texts if len(text) <= RANGE)
+    fitting = (text for text in texts if len(text) <= room)
     broken = texts[-1].partition(", ")[2]  # what is not finite comes last
-    return next(fitting, (broken or texts[-1])[:RANGE])
+    return next(fitting, (broken or texts[-1])[:room])
 
 
 def _line(first: str, cells: Sequence[str], room: int, widths: Sequence[int]) -> str:

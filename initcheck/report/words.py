@@ -60,11 +60,28 @@ def limit(probe: Record, digits: int = 3) -> str:
     return f"= {number(low, digits)}" if low == high else span([low, high], digits)
 
 
-def margin(probe: Record) -> str:
+def margin(probe: Record, digits: int = 3) -> str:
     """How far the arms are from the limit; `dec` stands for decades."""
     value = probe.get("margin")
     decades = probe.get("margin_unit") == "decades" and value is not None and math.isfinite(value)
-    return number(value) + " dec" * decades
+    return number(value, digits) + " dec" * decades
+
+
+def ratios(probe: Record) -> str:
+    """How closely treated and control follow their record, in rounding envelopes: `0.2/0`.
+
+    `~0` is less than 0.05, `>10` too far; a dash stands for an arm that is not judged.
+    """
+    drifts = probe.get("drift") or {}
+    return "/".join(_ratio((drifts.get(side) or {}).get("r")) for side in ("treated", "control"))
+
+
+def _ratio(r: float | None) -> str:
+    if r is None:
+        return "-"
+    if not r <= ENVELOPE_LIMIT:  # so is NaN
+        return f">{ENVELOPE_LIMIT}"
+    return "~0" if 0 < r < 0.05 else f"{round(r, 1):g}"
 
 
 def title(probe: Record) -> str:
