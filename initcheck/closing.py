@@ -20,9 +20,7 @@ SAID_OF = {
 }
 
 
-def last_words(
-    session: Session, results: Sequence[Result], recorded: Sequence[str]
-) -> list[str]:  # fmt: skip
+def last_words(session: Session, results: Sequence[Result], recorded: Sequence[str]) -> list[str]:
     """All of them; ``recorded`` are the claims whose evidence was written."""
     settings = session.settings
     said = [

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from initcheck.report import words
 from initcheck.report.words import Record
 
-ARMS = ("treated", "control")
 LACKING = ("no evidence", "stale")
 STARTS = ("changed start", "alike")
 MANY = 6  # seeds listed by name; more are counted
@@ -34,7 +33,7 @@ def sentences(probe: Record) -> list[str]:
 def drifts(probe: Record) -> list[tuple[str, Record]]:
     """The arms that were compared with their evidence, each with how it compares."""
     known = probe.get("drift") or {}
-    return [(arm, known[arm]) for arm in ARMS if known.get(arm)]
+    return [(arm, known[arm]) for arm in words.ARMS if known.get(arm)]
 
 
 def confirmed(probe: Record) -> bool:
@@ -135,7 +134,7 @@ def _invalid(probe: Record) -> Iterator[str]:
 
 
 def _wrong(probe: Record) -> Iterator[str]:
-    for arm in ARMS:
+    for arm in words.ARMS:
         if broken := _seeds(probe, arm, lambda v: not math.isfinite(v)):
             yield f"{broken} are not finite: {words.span(probe[arm])}."
     yield from _sides(probe)

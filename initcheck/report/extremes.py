@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from initcheck.report import words
 from initcheck.report.words import Record
 
-ARMS = ("treated", "control")
 ENOUGH = 8  # fewer p-values say nothing about uniformity
 
 # Which p-values
@@ -95,6 +94,6 @@ def _probes(results: Record) -> Iterator[tuple[str, Record]]:
 def _drifts(results: Record) -> Iterator[tuple[str, int, Record]]:
     """The name, number of seeds and drift of each arm that was compared with its evidence."""
     for name, probe in _probes(results):
-        for arm in ARMS:
+        for arm in words.ARMS:
             if drift := (probe.get("drift") or {}).get(arm):
                 yield f"{name}, {arm}", len(probe[arm]), drift

@@ -33,7 +33,7 @@ def failure(result: Record, settings: Record) -> str:
 
 def _measured(probe: Record) -> str:
     """What was measured, beside the limit: both arms by name, with the unit."""
-    arms = [_arm(probe, arm) for arm in causes.ARMS]
+    arms = [_arm(probe, arm) for arm in words.ARMS]
     limit = f"limit {words.limit(probe)}".replace(" ", KEPT)
     return f"{words.title(probe)}: {arms[0]}, {arms[1]}, {limit}"
 

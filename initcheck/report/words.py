@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 Record = Mapping[str, Any]
+ARMS = ("treated", "control")
 
 #: Unchanged while the distance to the reference is at most this many rounding envelopes.
 ENVELOPE_LIMIT = 10
@@ -73,7 +74,7 @@ def ratios(probe: Record) -> str:
     `~0` is less than 0.05, `>10` too far; a dash stands for an arm that is not judged.
     """
     drifts = probe.get("drift") or {}
-    return "/".join(_ratio((drifts.get(side) or {}).get("r")) for side in ("treated", "control"))
+    return "/".join(_ratio((drifts.get(side) or {}).get("r")) for side in ARMS)
 
 
 def _ratio(r: float | None) -> str:
