@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from operating_example import baselines_in, run
+from operating_example import LIMITS, baselines_in, run
 
 from initcheck.listing import Claim
 from initcheck.operating import figures, measure, shards
@@ -188,11 +188,15 @@ def test_clean_run_of_which_something_did_not_run_is_red(tmp_path, monkeypatch, 
     assert found.commit
 
 
-def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkeypatch, capsys):
+def test_fault_that_the_envelope_caught_twice_is_run_until_one_claim_is_red(
+    tmp_path, monkeypatch, capsys
+):
     red = {"claims": {"sun_rises": "drifted"}, "arms": {"sun_rises": {"warm": 99.0}}}
     found = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
+    whole = []
 
     def one(plan, *_):
+        whole.extend([plan.salt] if not plan.until_red else [])
         return Run(plan.kind, plan.name, plan.salt, **found[plan.name])
 
     monkeypatch.setattr(measure, "one", one)
@@ -200,9 +204,29 @@ def test_fault_that_the_envelope_catches_twice_is_not_run_again(tmp_path, monkey
         measure.Plan("fault", name, f"{name}-{i}", ()) for i in range(4)
         for name in ("by_envelope", "by_outcome")
     ]  # fmt: skip
-    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 2 + 4
+    assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 8
+    assert [salt for salt in whole if "envelope" in salt] == ["by_envelope-0", "by_envelope-1"]
+    assert len([salt for salt in whole if "outcome" in salt]) == 4
     kills = figures.kills(shards.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
+
+
+def test_run_until_one_claim_is_red_ends_there(baselines):
+    plan = measure.Plan("fault", "leaky_relu", "s", (), until_red=True)
+    assert "--exitfirst" in plan.command(baselines, baselines)
+    assert "--exitfirst" not in measure.replace(plan, until_red=False).command(baselines, baselines)
+
+
+def test_headline_claim_comes_first_and_most_often_in_the_runs_of_its_fault(tmp_path):
+    limits = LIMITS + LIMITS.replace("sun_rises", measure.HEADLINE[0])
+    (tmp_path / "limits.toml").write_text(limits)
+    claims = [claim("sun_rises"), claim(measure.HEADLINE[0])]
+    plans = measure.faults(claims, tmp_path, runs=2, headline=3)
+    leaky = [plan for plan in plans if plan.name == "leaky_relu"]
+    assert len(leaky) == 3
+    assert leaky[0].tests == tuple(f"benchmarks/test_a.py::test_{c.claim}" for c in claims[::-1])
+    others = [plan for plan in plans if plan.name == "zeros_with_noise"]
+    assert [plan.tests for plan in others] == [leaky[0].tests[:1]] * 2
 
 
 @pytest.mark.parametrize(("r", "plugins"), [(99.0, ["by_record"]), (9.0, ["by_record", ""])])

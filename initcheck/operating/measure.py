@@ -27,7 +27,7 @@ HEADLINE = (
     "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_beats_randn",
 )  # fmt: skip
 CORES = os.cpu_count() or 1
-REPEATS = 2  # runs that show that a fault is caught by the same r on the same seeds
+REPEATS = 2  # runs of all claims that a fault must kill, before one red claim is enough
 Key = tuple[str, str, str]  # of a run
 SUITE = "the whole suite"  # in the place of a claim, where none is to blame
 LIMIT_SECONDS = 1800  # of one run: on a loaded machine a whole suite takes ten minutes
@@ -43,6 +43,7 @@ class Plan:
     tests: tuple[str, ...]
     python: str = sys.executable
     plugin: str = ""
+    until_red: bool = False  # stop at the first claim that is not green
     before: Run | None = None  # a run that is there already, of which these tests changed
 
     @property
@@ -60,6 +61,8 @@ class Plan:
             common += ["--initcheck-salt", self.salt]
         if self.plugin:
             common += ["-p", f"initcheck.operating.{self.plugin}"]
+        if self.until_red:
+            common += ["--exitfirst"]
         if self.kind == "innocent" and self.name in INNOCENT:
             change = [self.name, *common, *INNOCENT[self.name].options]
             return [self.python, "-m", "initcheck.operating.innocent", *change]
@@ -97,13 +100,18 @@ def innocents(claims: Sequence[Claim], pythons: Sequence[str] = ()) -> list[Plan
 def faults(
     claims: Sequence[Claim], baselines: Path, *, runs: int, headline: int, names: Sequence[str] = ()
 ) -> list[Plan]:
-    """Every fault against the claims bound to it, first once each, then again and again."""
+    """Every fault against the claims bound to it, first once each, then again and again.
+
+    Most often those that the headline claims name in their limits, whose claims come first.
+    """
     plans = []
-    for name, victims in bound(read_limits(baselines / "limits.toml")).items():
-        tests = nodes(claims, victims)
+    limits = read_limits(baselines / "limits.toml")
+    named = {limit.fault for claim in HEADLINE for limit in limits.get(claim, {}).values()}
+    for name, victims in bound(limits).items():
+        tests = (*nodes(claims, {*victims} & {*HEADLINE}), *nodes(claims, {*victims} - {*HEADLINE}))
         if not tests or FAULTS[name].needs_accelerator or (names and name not in names):
             continue
-        wanted = headline if set(victims) & set(HEADLINE) else runs
+        wanted = headline if name in named else runs
         plans += [(i, Plan("fault", name, f"{name}-{i}", tests)) for i in range(wanted)]
     return [plan for _, plan in sorted(plans, key=lambda pair: pair[0])]
 
@@ -138,9 +146,9 @@ def measure(
                 under_way = _collected(under_way, FIRST_COMPLETED, folder, runs)
             if time.monotonic() > until:
                 break
-            made = plan.run.key in runs and plan.before is None
-            if not made and not settled(plan, runs.values()):
-                under_way.add(pool.submit(one, plan, baselines, max(1, CORES // jobs)))
+            if plan.run.key not in runs or plan.before is not None:
+                asked = replace(plan, until_red=settled(plan, runs.values()))
+                under_way.add(pool.submit(one, asked, baselines, max(1, CORES // jobs)))
         _collected(under_way, ALL_COMPLETED, folder, runs)
     return len(runs) - before
 
@@ -158,9 +166,9 @@ def _collected(
 
 
 def settled(plan: Plan, runs: Iterable[Run]) -> bool:
-    """Whether more runs of a fault would only repeat: the envelope's seeds are always the same.
+    """Whether one red claim is enough: an arm left its envelope or its start in all runs so far.
 
-    So it is where an arm left its envelope or its start in each of the first ``REPEATS`` runs.
+    At least ``REPEATS`` of them said which claims go red; the envelope's seeds are always the same.
     """
     same = [run for run in runs if plan.kind == "fault" and run.name == plan.name]
     return len(same) >= REPEATS and all(map(figures.by_envelope, same))

@@ -12,6 +12,7 @@ from initcheck.evidence import read_evidence
 from initcheck.faults import FAULTS, bound
 from initcheck.operating import figures
 from initcheck.operating.innocent import INNOCENT
+from initcheck.operating.measure import REPEATS
 from initcheck.operating.shards import KINDS, Run
 
 NOTE = (
@@ -158,7 +159,8 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
         "stands the lower 95 % bound. *By the record*: it is caught since an arm leaves its "
         "envelope or its recorded start, on the same listed seeds and by the same r whatever the "
         "salt, so that a bound would say nothing. Of measured claims no more is asked in such a "
-        "run: what is red in it is red by its record, and limits may have caught more."
+        "run: what is red in it is red by its record, and limits may have caught more. Once "
+        f"{REPEATS} runs have said which claims go red, the others end at the first that does."
     )
     yield ""
     rows = [
