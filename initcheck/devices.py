@@ -10,21 +10,27 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 import platform
 import sys
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from initcheck import forks
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROBE_SIZE = 32  # rows of the probed product: more than one tile of any matrix unit, yet free
 XLA_ON_CPU = "XLA on CPU"
+ASK_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # or whether there is CUDA is asked by starting it
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")  # which devices a process finds
+PATIENCE = 120.0  # seconds for a device to say whether it computes; a cold driver takes some
 
 
 class DeviceError(RuntimeError):
@@ -43,6 +49,7 @@ class Finding:
     works: bool
     reason: str  # a sentence where the device does not work, else empty
     hardware: str  # for example "NVIDIA H100"; empty where the device does not work
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)  # of `describe`
 
 
 # ---- which devices work ------------------------------------------------------------------------
@@ -53,9 +60,40 @@ def examine(name: str) -> Finding:
     """Find out in three steps whether `name` computes: it is available, counts, multiplies rightly.
 
     Accepts "cpu", "cuda", "cuda:1", "mps", "xpu", "xla" and any backend registered with torch.
-    Never raises for a device that fails: the finding carries the reason. Starts the backend, so a
-    process must be pinned to its GPU before. Asked once a process: the answer is kept.
+    Never raises for a device that fails: the finding carries the reason. Asked once a process: the
+    answer is kept. Where processes can be forked, one that is forked starts the accelerator, so
+    that it is asleep here until something is trained on it.
     """
+    if not _asleep(name):
+        return _examine(name)
+    try:
+        finding = forks.answer(functools.partial(_examine, name), PATIENCE)
+    except forks.ForkError as error:
+        reason = f"The process that multiplied on it {error}."
+        return Finding(name, works=False, reason=reason, hardware="")
+    # Whatever asked the driver before us may have spoilt it for a forked process, but not for us.
+    return finding if finding.works else _examine(name)
+
+
+def _asleep(name: str) -> bool:
+    """Whether an accelerator is there that no process has to start, and this one has not.
+
+    A process that has started one cannot be forked any more: autograd fails in its children, on the
+    CPU as well.
+    """
+    os.environ.setdefault(ASK_NVML, "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `_examine` gathers them
+            device = _parse(name)
+            there = device.type != "cpu" and _is_available(_backend(device.type))
+            return forks.possible() and there and not _backend(device.type).is_initialized()
+    except Exception:  # noqa: BLE001 -- third-party backends raise what they like, or do not say
+        return False
+
+
+def _examine(name: str) -> Finding:
+    """All of `examine` in this process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")  # backends explain in a warning why they are unavailable
         try:
@@ -66,7 +104,9 @@ def examine(name: str) -> Finding:
         except _UnusableError as error:
             hints = [f"It warns: {_said(warning.message)}." for warning in caught]
             return Finding(name, works=False, reason=" ".join([str(error), *hints]), hardware="")
-        return Finding(name, works=True, reason="", hardware=_hardware(device))
+        details = {"name": name, "type": device.type, "hardware": _hardware(device)}
+        details |= _details(device)
+        return Finding(name, works=True, reason="", hardware=details["hardware"], details=details)
 
 
 def available() -> tuple[str, ...]:
@@ -223,10 +263,7 @@ def describe(name: str) -> dict[str, str | int]:
     finding = examine(name)
     if not finding.works:
         raise DeviceError(_explain([finding]))
-    device = _parse(name)
-    details: dict[str, Any] = {"name": name, "type": device.type, "hardware": finding.hardware}
-    details.update(_details(device))
-    return {key: value for key, value in details.items() if value not in ("", None)}
+    return {key: value for key, value in finding.details.items() if value not in ("", None)}
 
 
 def _details(device: torch.device) -> dict[str, Any]:
@@ -325,6 +362,26 @@ def own_random_state(name: str, seed: int) -> Iterator[None]:
         yield
     finally:
         backend.set_rng_state(before, *which)
+
+
+def hide_accelerators() -> None:
+    """In a forked process that trains on the CPU: let it find no accelerator to start a context on.
+
+    Autograd asks every accelerator that it finds for a thread, whatever is trained.
+    """
+    os.environ.update(dict.fromkeys(VISIBLE, ""))
+
+
+def take_one(number: int) -> None:
+    """Let this process, the one of this number among several, find one of the CUDA devices alone.
+
+    Before it starts CUDA; where there is one device or none nothing changes.
+    """
+    os.environ.setdefault(ASK_NVML, "1")
+    named = [name for name in os.environ.get(VISIBLE[0], "").split(",") if name]
+    there = named or [str(index) for index in range(torch.cuda.device_count())]
+    if len(there) > 1:
+        os.environ[VISIBLE[0]] = there[number % len(there)]
 
 
 def end_step(name: str) -> None:

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from initcheck import ahead, arithmetic, asked, collected, devices, recording
-from initcheck.ahead import Ahead, Rehearsal
+from initcheck.ahead import Ahead, AtOnce
 from initcheck.baselines import BaselineError, Baselines
 from initcheck.conditions import Conditions
+from initcheck.errands import Rehearsal
 from initcheck.initializers import Initializer, InitializerError
 from initcheck.laboratory import Laboratory
 from initcheck.progress import Progress
@@ -42,7 +43,7 @@ class Session:
     expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
     ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
-    ahead: Ahead | None = None
+    ahead: dict[str, Ahead | AtOnce] = field(default_factory=dict)  # by device
 
     @classmethod
     def open(cls, settings: Settings, config: pytest.Config) -> Session:
@@ -52,6 +53,7 @@ class Session:
             pytest.UsageError: a demanded device is missing or cannot compute, or an initializer
                 cannot be imported (exit 4).
         """
+        threads = _share(config)
         try:
             found = devices.require(settings.device)
             named = asked.initializers(settings.init, config.invocation_params.dir)
@@ -59,7 +61,6 @@ class Session:
             raise pytest.UsageError(str(error)) from None
         arithmetic.use_ieee_float32()
         arithmetic.keep_freed_memory()
-        threads = _threads(config)
         progress = Progress(config)
         laboratory = Laboratory(
             engine=settings.engine, jobs=threads, root=settings.data_root,
@@ -107,26 +108,32 @@ class Session:
         return [name for name in self.devices if self.settings.demanded and name not in ran]
 
     def train_ahead(self, items: Sequence[pytest.Item]) -> None:
-        """Send for what these tests will ask the CPU for, unless evidence is recorded."""
-        if self.settings.record is None:
-            alone = self.laboratory.alone()
+        """See to what these tests will ask each device for, unless evidence is recorded."""
+        if self.settings.record is not None:
+            return
+        for device in self.devices:
+            there = self.laboratory.alone() if device == "cpu" else self.laboratory
             rehearsals = [
-                (item, self._verdict(Rehearsal, item, device, alone))
-                for item in items for device in [_device(item)] if device == "cpu"
+                (item, self._verdict(Rehearsal, item, device, there))
+                for item in items if _device(item) == device
             ]  # fmt: skip
-            self.ahead = ahead.send(rehearsals, self.laboratory, self.threads)
+            if device != "cpu":
+                self.ahead[device] = ahead.at_once(rehearsals)
+            elif sent := ahead.send(rehearsals, self.laboratory, self.threads):
+                self.ahead[device] = sent
 
     def close(self) -> None:
         """Stop what still trains."""
-        if self.ahead is not None:
-            self.ahead.close()
+        for each in self.ahead.values():
+            each.close()
 
     # --- one claim ------------------------------------------------------------------------------
 
     def verdict(self, item: pytest.Item, device: str) -> Verdict:
         """The fixture of one claim on one device."""
         made = self._verdict(Verdict, item, device, self.laboratory)
-        return made if self.ahead is None else replace(made, ahead=self.ahead.known)
+        there = self.ahead.get(device)
+        return made if there is None else replace(made, ahead=there.known)
 
     def _verdict(self, kind: type[V], item: pytest.Item, device: str, laboratory: Laboratory) -> V:
         setting = Setting(
@@ -217,6 +224,16 @@ def _device(item: pytest.Item) -> str:
         return ""
     device: str = getattr(getattr(item, "callspec", None), "params", {}).get("initcheck_device", "")
     return device
+
+
+def _share(config: pytest.Config) -> int:
+    """Take this process's share of the machine: threads, and one accelerator among several."""
+    threads = _threads(config)
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    if worker:
+        torch.set_num_threads(threads)  # starts and probes compute outside of training, too
+        devices.take_one(int(worker.removeprefix("gw")))
+    return threads
 
 
 def _threads(config: pytest.Config) -> int:

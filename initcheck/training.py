@@ -29,6 +29,8 @@ ENGINES = {"ensemble": ensemble.run, "module": module.run}
 # more processor time each, 32 as much as 16.
 CACHE_BYTES = 32 * 2**20
 MOST_REPLICAS = 16
+# On an accelerator the calls cost more than the arithmetic, so only its memory sets a limit.
+ACCELERATOR_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -226,22 +228,22 @@ def _takes_turns(start: nn.Module, work: Work) -> bool:
 
 
 def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:
-    """Replicas that are trained together: few enough for a CPU's cache, all on an accelerator.
+    """Replicas that are trained together: few enough for a CPU's cache or an accelerator's memory.
 
     They hang on the network alone, not on the number of cores: the same seeds give the same bits on
     a machine with more of them.
     """
-    if device != "cpu" or replicas == 1:
-        return [slice(0, replicas)]
-    count = -(-replicas // room(network))
+    count = -(-replicas // room(network, device))
     edges = [round(i * replicas / count) for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def room(network: nn.Module) -> int:
-    """How many replicas of a network a CPU trains together."""
-    size = 4 * sum(p.numel() * p.element_size() for p in network.parameters())
-    return max(1, min(MOST_REPLICAS, CACHE_BYTES // max(size, 1)))
+def room(network: nn.Module, device: str) -> int:
+    """How many replicas of a network are trained together."""
+    size = max(1, 4 * sum(p.numel() * p.element_size() for p in network.parameters()))
+    if device != "cpu":
+        return max(1, ACCELERATOR_BYTES // size)
+    return max(1, min(MOST_REPLICAS, CACHE_BYTES // size))
 
 
 def _run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:

@@ -9,7 +9,7 @@ import multiprocessing.connection
 import projects
 import pytest
 
-from initcheck import ahead, session
+from initcheck import ahead, errands, forks, session
 from initcheck.laboratory import Laboratory
 
 SHARED = """
@@ -37,7 +37,7 @@ def test_he_tells_images_apart(verdict):
     verdict.holds(dies_elsewhere, treated=HE, control=ZEROS)
 """
 
-pytestmark = pytest.mark.skipif(not ahead.possible(), reason="no process can be forked here")
+pytestmark = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two
     (asked,) = [errand.asked for errand in two_processes]  # one network, recipe and data
     assert [arm.initializer.name for arm in asked] == ["zeros", "he"]
     assert [len(sides) for sides in asked.values()] == [3, 3]
-    assert [len(ahead.drawn(sides)) for sides in asked.values()] == [3, 3]
+    assert [len(errands.drawn(sides)) for sides in asked.values()] == [3, 3]
 
 
 def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
@@ -146,6 +146,44 @@ def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_pr
     assert "INTERNALERROR" not in said
     sent = [arm.network.name for errand in two_processes for arm in errand.asked]
     assert sent == (["no", "no"] if "int" in claims else [])
+
+
+@pytest.fixture
+def as_accelerator(monkeypatch):
+    """The CPU is sent to as accelerators are; the arms of each training that this process did."""
+    trained, train = [], Laboratory.train_together
+
+    def noted(self, wanted, device):
+        trained.append([arm.initializer.name for arm in wanted])
+        train(self, wanted, device)
+
+    monkeypatch.setattr(ahead, "send", lambda rehearsals, *_: ahead.at_once(rehearsals))
+    monkeypatch.setattr(Laboratory, "train_together", noted)
+    return trained
+
+
+def test_accelerator_trains_arms_that_go_together_once(shared, as_accelerator, trained_here):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert as_accelerator == [["zeros", "he"]]
+    assert not trained_here
+    assert [r["verdict"] for r in there] == ["pass"] * 2
+
+
+def test_accelerator_finds_what_the_claims_would_have(shared, as_accelerator, monkeypatch):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    monkeypatch.setattr(ahead, "send", lambda *_: None)
+    here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert len(as_accelerator) == 1
+    assert numbers(there) == numbers(here)
+
+
+def test_error_of_an_errand_is_left_to_its_claim(project, as_accelerator, trained_here):
+    project.claims(projects.CLAIMS.replace("mlp(784, 8, 10)", "mlp(784, 8, 7)"))
+    (result,) = project.results("--initcheck-device=cpu")
+    assert as_accelerator == [["zeros", "he"]]
+    assert trained_here
+    assert result["verdict"] == "invalid"
+    assert "7" in result["probes"][0]["reason"]
 
 
 @pytest.mark.parametrize("death", ["raise RuntimeError('there')", "os._exit(9)"])

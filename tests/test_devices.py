@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 import initcheck.devices as devices_module
+from initcheck import forks
 from initcheck.devices import (
     DeviceError,
     available,
@@ -197,6 +200,82 @@ def test_findings_are_kept(fake: Callable[..., SimpleNamespace]) -> None:
     assert calls == [FAKE]
 
 
+# ---- an accelerator that is asleep ---------------------------------------------------------------
+
+
+@pytest.fixture
+def asleep(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
+    """A working backend that nobody has started; the products that this process asked of it."""
+
+    def install(say: Callable[[str], torch.Tensor] = right_product, **more: Any) -> list[str]:
+        here: list[str] = []
+
+        def product(name: str) -> torch.Tensor:
+            here.append(name)
+            return say(name)
+
+        fake(product=product, **{"is_initialized": lambda: False, **more})
+        return here
+
+    return install
+
+
+FORKS = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
+
+
+@FORKS
+def test_accelerator_is_asked_elsewhere(asleep: Callable[..., list[str]]) -> None:
+    here = asleep()
+    assert examine(FAKE) == devices_module.Finding(FAKE, True, "", "Fake 9000")
+    assert describe(FAKE)["driver"] == "1.2"
+    assert here == []
+
+
+@FORKS
+def test_accelerator_that_ends_its_process_does_not_end_ours(
+    asleep: Callable[..., list[str]],
+) -> None:
+    here = asleep(lambda _: os._exit(9))
+    assert examine(FAKE).reason == "The process that multiplied on it ended with exit code 9."
+    assert here == []
+
+
+@FORKS
+def test_accelerator_that_does_not_answer_is_given_up(
+    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices_module, "PATIENCE", 0.5)
+    asleep(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
+    assert examine(FAKE).reason == "The process that multiplied on it gave no answer in 0.5 s."
+
+
+@FORKS
+def test_accelerator_that_a_fork_cannot_use_is_asked_here(
+    asleep: Callable[..., list[str]],
+) -> None:
+    """A driver that was started before us, without torch's knowledge, fails in forked processes."""
+    ours = os.getpid()
+
+    def say(name: str) -> torch.Tensor:
+        if os.getpid() != ours:
+            raise RuntimeError("initialization error")
+        return right_product(name)
+
+    here = asleep(say)
+    assert examine(FAKE).works
+    assert here == [FAKE]
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_accelerator_that_is_awake_is_asked_here(
+    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
+) -> None:
+    monkeypatch.setattr(forks, "possible", lambda: awake)  # or where nothing can be forked
+    here = asleep(is_initialized=lambda: awake)
+    assert examine(FAKE).works
+    assert here == [FAKE]
+
+
 # ---- available and require -----------------------------------------------------------------------
 
 
@@ -306,6 +385,27 @@ def test_only_some_devices_lack_float64(fake: Callable[..., SimpleNamespace]) ->
     assert not has_float64("mps")
     fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=False))
     assert not has_float64(FAKE)
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "left"),
+    [(None, 4, "2"), (None, 1, None), (None, 0, None), ("5,7", 2, "5"), ("GPU-1", 1, "GPU-1")],
+)
+def test_each_of_several_processes_finds_one_device(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int, left: str | None
+) -> None:
+    monkeypatch.setattr(os, "environ", {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    devices_module.take_one(6)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == left
+
+
+def test_process_that_trains_on_the_cpu_finds_no_accelerator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0,1"})
+    devices_module.hide_accelerators()
+    assert os.environ == {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 
 
 def test_synchronize_asks_the_named_device(fake: Callable[..., SimpleNamespace]) -> None:

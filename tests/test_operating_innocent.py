@@ -9,7 +9,7 @@ import torch
 from evidence_example import ARMS, REFERENCE, comparison, evidence
 from operating_example import baselines_in, run
 
-from initcheck import ahead, recipes, training
+from initcheck import forks, recipes, training
 from initcheck.marks import BEYOND
 from initcheck.operating import elsewhere, page
 from initcheck.operating.innocent import INNOCENT
@@ -35,7 +35,7 @@ def test_threads_are_used_and_given_back():
     with INNOCENT["threads"].apply():
         part = slice(0, 1)
         training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
-        assert not ahead.possible()  # nothing is trained elsewhere, on one thread
+        assert not forks.possible()  # nothing is trained elsewhere, on one thread
     training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
     assert seen == [2, 1]
     assert torch.get_num_threads() == before

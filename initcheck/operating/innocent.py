@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from initcheck import ahead, arithmetic, recipes, training
+from initcheck import arithmetic, forks, recipes, training
 from initcheck.faults.common import replaced
 
 
@@ -37,7 +37,7 @@ def _threads(count: int) -> Iterator[None]:
     torch.set_num_threads(count)
     try:
         with (
-            replaced(ahead, "possible", lambda: False),  # its processes train on one thread each
+            replaced(forks, "possible", lambda: False),  # its processes train on one thread each
             replaced(arithmetic, "threads", lambda _: nullcontext()),
             replaced(training, "_run_all", lambda work, parts, jobs: run_all(work, parts, 1)),
         ):
