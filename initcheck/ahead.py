@@ -140,7 +140,7 @@ Rehearsals = Iterable[tuple[pytest.Item, Rehearsal]]
 
 def send(rehearsals: Rehearsals, laboratory: Laboratory, processes: int) -> Ahead | None:
     """Rehearse the claims and send for their arms, or None where that would gain nothing."""
-    if processes < 2 or not forks.possible():
+    if processes < 2 or not devices.forkable():
         return None
     work = _work(rehearsals)
     if sum(errand.steps for errand in work) < WORTH:

@@ -75,12 +75,24 @@ def examine(name: str) -> Finding:
     return finding if finding.works else _examine(name)
 
 
-def _asleep(name: str) -> bool:
-    """Whether an accelerator is there that no process has to start, and this one has not.
+def forkable() -> bool:
+    """Whether a forked process could train: not one whose parent has started an accelerator.
 
-    A process that has started one cannot be forked any more: autograd fails in its children, on the
-    CPU as well.
+    Autograd asks every accelerator that it finds for a thread, and there it fails, on the CPU too.
     """
+    return forks.possible() and not any(map(_awake, candidates()))
+
+
+def _awake(name: str) -> bool:
+    """Whether this process has started an accelerator, as far as its backend says."""
+    try:
+        return bool(_backend(_parse(name).type).is_initialized())
+    except Exception:  # noqa: BLE001 -- third-party backends raise what they like, or do not say
+        return False
+
+
+def _asleep(name: str) -> bool:
+    """Whether an accelerator is there that says of itself that this process has not started it."""
     os.environ.setdefault(ASK_NVML, "1")
     try:
         with warnings.catch_warnings():

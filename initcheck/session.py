@@ -194,7 +194,8 @@ class Session:
         if verdict is None or not verdict.pairs:
             return "It judged nothing. Ask for 'verdict' and call its holds, gains or rate."
         claim, device = verdict.claim, verdict.device
-        self.used.setdefault((claim, device), set()).update(pair.name for pair in verdict.pairs)
+        used = verdict.spared.union(pair.name for pair in verdict.pairs)
+        self.used.setdefault((claim, device), set()).update(used)
         ran = self.ran.setdefault((claim, device), set())
         ran.add(verdict.claim_id)
         if ran != self.expected.get(claim):

@@ -151,7 +151,8 @@ def train_together(
         progress: called with replica-steps done since the last call.
 
     Raises:
-        NetworkError: the network does not return logits of the data set's classes.
+        NetworkError: the network does not return logits of the data set's classes, or was not
+            trained on this device.
         ValueError: a batch larger than the data set, or an unknown parameter to keep.
     """
     made = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
@@ -178,7 +179,22 @@ def train_together(
     with randomness.own(0, device):
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
+    _check_device(outcome.parameters, device)
     return list(_parted(wanted, whole, (before, buffers), outcome))
+
+
+def _check_device(parameters: Mapping[str, Tensor], device: str) -> None:
+    """Refuse what was trained elsewhere than asked: a device that computes nothing agrees with all.
+
+    Raises:
+        NetworkError: naming where the parameters are.
+    """
+    found = {p.device.type for p in parameters.values()} - {torch.device(device).type}
+    if found:
+        raise NetworkError(
+            f"the arm was to be trained on '{device}', and afterwards its parameters are on "
+            f"'{', '.join(sorted(found))}'. See what `initcheck doctor` says of '{device}'."
+        )
 
 
 def _parted(

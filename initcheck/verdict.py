@@ -104,9 +104,12 @@ class Verdict:
     ahead: Callable[[Key], Known | None] = lambda key: None
     probes: list[dict[str, Any]] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    spared: set[str] = field(default_factory=set)  # probes that are not for this type of device
     _departures: dict[Arm, Drift] = field(default_factory=dict)
 
-    def holds(self, probe: Probe, *, treated: Arm, control: Arm, case: str = "") -> None:
+    def holds(
+        self, probe: Probe, *, treated: Arm, control: Arm, case: str = "", only: str = ""
+    ) -> None:
         """Treated inside the limit, control outside, on every seed.
 
         Args:
@@ -114,21 +117,26 @@ class Verdict:
             treated: the arm the claim is about.
             control: the arm that must fall on the other side of the same limit.
             case: tells apart several uses of one probe in one claim.
+            only: the one type of device that it is said of, such as ``cpu``; of all where empty.
         """
-        self._judge(Pair(probe, treated, control, case, "holds"))
+        self._ask(Pair(probe, treated, control, case, "holds"), only)
 
-    def gains(self, probe: Probe, *, better: Arm, worse: Arm, case: str = "") -> None:
+    def gains(
+        self, probe: Probe, *, better: Arm, worse: Arm, case: str = "", only: str = ""
+    ) -> None:
         """Paired by seed, data and order, the better arm exceeds the worse by the margin."""
-        self._judge(Pair(probe, better, worse, case, "gains"))
+        self._ask(Pair(probe, better, worse, case, "gains"), only)
 
-    def rate(self, probe: Probe, *, treated: Arm, control: Arm, case: str = "") -> None:
+    def rate(
+        self, probe: Probe, *, treated: Arm, control: Arm, case: str = "", only: str = ""
+    ) -> None:
         """Enough treated seeds succeed, and too few of the control's.
 
         ``probe`` gives 1 for a seed that succeeds and else 0. The limit's ``min`` is the least
         share of seeds that succeed; where 64 or more seeds were recorded, their lower confidence
         bound sharpens it.
         """
-        self._judge(Pair(probe, treated, control, case, "rate"))
+        self._ask(Pair(probe, treated, control, case, "rate"), only)
 
     # --- what is trained for it -----------------------------------------------------------------
 
@@ -156,6 +164,12 @@ class Verdict:
         return gate.worst(entry["verdict"] for entry in self.probes)
 
     # --- one comparison -------------------------------------------------------------------------
+
+    def _ask(self, pair: Pair, only: str) -> None:
+        if only in ("", self.device.partition(":")[0]):
+            self._judge(pair)
+        else:
+            self.spared.add(pair.name)
 
     def _judge(self, pair: Pair) -> None:
         limit = self.baselines.limit(self.claim, pair.name)

@@ -276,6 +276,16 @@ def test_accelerator_that_is_awake_is_asked_here(
     assert here == [FAKE]
 
 
+@FORKS
+@pytest.mark.parametrize("awake", [True, False])
+def test_process_that_started_an_accelerator_is_not_to_be_forked(
+    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
+) -> None:
+    asleep(is_initialized=lambda: awake)
+    monkeypatch.setattr(devices_module, "candidates", lambda: (FAKE, ABSENT))
+    assert devices_module.forkable() is not awake
+
+
 # ---- available and require -----------------------------------------------------------------------
 
 

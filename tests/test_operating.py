@@ -135,6 +135,25 @@ def test_change_spares_the_claims_to_which_it_is_not_innocent(baselines):
     assert len(plans["module"].tests) == 2
 
 
+def test_another_device_is_one_innocent_change(baselines):
+    (plan,) = measure.innocents([claim("masked_samples_set_a_ceiling")], device="xpu")
+    assert (plan.name, len(plan.tests)) == ("xpu", 1)
+    command = plan.command(baselines, baselines)
+    assert command[command.index("--initcheck-device") + 1] == "xpu"
+
+
+@pytest.mark.parametrize(("device", "needy"), [("", False), ("cpu", False), ("xpu", True)])
+def test_faults_of_a_device_have_runs_of_their_own(tmp_path, device, needy):
+    (tmp_path / "limits.toml").write_text(LIMITS + LIMITS.replace("sun_rises", "he_beats_randn"))
+    claims = [claim("sun_rises"), claim("he_beats_randn")]
+    plans = measure.faults(claims, tmp_path, runs=1, headline=1, device=device)
+    assert {plan.device for plan in plans} == {device}
+    assert ("device_computes_on_cpu" in {plan.name for plan in plans}) is needy
+    (leaky,) = [plan for plan in plans if plan.name == "leaky_relu"]
+    assert leaky.salt == (f"leaky_relu-{device}-0" if device else "leaky_relu-0")
+    assert ("--initcheck-device" in leaky.command(tmp_path, tmp_path)) is bool(device)
+
+
 def test_change_travels_as_variables_options_or_context(baselines):
     plans = {plan.name: plan for plan in measure.innocents([claim("a")])}
     assert plans["aten-avx2"].variables()["ATEN_CPU_CAPABILITY"] == "avx2"

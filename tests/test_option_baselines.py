@@ -121,6 +121,18 @@ def test_claim_without_a_limit_is_invalid_and_says_what_to_write(project):
     assert "There is no limit [he_tells_images_apart.logit_spread] in" in result.text
 
 
+def test_comparison_for_another_device_is_not_judged_and_its_limit_not_missed(project):
+    elsewhere = "    verdict.holds(logit_spread, treated=HE, control=ZEROS, only='xpu')\n"
+    project.claims(CLAIMS + elsewhere)
+    project.limits(ZEROS_STAY + limit("zeros_stay", "logit_spread", "min = 0.1"))
+    (result,) = project.results()
+    assert result["verdict"] == "pass"
+    assert [probe["probe"] for probe in result["probes"]] == ["weight_magnitude"]
+    project.claims(CLAIMS + elsewhere.replace("xpu", "cpu"))
+    (result,) = project.results()
+    assert [probe["probe"] for probe in result["probes"]] == ["weight_magnitude", "logit_spread"]
+
+
 def test_limit_that_its_claim_does_not_use_is_invalid(project):
     project.limits(ZEROS_STAY + limit("zeros_stay", "weight_magnitud", "max = 0"))
     result = project.run()

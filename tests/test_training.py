@@ -13,11 +13,18 @@ import torch
 import toy
 from torch import nn
 
-from initcheck import arithmetic
+from initcheck import arithmetic, training
 from initcheck.initializers import constant_, every, he, zeros, zeros_
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
-from initcheck.training import CACHE_BYTES, MOST_REPLICAS, chunks, train, train_together
+from initcheck.training import (
+    CACHE_BYTES,
+    MOST_REPLICAS,
+    NetworkError,
+    chunks,
+    train,
+    train_together,
+)
 
 SEEDS = (11, 12, 13, 14, 15)
 ENGINES = ("ensemble", "module")
@@ -298,6 +305,18 @@ def test_progress_adds_up_to_all_steps(engine, steps):
     arm = toy.arm(recipe=replace(RECIPE, steps=steps))
     train(arm, SEEDS[:3], toy.data(), engine=engine, progress=done.append)
     assert sum(done) == 3 * steps
+
+
+def test_arm_that_was_not_trained_where_it_was_asked_for_is_refused(monkeypatch):
+    """As where what is sent to a device stays on the CPU, which agrees with the record."""
+    asked = {"w": torch.ones(1, device="meta")}
+    training._check_device(asked, "meta:0")
+    with pytest.raises(NetworkError, match="trained on 'meta', and afterwards .* on 'cpu'"):
+        training._check_device(asked | {"v": torch.ones(1)}, "meta")
+    checked = []
+    monkeypatch.setattr(training, "_check_device", lambda _, device: checked.append(device))
+    train(ARM, [0], toy.data())
+    assert checked == ["cpu"]
 
 
 # --- chunks

@@ -39,10 +39,10 @@ def _plans(options: argparse.Namespace, folder: Path) -> list[measure.Plan]:
         if not (names := options.again or options.claim) or c.claim.partition("[")[0] in names
     ]  # fmt: skip
     made = {
-        "innocent": lambda: measure.innocents(claims, options.python),
+        "innocent": lambda: measure.innocents(claims, options.python, options.device),
         "fault": lambda: measure.faults(
             claims, options.baselines, runs=options.runs, headline=options.headline_runs,
-            names=options.fault,
+            names=options.fault, device=options.device,
         ),
         "clean": lambda: measure.clean(claims, options.clean_runs),
     }  # fmt: skip
@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         help="run these claims, which changed, again in runs that are there, and no others"
     )  # fmt: skip
     add("--python", action="append", default=[], metavar="FILE", help="another torch; repeatable")
+    add("--device", default="", metavar="NAME",
+        help="faults on this device; of innocent changes, this device alone")  # fmt: skip
     add("--elsewhere", type=Path, action="append", default=[], metavar="DIR",
         help="evidence of another machine, judged by this one's; repeatable")  # fmt: skip
     add("--baselines", type=Path, default=Path("baselines"), metavar="DIR")

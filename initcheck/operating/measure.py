@@ -43,6 +43,7 @@ class Plan:
     tests: tuple[str, ...]
     python: str = sys.executable
     plugin: str = ""
+    device: str = ""  # those that work, where empty
     until_red: bool = False  # stop at the first claim that is not green
     before: Run | None = None  # a run that is there already, of which these tests changed
 
@@ -61,6 +62,8 @@ class Plan:
             common += ["--initcheck-salt", self.salt]
         if self.plugin:
             common += ["-p", f"initcheck.operating.{self.plugin}"]
+        if self.device:
+            common += ["--initcheck-device", self.device]
         if self.until_red:
             common += ["--exitfirst"]
         if self.kind == "innocent" and self.name in INNOCENT:
@@ -83,11 +86,13 @@ def nodes(claims: Sequence[Claim], names: Iterable[str] | None = None) -> tuple[
     return tuple(dict.fromkeys(chosen))
 
 
-def innocents(claims: Sequence[Claim], pythons: Sequence[str] = ()) -> list[Plan]:
-    """Every change once, and every other interpreter, asked for the record alone.
+def innocents(claims: Sequence[Claim], pythons: Sequence[str] = (), device: str = "") -> list[Plan]:
+    """Every change once, and every other interpreter, or another device, asked for the record.
 
     r hangs on no seed but the reference's, and four seeds could not show a gain.
     """
+    if device:
+        return [Plan("innocent", device, "", nodes(claims), plugin="by_record", device=device)]
     names = [c.claim.partition("[")[0] for c in claims]
     changes = [(name, change.spares, sys.executable) for name, change in INNOCENT.items()]
     changes += [(_torch_of(python), (), python) for python in pythons]
@@ -98,8 +103,9 @@ def innocents(claims: Sequence[Claim], pythons: Sequence[str] = ()) -> list[Plan
 
 
 def faults(
-    claims: Sequence[Claim], baselines: Path, *, runs: int, headline: int, names: Sequence[str] = ()
-) -> list[Plan]:
+    claims: Sequence[Claim], baselines: Path, *, runs: int, headline: int,
+    names: Sequence[str] = (), device: str = "",
+) -> list[Plan]:  # fmt: skip
     """Every fault against the claims bound to it, first once each, then again and again.
 
     Most often those that the headline claims name in their limits: then these claims come first.
@@ -112,10 +118,15 @@ def faults(
         parts = {*victims} & {*HEADLINE}, {*victims} - {*HEADLINE}
         first, last = parts if name in named else reversed(parts)
         tests = nodes(claims, first) + nodes(claims, last)
-        if not tests or FAULTS[name].needs_accelerator or (names and name not in names):
+        if not tests or (names and name not in names):
+            continue
+        if FAULTS[name].needs_accelerator and device in ("", "cpu"):
             continue
         wanted = headline if name in named else runs
-        plans += [(i, Plan("fault", name, f"{name}-{i}", tests)) for i in range(wanted)]
+        salt = f"{name}-{device}" if device else name
+        plans += [
+            (i, Plan("fault", name, f"{salt}-{i}", tests, device=device)) for i in range(wanted)
+        ]
     return [plan for _, plan in sorted(plans, key=lambda pair: pair[0])]
 
 

@@ -116,10 +116,17 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
     yield from _table(["claim", "arm", *names], rows)
     yield ""
     yield from _again(runs)
-    yield from (f"- `{name}`: {INNOCENT[name].says}" for name in names if name in INNOCENT)
+    yield from (f"- `{name}`: {_says(name, runs)}" for name in names)
     absent = [name for name in INNOCENT if name not in names]
     if absent:
         yield f"- not measured: {', '.join(absent)}"
+
+
+def _says(name: str, runs: Sequence[Run]) -> str:
+    """What was changed: of another torch or device, where."""
+    if name in INNOCENT:
+        return INNOCENT[name].says
+    return "; ".join(dict.fromkeys(f"{r.machine}, torch {r.torch}" for r in runs if r.name == name))
 
 
 def _elsewhere(runs: Sequence[Run]) -> Iterator[str]:
