@@ -311,7 +311,7 @@ def test_arm_that_was_not_trained_where_it_was_asked_for_is_refused(monkeypatch)
     """As where what is sent to a device stays on the CPU, which agrees with the record."""
     asked = {"w": torch.ones(1, device="meta")}
     training._check_device(asked, "meta:0")
-    with pytest.raises(NetworkError, match="trained on 'meta', and afterwards .* on 'cpu'"):
+    with pytest.raises(NetworkError, match=r"trained on 'meta', and afterwards .* on 'cpu'"):
         training._check_device(asked | {"v": torch.ones(1)}, "meta")
     checked = []
     monkeypatch.setattr(training, "_check_device", lambda _, device: checked.append(device))
