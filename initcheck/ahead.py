@@ -46,7 +46,7 @@ def _go(number: int) -> Parcel:
     return Parcel(errand.run(), dict(profile.purposes), dict(profile.arms))
 
 
-def _load() -> None:
+def load() -> None:
     """Make torch import what the first optimizer of a process needs, so that a fork has it.
 
     It is much of torch's compiler, 850 modules: else every process spends 1.7 s on them. They stay
@@ -68,7 +68,7 @@ class Ahead:
     def __init__(self, laboratory: Laboratory, work: Sequence[Errand], processes: int) -> None:
         self._laboratory = laboratory
         _WAITING[:] = work
-        _load()
+        load()
         self._pool = ProcessPoolExecutor(
             processes, multiprocessing.get_context("fork"), initializer=_settle
         )

@@ -42,6 +42,14 @@ def test_run_keeps_verdicts_and_r():
     assert found.moved == []
 
 
+def test_run_keeps_what_a_claim_crashed_with():
+    crashed = results("invalid")
+    crashed["results"][0]["probes"][0]["reason"] = ""  # it was about to be judged
+    crashed["results"][0]["message"] = "RuntimeError: two devices"
+    found = shards.of_results(crashed, kind="fault", name="x", salt="s")
+    assert found.why == {"a": "RuntimeError: two devices"}
+
+
 @pytest.mark.parametrize("name", ["changed start", "alike"])
 def test_arm_that_left_its_start_is_infinitely_far(name):
     left = results("drifted", r=None)

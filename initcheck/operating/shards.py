@@ -153,7 +153,7 @@ def _why(result: dict[str, Any]) -> str:
     """A red claim in one line: what was not green, each once, and why."""
     said = [
         f"{probe['probe']} {probe['verdict']}: {probe['reason']}"
-        for probe in result["probes"] if probe["verdict"] != "pass"
+        for probe in result["probes"] if probe["verdict"] != "pass" and probe["reason"]
     ]  # fmt: skip
     return " | ".join(dict.fromkeys(said)) or str(result.get("message", ""))[:200]
 

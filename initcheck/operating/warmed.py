@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from initcheck import datasets, session
+from initcheck import ahead, datasets, session
 from initcheck.baselines import Baselines
 
 __all__ = ["np", "pd", "scipy", "session"]
 
 datasets.load("mnist5k")
+ahead.load()
 if (Path("baselines") / "limits.toml").exists():
     _ = Baselines(Path("baselines")).registered  # reads every evidence file, and remembers it
