@@ -238,6 +238,17 @@ def test_fault_that_the_envelope_caught_twice_is_run_until_one_claim_is_red(
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
 
 
+def test_later_runs_do_not_say_whether_one_red_claim_is_enough():
+    left = {"claims": {"a": "drifted"}, "arms": {"a": {"warm": 99.0}}}
+    runs = [Run("fault", "x", f"x-{i}", **left) for i in (10, 1)]
+    plan = measure.Plan("fault", "x", "x-11", ())
+    assert not measure.settled(plan, runs[:1])
+    assert measure.settled(plan, runs)
+    by_limit = Run("fault", "x", "x-9", claims={"a": "refuted"})
+    assert measure.settled(plan, [*runs, Run("fault", "x", "x-0", **left), by_limit])
+    assert not measure.settled(plan, [*runs, by_limit])
+
+
 def test_run_until_one_claim_is_red_ends_there(baselines):
     plan = measure.Plan("fault", "leaky_relu", "s", (), until_red=True)
     assert "--exitfirst" in plan.command(baselines, baselines)
@@ -256,8 +267,13 @@ def test_headline_claim_comes_first_and_most_often_in_the_runs_of_its_fault(tmp_
     assert [plan.tests for plan in others] == [leaky[0].tests[:1]] * 2
 
 
-@pytest.mark.parametrize(("r", "plugins"), [(99.0, ["by_record"]), (9.0, ["by_record", ""])])
-def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(monkeypatch, r, plugins):
+@pytest.mark.parametrize(
+    ("r", "until_red", "plugins"),
+    [(99.0, False, ["by_record"]), (9.0, False, ["by_record", ""]), (9.0, True, ["by_record"])],
+)
+def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(
+    monkeypatch, r, until_red, plugins
+):
     asked = []
 
     def one(plan, *_):
@@ -267,7 +283,8 @@ def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(monkeypatch,
         )
 
     monkeypatch.setattr(measure, "_one", one)
-    assert measure.one(measure.Plan("fault", "x", "", ()), None) is not None
+    plan = measure.Plan("fault", "x", "", (), until_red=until_red)
+    assert measure.one(plan, None) is not None
     assert asked == plugins
 
 

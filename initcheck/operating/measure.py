@@ -19,7 +19,7 @@ from initcheck.faults import FAULTS, bound
 from initcheck.listing import Claim, collect
 from initcheck.operating import figures, warm
 from initcheck.operating.innocent import INNOCENT
-from initcheck.operating.shards import Run, merged, of_results, read, store
+from initcheck.operating.shards import Run, in_order, merged, of_results, read, store
 from initcheck.report import results
 
 HEADLINE = (
@@ -180,19 +180,19 @@ def _collected(
 
 
 def settled(plan: Plan, runs: Iterable[Run]) -> bool:
-    """Whether one red claim is enough: an arm left its envelope or its start in all runs so far.
+    """Whether one red claim is enough: an arm left its envelope or its start in the first runs.
 
-    At least ``REPEATS`` of them said which claims go red; the envelope's seeds are always the same.
+    These, ``REPEATS`` of them, said which claims go red; the envelope's seeds are always the same.
     """
     same = [run for run in runs if plan.kind == "fault" and run.name == plan.name]
-    return len(same) >= REPEATS and all(map(figures.by_envelope, same))
+    return len(same) >= REPEATS and all(map(figures.by_envelope, in_order(same)[:REPEATS]))
 
 
 def one(plan: Plan, baselines: Path, threads: int = 1) -> Run | None:
     """One run; of a fault that the record alone catches, no more than that."""
     if plan.kind == "fault":
         found = _one(replace(plan, plugin="by_record"), baselines, threads)
-        if found is not None and found.red and figures.by_envelope(found):
+        if found and found.red and (plan.until_red or figures.by_envelope(found)):
             return found
     return _one(plan, baselines, threads)
 

@@ -80,9 +80,14 @@ def store(folder: Path, run: Run) -> None:
     others = [old for old in _runs(path) if old.key != run.key] if path.exists() else []
     lines = [
         json.dumps(asdict(each), sort_keys=True, allow_nan=False) + "\n"
-        for each in sorted([*others, run], key=_order)
+        for each in in_order([*others, run])
     ]
     write_atomic(path, "".join(lines))
+
+
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """By kind, name and salt."""
+    return sorted(runs, key=_order)
 
 
 def _order(run: Run) -> tuple[int, str, int, str]:
@@ -96,7 +101,7 @@ def read(folder: Path) -> list[Run]:
     Raises:
         ValueError: a line that is no run, named.
     """
-    return sorted((run for path in folder.glob("*.jsonl") for run in _runs(path)), key=_order)
+    return in_order(run for path in folder.glob("*.jsonl") for run in _runs(path))
 
 
 def _runs(path: Path) -> list[Run]:
