@@ -184,7 +184,7 @@ def test_wrong_option_leaves_with_pytests_code(arguments, capsys):
 
 
 class DeviceError(RuntimeError):
-    """Stands for the one in devices.py."""
+    """Stands for the package of this name."""
 
 
 def machine(*working: str, fingerprint: str = "f00d") -> dict[str, types.ModuleType]:

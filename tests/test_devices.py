@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-import initcheck.devices as devices_module
-from initcheck import forks
+from initcheck import devices, forks
 from initcheck.devices import (
     DeviceError,
     available,
+    backends,
     describe,
     end_step,
     examine,
+    findings,
+    hardware,
     has_float64,
     peak_memory,
     require,
@@ -41,13 +43,13 @@ def fresh_findings() -> Iterator[None]:
 
 
 def right_product(_name: str) -> torch.Tensor:
-    return devices_module._integers() @ devices_module._integers()
+    return findings._integers() @ findings._integers()
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
     """Install a backend of type FAKE that works, unless told otherwise."""
-    real = devices_module._backend
+    real = backends.named
 
     def install(
         *, product: Callable[[str], torch.Tensor] = right_product, **attributes: Any
@@ -60,12 +62,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
             get_device_properties=lambda device: properties,
         )
         vars(backend).update(attributes)
-        multiply = devices_module._product
+        multiply = findings._product
+        monkeypatch.setattr(backends, "named", lambda kind: backend if kind == FAKE else real(kind))
         monkeypatch.setattr(
-            devices_module, "_backend", lambda kind: backend if kind == FAKE else real(kind)
-        )
-        monkeypatch.setattr(
-            devices_module,
+            findings,
             "_product",
             lambda name: product(name) if name.startswith(FAKE) else multiply(name),
         )
@@ -93,7 +93,7 @@ def test_cpu_works_and_names_its_hardware() -> None:
 
 def test_probed_product_is_neither_zero_nor_symmetric() -> None:
     """A device that returns zeros, its input or a transposed product does not pass."""
-    factor = devices_module._integers()
+    factor = findings._integers()
     product = factor @ factor
     assert not torch.equal(product, product.T)
     assert not torch.equal(product, factor)
@@ -103,7 +103,7 @@ def test_probed_product_is_neither_zero_nor_symmetric() -> None:
 
 def test_backend_that_computes_rightly_works(fake: Callable[..., SimpleNamespace]) -> None:
     fake()
-    assert examine(FAKE) == devices_module.Finding(FAKE, True, "", "Fake 9000")
+    assert examine(FAKE) == findings.Finding(FAKE, True, "", "Fake 9000")
     assert examine(f"{FAKE}:1").works
 
 
@@ -226,7 +226,7 @@ FORKS = pytest.mark.skipif(not forks.possible(), reason="no process can be forke
 @FORKS
 def test_accelerator_is_asked_elsewhere(asleep: Callable[..., list[str]]) -> None:
     here = asleep()
-    assert examine(FAKE) == devices_module.Finding(FAKE, True, "", "Fake 9000")
+    assert examine(FAKE) == findings.Finding(FAKE, True, "", "Fake 9000")
     assert describe(FAKE)["driver"] == "1.2"
     assert here == []
 
@@ -244,7 +244,7 @@ def test_accelerator_that_ends_its_process_does_not_end_ours(
 def test_accelerator_that_does_not_answer_is_given_up(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(findings, "PATIENCE", 0.5)
     asleep(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
     assert examine(FAKE).reason == "The process that multiplied on it gave no answer in 0.5 s."
 
@@ -282,8 +282,8 @@ def test_process_that_started_an_accelerator_is_not_to_be_forked(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
 ) -> None:
     asleep(is_initialized=lambda: awake)
-    monkeypatch.setattr(devices_module, "candidates", lambda: (FAKE, ABSENT))
-    assert devices_module.forkable() is not awake
+    monkeypatch.setattr(findings, "candidates", lambda: (FAKE, ABSENT))
+    assert findings.forkable() is not awake
 
 
 # ---- available and require -----------------------------------------------------------------------
@@ -298,7 +298,7 @@ def test_available_lists_a_working_accelerator_once(
     fake: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake()
-    monkeypatch.setattr(devices_module, "_current_accelerator", lambda: (FAKE,))
+    monkeypatch.setattr(findings, "_current_accelerator", lambda: (FAKE,))
     assert available().count(FAKE) == 1
 
 
@@ -329,7 +329,7 @@ def test_require_names_the_missing_device_the_reason_and_the_mend(
     fake: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(device_count=lambda: 0)
-    monkeypatch.setattr(devices_module, "candidates", lambda: (FAKE,))
+    monkeypatch.setattr(findings, "candidates", lambda: (FAKE,))
     with pytest.raises(DeviceError) as caught:
         require(["cpu", FAKE])
     assert str(caught.value) == (
@@ -379,7 +379,7 @@ def test_describe_refuses_a_device_that_does_not_work() -> None:
 
 def test_processor_has_a_name_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_text", raising(OSError()))
-    assert devices_module._processor()
+    assert hardware._processor()
 
 
 def test_nvidia_driver_version_is_read_from_the_kernel_module(
@@ -387,7 +387,7 @@ def test_nvidia_driver_version_is_read_from_the_kernel_module(
 ) -> None:
     line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024"
     monkeypatch.setattr(Path, "read_text", lambda *_args, **_more: line + "\nGCC version: 12.2.0\n")
-    assert devices_module._nvidia_driver() == "550.54.15"
+    assert hardware._nvidia_driver() == "550.54.15"
 
 
 def test_only_some_devices_lack_float64(fake: Callable[..., SimpleNamespace]) -> None:
@@ -406,7 +406,7 @@ def test_each_of_several_processes_finds_one_device(
 ) -> None:
     monkeypatch.setattr(os, "environ", {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    devices_module.take_one(6)
+    devices.take_one(6)
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == left
 
 
@@ -414,7 +414,7 @@ def test_process_that_trains_on_the_cpu_finds_no_accelerator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0,1"})
-    devices_module.hide_accelerators()
+    devices.hide_accelerators()
     assert os.environ == {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 
 
@@ -429,7 +429,7 @@ def test_synchronize_asks_the_named_device(fake: Callable[..., SimpleNamespace])
 def test_end_step_cuts_the_graph_of_a_lazy_backend_only(monkeypatch: pytest.MonkeyPatch) -> None:
     cuts: list[str] = []
     lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
-    monkeypatch.setattr(devices_module, "_backend", {"xla": lazy}.__getitem__)
+    monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
     end_step("cpu")
     assert cuts == []
     end_step("xla")
@@ -441,9 +441,9 @@ def test_xla_is_automatic_only_where_it_drives_other_hardware(
     monkeypatch: pytest.MonkeyPatch, hardware: str, listed: bool
 ) -> None:
     cpu = examine("cpu")
-    xla = devices_module.Finding("xla", works=True, reason="", hardware=f"XLA on {hardware}")
-    monkeypatch.setattr(devices_module, "candidates", lambda: ("xla",))
-    monkeypatch.setattr(devices_module, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
+    xla = findings.Finding("xla", works=True, reason="", hardware=f"XLA on {hardware}")
+    monkeypatch.setattr(findings, "candidates", lambda: ("xla",))
+    monkeypatch.setattr(findings, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
     assert ("xla" in available()) is listed
     assert require(["xla"]) == ("xla",)
 
@@ -470,13 +470,13 @@ def test_peak_memory_is_unknown_where_the_backend_does_not_count(
 # ---- who names them ------------------------------------------------------------------------------
 
 
-def test_no_other_file_of_the_package_names_an_accelerator() -> None:
+def test_no_other_package_names_an_accelerator() -> None:
     """Everywhere else a device is an opaque string."""
-    here = Path(devices_module.__file__)
+    here = Path(devices.__file__).parent
     guilty = [
         path.name
         for path in here.parent.rglob("*.py")
-        if path != here
+        if path.parent != here
         for word in ("cuda", "torch.mps", "torch.xpu", "torch_xla")
         if word in path.read_text(encoding="utf-8")
     ]

@@ -1,0 +1,44 @@
+"""Devices: which ones are there, what they are, and what running on one takes.
+
+This is the only package that knows the names of accelerators; everywhere else a device is an opaque
+string such as "cpu" or one that `available` returned.
+"""
+
+from initcheck.devices.findings import (
+    DeviceError,
+    Finding,
+    available,
+    candidates,
+    describe,
+    examine,
+    forkable,
+    require,
+)
+from initcheck.devices.running import (
+    end_step,
+    has_float64,
+    own_random_state,
+    peak_memory,
+    product_switches,
+    synchronize,
+)
+from initcheck.devices.sharing import hide_accelerators, take_one
+
+__all__ = [
+    "DeviceError",
+    "Finding",
+    "available",
+    "candidates",
+    "describe",
+    "end_step",
+    "examine",
+    "forkable",
+    "has_float64",
+    "hide_accelerators",
+    "own_random_state",
+    "peak_memory",
+    "product_switches",
+    "require",
+    "synchronize",
+    "take_one",
+]
