@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -10,6 +11,7 @@ RECORDING, FIRST, FRESH = 0, 1, 2
 REFERENCE = 4  # the first seeds of the first stage: the rounding envelope is recorded on them
 
 
+@functools.cache  # asked for every side of every comparison: half a second in all
 def stage(number: int, count: int, salt: str = "") -> tuple[int, ...]:
     """The first ``count`` seeds of a stage; a salt draws other ones.
 
