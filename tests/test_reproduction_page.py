@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from reproduction_example import configuration, recorded, run_of
 from initcheck.reproduction import report
 from initcheck.reproduction.compare import compare
 from initcheck.reproduction.figures import Recorded, by_configuration, read_recorded, write_run
+from initcheck.reproduction.reasons import Reason, read_reasons
 from initcheck.reproduction.table import CONFIGURATIONS
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +72,7 @@ def test_mended_configuration_stands_beside_what_it_mends():
 # --- the page -------------------------------------------------------------------------------------
 
 
-REASON = report.Reason(
+REASON = Reason(
     title="A wrong sign",
     why="The sign is wrong.",
     configurations=("000-a",),
@@ -141,14 +143,14 @@ def test_reason_with_a_wrong_key_is_refused(tmp_path):
     path = tmp_path / "reasons.toml"
     path.write_text('[[reason]]\nbecause = "of this"\n')
     with pytest.raises(ValueError, match=r"reasons\.toml.*because"):
-        report.read_reasons(path)
+        read_reasons(path)
 
 
 def test_shipped_reasons_name_configurations_that_exist():
-    reasons, absent = report.read_reasons(ROOT / "baselines" / "reasons.toml")
+    reasons, absent = read_reasons(ROOT / "baselines" / "reasons.toml")
     names = {c.name for c in CONFIGURATIONS}
     assert all(set(reason.proof) <= names for reason in reasons)
     recorded_rows = read_recorded(ROOT / "baselines" / "recorded.csv")
     known = names | {row.configuration for row in recorded_rows}
     patterns = [*absent, *(p for reason in reasons for p in reason.configurations)]
-    assert all(any(report._matches(name, [p]) for name in known) for p in patterns)
+    assert all(any(fnmatchcase(name, p) for name in known) for p in patterns)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from initcheck.reproduction.figures import (
     read_recorded,
     read_runs,
 )
+from initcheck.reproduction.reasons import Reason, read_reasons
 from initcheck.reproduction.table import CONFIGURATIONS, Configuration
 
 DATA = {
@@ -45,36 +44,6 @@ are epochs beyond those of our runs, *not measured* what cannot be had again."""
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Why figures deviate, and which runs prove it.
-
-    Attributes:
-        configurations: patterns of the configurations that were run.
-        metrics: patterns of their metrics.
-        proof: configurations whose figures are set side by side.
-        epochs: the epochs at which they are.
-    """
-
-    title: str
-    why: str
-    configurations: tuple[str, ...]
-    metrics: tuple[str, ...] = ("*",)
-    proof: tuple[str, ...] = ()
-    proof_metrics: tuple[str, ...] = ()
-    epochs: tuple[int, ...] = (1,)
-
-    def explains(self, comparison: Comparison) -> bool:
-        """Whether it is about this figure."""
-        return _matches(comparison.configuration, self.configurations) and _matches(
-            comparison.recorded.metric, self.metrics
-        )
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-@dataclass(frozen=True)
 class Material:
     """All that the page is made of."""
 
@@ -83,25 +52,6 @@ class Material:
     configurations: Sequence[Configuration]
     reasons: Sequence[Reason] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_reasons(path: Path) -> tuple[list[Reason], dict[str, str]]:
-    """Reasons for deviations, and for what was not run, by pattern.
-
-    Raises:
-        ValueError: a key that no reason has, or one that is missing.
-    """
-    tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    try:
-        reasons = [Reason(**_tuples(table)) for table in tables.get("reason", [])]
-        absent = {table["configurations"]: table["why"] for table in tables.get("absent", [])}
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    return reasons, absent
-
-
-def _tuples(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
 
 
 def write(baselines: Path) -> Path:
