@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from initcheck import listing
+from initcheck.operating import figures, shards
 from initcheck.settings import OPTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -33,3 +34,16 @@ def test_it_explains_every_option(option):
 def test_it_explains_no_option_that_is_gone():
     explained = set(re.findall(r"^\| `--initcheck-([a-z-]+)", README, flags=re.MULTILINE))
     assert explained == {option.name for option in OPTIONS}
+
+
+def test_its_error_rates_are_those_of_the_runs():
+    runs = shards.read(ROOT / "baselines" / "operating")
+    changes = figures.envelopes(run for run in runs if run.kind == "innocent")
+    every = [(name, r) for row in changes.values() for name, r in row.items() if r is not None]
+    here, there = (max(r for name, r in every if (name == "cuda") is on) for on in (False, True))
+    assert f"moved no arm by more than {here:.2f}." in README
+    assert f"the farthest arm at {there:.2f}, and each of the six faults" in README
+    seeded = {run.name: bool(run.red) for run in runs if "-cuda-" in run.salt}
+    assert (len(seeded), all(seeded.values())) == (6, True)
+    green = [not run.red for run in runs if run.kind == "clean"]
+    assert f"{sum(green)} of {len(green)} were green" in " ".join(README.split())
