@@ -52,7 +52,8 @@ def load() -> None:
     It is much of torch's compiler, 850 modules: else every process spends 1.7 s on them. They stay
     until the end, so Python need not look whether they are garbage: that took 2 s, most at exit.
     """
-    torch.optim.SGD([torch.zeros(1)]).step()
+    with devices.letting_sleep():  # an optimizer asks for accelerators
+        torch.optim.SGD([torch.zeros(1)]).step()
     gc.freeze()
 
 

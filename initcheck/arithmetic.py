@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import platform
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from initcheck import devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from threadpoolctl import ThreadpoolController
 
 # Note [One set of switches]: torch 2.9 brought `fp32_precision`, and reading an old switch
 # (`allow_tf32`) after writing a new one raises, even if both mean the same. So one set is used by
@@ -93,12 +96,17 @@ def scipy_threads() -> Iterator[None]:
 
     Theirs are one a core otherwise, which in each of several processes take time from one another:
     an inertia at 1024 took three times the processor time on two cores. Only libraries that are
-    loaded by then are told.
+    loaded when it is first used are told.
     """
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 -- needed where ranks are counted
-
-    with threadpool_limits(torch.get_num_threads(), user_api="blas"):
+    with _libraries().limit(limits=torch.get_num_threads(), user_api="blas"):
         yield
+
+
+@functools.cache  # to look for them takes 60 ms where torch has brought CUDA's
+def _libraries() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 -- where ranks are counted
+
+    return ThreadpoolController()
 
 
 @contextmanager

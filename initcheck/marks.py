@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +27,15 @@ def start_marks(start: dict[str, Tensor]) -> dict[str, list[list[float]]]:
     marks = {}
     for name, tensor in start.items():
         flat = tensor.reshape(len(tensor), -1).double()  # (R, entries)
-        generator = torch.Generator().manual_seed(flat.shape[1])
-        signs = torch.randint(2, (flat.shape[1],), generator=generator).double() * 2 - 1
-        marks[name] = _finite(torch.stack([flat.norm(dim=1), flat @ signs], 1))
+        both = [flat.norm(dim=1), flat @ _signs(flat.shape[1])]
+        marks[name] = _finite(torch.stack(both, 1))
     return marks
+
+
+@functools.lru_cache(maxsize=16)  # arms share their networks' sizes
+def _signs(entries: int) -> Tensor:
+    generator = torch.Generator().manual_seed(entries)
+    return torch.randint(2, (entries,), generator=generator).double() * 2 - 1
 
 
 def _finite(numbers: Tensor) -> Any:

@@ -410,6 +410,25 @@ def test_each_of_several_processes_finds_one_device(
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == left
 
 
+@pytest.mark.parametrize("before", [None, "0"])
+def test_asking_for_cuda_without_starting_it_is_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    """Torch's optimizers ask at every step, and this way takes them a hundred microseconds."""
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    monkeypatch.setattr(os, "environ", {} if before is None else {name: before})
+    with devices.letting_sleep():
+        assert os.environ[name] == "1"
+    assert os.environ.get(name) == before
+
+
+@pytest.mark.parametrize("name", ["cpu", FAKE, "cuda", "nonsense"])
+def test_examining_leaves_the_environment_as_it_was(name: str) -> None:
+    before = dict(os.environ)
+    examine(name)
+    assert dict(os.environ) == before
+
+
 def test_process_that_trains_on_the_cpu_finds_no_accelerator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

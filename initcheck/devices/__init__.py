@@ -22,7 +22,7 @@ from initcheck.devices.running import (
     product_switches,
     synchronize,
 )
-from initcheck.devices.sharing import hide_accelerators, take_one
+from initcheck.devices.sharing import hide_accelerators, letting_sleep, take_one
 
 __all__ = [
     "DeviceError",
@@ -35,6 +35,7 @@ __all__ = [
     "forkable",
     "has_float64",
     "hide_accelerators",
+    "letting_sleep",
     "own_random_state",
     "peak_memory",
     "product_switches",

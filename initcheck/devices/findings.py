@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import torch
 from initcheck import forks
 from initcheck.devices import backends, hardware
 from initcheck.devices.backends import UnusableError, said
-from initcheck.devices.sharing import ASK_NVML
+from initcheck.devices.sharing import letting_sleep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,9 +82,8 @@ def _awake(name: str) -> bool:
 
 def _asleep(name: str) -> bool:
     """Whether an accelerator is there that says of itself that this process has not started it."""
-    os.environ.setdefault(ASK_NVML, "1")
     try:
-        with warnings.catch_warnings():
+        with letting_sleep(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `_examine` gathers them
             device = backends.parse(name)
             there = device.type != "cpu" and backends.is_available(backends.named(device.type))
