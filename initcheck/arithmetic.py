@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from initcheck import devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from threadpoolctl import ThreadpoolController
 
 # Note [One set of switches]: torch 2.9 brought `fp32_precision`, and reading an old switch
 # (`allow_tf32`) after writing a new one raises, even if both mean the same. So one set is used by
@@ -104,8 +103,6 @@ def scipy_threads() -> Iterator[None]:
 
 @functools.cache  # to look for them takes 60 ms where torch has brought CUDA's
 def _libraries() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 -- where ranks are counted
-
     return ThreadpoolController()
 
 

@@ -18,14 +18,10 @@ from initcheck.devices import (
     available,
     backends,
     describe,
-    end_step,
     examine,
     findings,
     hardware,
-    has_float64,
-    peak_memory,
     require,
-    synchronize,
 )
 
 if TYPE_CHECKING:
@@ -351,7 +347,7 @@ def test_require_refuses_an_empty_list() -> None:
         require([])
 
 
-# ---- describe, synchronize, memory ---------------------------------------------------------------
+# ---- what a device is ----------------------------------------------------------------------------
 
 
 def test_describe_cpu() -> None:
@@ -390,69 +386,11 @@ def test_nvidia_driver_version_is_read_from_the_kernel_module(
     assert hardware._nvidia_driver() == "550.54.15"
 
 
-def test_only_some_devices_lack_float64(fake: Callable[..., SimpleNamespace]) -> None:
-    assert has_float64("cpu")
-    assert not has_float64("mps")
-    fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=False))
-    assert not has_float64(FAKE)
-
-
-@pytest.mark.parametrize(
-    ("visible", "count", "left"),
-    [(None, 4, "2"), (None, 1, None), (None, 0, None), ("5,7", 2, "5"), ("GPU-1", 1, "GPU-1")],
-)
-def test_each_of_several_processes_finds_one_device(
-    monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int, left: str | None
-) -> None:
-    monkeypatch.setattr(os, "environ", {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    devices.take_one(6)
-    assert os.environ.get("CUDA_VISIBLE_DEVICES") == left
-
-
-@pytest.mark.parametrize("before", [None, "0"])
-def test_asking_for_cuda_without_starting_it_is_for_a_while(
-    monkeypatch: pytest.MonkeyPatch, before: str | None
-) -> None:
-    """Torch's optimizers ask at every step, and this way takes them a hundred microseconds."""
-    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
-    monkeypatch.setattr(os, "environ", {} if before is None else {name: before})
-    with devices.letting_sleep():
-        assert os.environ[name] == "1"
-    assert os.environ.get(name) == before
-
-
 @pytest.mark.parametrize("name", ["cpu", FAKE, "cuda", "nonsense"])
 def test_examining_leaves_the_environment_as_it_was(name: str) -> None:
     before = dict(os.environ)
     examine(name)
     assert dict(os.environ) == before
-
-
-def test_process_that_trains_on_the_cpu_finds_no_accelerator(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0,1"})
-    devices.hide_accelerators()
-    assert os.environ == {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
-
-
-def test_synchronize_asks_the_named_device(fake: Callable[..., SimpleNamespace]) -> None:
-    asked: list[torch.device] = []
-    fake(synchronize=asked.append)
-    synchronize("cpu")
-    synchronize(f"{FAKE}:1")
-    assert asked == [torch.device(FAKE, 1)]
-
-
-def test_end_step_cuts_the_graph_of_a_lazy_backend_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuts: list[str] = []
-    lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
-    monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
-    end_step("cpu")
-    assert cuts == []
-    end_step("xla")
-    assert cuts == ["cut"]
 
 
 @pytest.mark.parametrize(("hardware", "listed"), [("TPU", True), ("CPU", False)])
@@ -465,25 +403,6 @@ def test_xla_is_automatic_only_where_it_drives_other_hardware(
     monkeypatch.setattr(findings, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
     assert ("xla" in available()) is listed
     assert require(["xla"]) == ("xla",)
-
-
-def test_peak_memory_of_the_cpu_is_that_of_this_process() -> None:
-    peak = peak_memory("cpu")
-    assert peak is None or 2**25 < peak < 2**40  # torch alone takes more than 32 MiB
-
-
-def test_peak_memory_of_an_accelerator_is_what_its_backend_says(
-    fake: Callable[..., SimpleNamespace],
-) -> None:
-    fake(max_memory_allocated=lambda _device: 77)
-    assert peak_memory(FAKE) == 77
-
-
-def test_peak_memory_is_unknown_where_the_backend_does_not_count(
-    fake: Callable[..., SimpleNamespace],
-) -> None:
-    fake()
-    assert peak_memory(FAKE) is None
 
 
 # ---- who names them ------------------------------------------------------------------------------

@@ -1,0 +1,66 @@
+"""What running on a device takes: each backend is asked in its own way."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from initcheck.devices import (
+    backends,
+    end_step,
+    has_float64,
+    peak_memory,
+    synchronize,
+)
+
+FAKE = "xpu"  # a device type that every torch can name and no test machine needs to have
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A backend with these attributes, whatever type of device is asked for."""
+    return lambda **attributes: monkeypatch.setattr(
+        backends, "named", lambda kind: SimpleNamespace(**attributes)
+    )
+
+
+def test_only_some_devices_lack_float64(fake):
+    assert has_float64("cpu")
+    assert not has_float64("mps")
+    fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=False))
+    assert not has_float64(FAKE)
+
+
+def test_synchronize_asks_the_named_device(fake):
+    asked = []
+    fake(synchronize=asked.append)
+    synchronize("cpu")
+    synchronize(f"{FAKE}:1")
+    assert asked == [torch.device(FAKE, 1)]
+
+
+def test_end_step_cuts_the_graph_of_a_lazy_backend_only(monkeypatch):
+    cuts = []
+    lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
+    monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
+    end_step("cpu")
+    assert cuts == []
+    end_step("xla")
+    assert cuts == ["cut"]
+
+
+def test_peak_memory_of_the_cpu_is_that_of_this_process():
+    peak = peak_memory("cpu")
+    assert peak is None or 2**25 < peak < 2**40  # torch alone takes more than 32 MiB
+
+
+def test_peak_memory_of_an_accelerator_is_what_its_backend_says(fake):
+    fake(max_memory_allocated=lambda _device: 77)
+    assert peak_memory(FAKE) == 77
+
+
+def test_peak_memory_is_unknown_where_the_backend_does_not_count(fake):
+    fake()
+    assert peak_memory(FAKE) is None
