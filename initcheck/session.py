@@ -53,7 +53,7 @@ class Session:
             pytest.UsageError: a demanded device is missing or cannot compute, or an initializer
                 cannot be imported (exit 4).
         """
-        threads = _share(config)
+        threads = _share(config, settings.device)
         try:
             found = devices.require(settings.device)
             named = asked.initializers(settings.init, config.invocation_params.dir)
@@ -227,13 +227,17 @@ def _device(item: pytest.Item) -> str:
     return device
 
 
-def _share(config: pytest.Config) -> int:
-    """Take this process's share of the machine: threads, and one accelerator among several."""
+def _share(config: pytest.Config, names: Sequence[str]) -> int:
+    """Take this process's share of the machine: threads, and one accelerator among several.
+
+    Not where a device is asked for by its number, which it would have no more.
+    """
     threads = _threads(config)
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     if worker:
         torch.set_num_threads(threads)  # starts and probes compute outside of training, too
-        devices.take_one(int(worker.removeprefix("gw")))
+        if not any(":" in name for name in names):
+            devices.take_one(int(worker.removeprefix("gw")))
     return threads
 
 

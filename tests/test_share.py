@@ -20,15 +20,20 @@ def taken(monkeypatch):
         yield numbers
 
 
-def test_worker_takes_its_share_of_threads_and_accelerators(taken):
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [(("auto",), [2]), (("cpu", "cuda"), [2]), (("cpu", "cuda:1"), [])],
+    ids=["auto", "by type", "by number"],
+)
+def test_worker_takes_its_share_of_threads_and_accelerators(taken, names, numbers):
     worker = SimpleNamespace(workerinput={"workercount": 3, "workerid": "gw2"})
-    assert session._share(worker) == 2
+    assert session._share(worker, names) == 2
     assert torch.get_num_threads() == 2
-    assert taken == [2]
+    assert taken == numbers
 
 
 def test_process_alone_keeps_all(taken):
-    assert session._share(SimpleNamespace()) == 8
+    assert session._share(SimpleNamespace(), ("auto",)) == 8
     assert torch.get_num_threads() == 8
     assert taken == []
 
