@@ -143,7 +143,7 @@ def send(rehearsals: Rehearsals, laboratory: Laboratory, processes: int) -> Ahea
     """Rehearse the claims and send for their arms, or None where that would gain nothing."""
     if processes < 2 or not devices.forkable():
         return None
-    work = _work(rehearsals)
+    work = errands_of(rehearsals)
     if sum(errand.steps for errand in work) < WORTH:
         return None
     return Ahead(laboratory, work, processes)
@@ -151,9 +151,10 @@ def send(rehearsals: Rehearsals, laboratory: Laboratory, processes: int) -> Ahea
 
 def at_once(rehearsals: Rehearsals) -> AtOnce:
     """Rehearse the claims of an accelerator, on which arms that go together cost little more."""
-    return AtOnce(_work(rehearsals))
+    return AtOnce(errands_of(rehearsals))
 
 
-def _work(rehearsals: Rehearsals) -> list[Errand]:
+def errands_of(rehearsals: Rehearsals) -> list[Errand]:
+    """All arms of these claims."""
     rehearsed = [rehearse(item, verdict) for item, verdict in rehearsals]
     return errands(verdict for verdict in rehearsed if verdict is not None)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from initcheck import ahead, arithmetic, asked, collected, devices, recording
-from initcheck.ahead import Ahead, AtOnce
+from initcheck.ahead import Ahead, AtOnce, Rehearsals
 from initcheck.baselines import BaselineError, Baselines
 from initcheck.conditions import Conditions
 from initcheck.errands import Rehearsal
@@ -112,15 +112,19 @@ class Session:
         if self.settings.record is not None:
             return
         for device in self.devices:
-            there = self.laboratory.alone() if device == "cpu" else self.laboratory
-            rehearsals = [
-                (item, self._verdict(Rehearsal, item, device, there))
-                for item in items if _device(item) == device
-            ]  # fmt: skip
+            rehearsals = self.rehearsals(items, device)
             if device != "cpu":
                 self.ahead[device] = ahead.at_once(rehearsals)
             elif sent := ahead.send(rehearsals, self.laboratory, self.threads):
                 self.ahead[device] = sent
+
+    def rehearsals(self, items: Sequence[pytest.Item], device: str) -> Rehearsals:
+        """The claims of a device, each with a verdict that only notes what it would compare."""
+        there = self.laboratory.alone() if device == "cpu" else self.laboratory
+        return [
+            (item, self._verdict(Rehearsal, item, device, there))
+            for item in items if _device(item) == device
+        ]  # fmt: skip
 
     def close(self) -> None:
         """Stop what still trains."""

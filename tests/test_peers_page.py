@@ -57,6 +57,15 @@ def results():
         "quick": False, "note": "", "environment": ENVIRONMENT, "load": [0.1, 0.2], "minutes": 9.0,
         "jobs": [trained(64), trained(784)],
         "rank": {"size": 2048, "layouts": {names.ONE_CORE: ranks, names.FREE: ranks}},
+        "gate": {
+            "seconds": {
+                names.LOADING: [5.0, 5.0, 5.0], names.GATE: [80.0, 90.0, 100.0],
+                names.NOTEBOOKS: [50.0, 55.0, 58.0],
+                names.PRODUCTS: [24.0, 30.0, 36.0], names.TRAFFIC: [3.0, 10.0, 9.0],
+            },
+            "processor": [150.0, 160.0, 170.0], "peak": 1.5e9, "cores": 2,
+            "steps": 120000, "bounded": 114600,
+        },
         "startup": {
             names.PYTHON: [0.01, 0.01], names.IMPORT: [0.03, 0.03],
             names.WITHOUT: [0.2, 0.2], names.WITH: [0.26, 0.26],
@@ -119,6 +128,21 @@ def test_start_up_is_judged_by_its_difference(results):
 def test_the_share_of_the_bound_is_that_of_products_and_traffic(results):
     found = row(page.write(results), "wide network, Adam, one core: share")
     assert "75% (75% to 75%) | yes" in found
+
+
+def test_the_gate_is_held_against_its_minute_and_its_memory(results):
+    text = page.write(results)
+    assert row(text, "| the whole gate, 2 cores").endswith("| 60 s | 90 (85 to 95) s | no |")
+    assert row(text, "| the claims of the five notebooks, 2").endswith("55 (52 to 56) s | yes |")
+    assert row(text, "peak memory").endswith("| 2 GB | 1.50 GB | yes |")
+    more = results | {"gate": results["gate"] | {"peak": 2.1e9}}
+    assert row(page.write(more), "peak memory").endswith("| 2.10 GB | no |")
+
+
+def test_the_gate_has_a_bound_of_loading_products_and_traffic(results):
+    text = page.write(results)
+    assert row(text, "bound: loading").endswith("| 45.0 (38.5 to 47.5) |")
+    assert "The bound is 50% (45% to 50%) of the whole gate's time." in " ".join(text.split())
 
 
 def test_growth_has_its_exponents(results):

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.peers import growth, names, page, same, startup
+from benchmarks.peers import growth, names, page, same, startup, whole
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE
 from benchmarks.peers.turns import Crew, rounds
 
@@ -23,7 +23,7 @@ JOBS = (
     {"widths": SMALL, "optimizer": "SGD", "batch": 32, "steps": 60, "seeds": range(16)},
     {"widths": WIDE, "optimizer": "Adam", "batch": 64, "steps": 40, "seeds": range(2)},
 )
-ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS = 5, 4, 21
+ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS, GATE_ROUNDS = 5, 4, 21, 3
 QUICK_STEPS, QUICK_SEEDS, QUICK_ROUNDS = 5, 2, 1
 
 # Few tools are used as one process on all cores; the others gain nothing from a second thread.
@@ -61,7 +61,10 @@ def _measure(*, quick):
         size = {"size": 512 if quick else 2048}
         number = QUICK_ROUNDS if quick else RANK_ROUNDS
         results["rank"] = {**size, "layouts": rounds(crew, pairs, "rank", size, number)}
-    _say("rank")
+        _say("rank")
+        claims = "benchmarks/test_wave.py" if quick else "benchmarks"
+        results["gate"] = whole.measure(crew, QUICK_ROUNDS if quick else GATE_ROUNDS, claims)
+    _say("the gate")
     results["startup"] = startup.measure(QUICK_ROUNDS if quick else STARTUP_ROUNDS)
     _say("start-up")
     results["growth"] = growth.measure({"replicas": [2, 4], "width": [64, 128]} if quick else None)

@@ -15,3 +15,6 @@ NUMPY = ("numpy.linalg.matrix_rank, float64", "numpy.linalg.matrix_rank, float32
 
 PYTHON, IMPORT = "python", "import initcheck"
 WITHOUT, WITH = "pytest without the plugin", "pytest with the plugin"
+
+GATE, NOTEBOOKS = "the whole gate", "the claims of the five notebooks"
+LOADING = "importing torch and its optimizers"

@@ -35,7 +35,8 @@ much memory as it holds, measured in the same turns."""
 def write(results):
     """The whole page."""
     parts = [_head(results), _goals(results), HOW, *map(_job, results["jobs"])]
-    parts += [_rank(results["rank"]), _startup(results["startup"]), _growth(results["growth"])]
+    parts += [_gate(results["gate"]), _rank(results["rank"]), _startup(results["startup"])]
+    parts.append(_growth(results["growth"]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -108,6 +109,22 @@ def _bound(job, ways):
     yield (
         f"{BOUND}\nHere {products:.3f} and {traffic:.3f} ms a replica-step: ours runs at "
         f"{share:.0%} of the bound."
+    )
+
+
+def _gate(measured):
+    seconds, cores = measured["seconds"], measured["cores"]
+    rows = [(way, f"{figures.of(took):.1f}") for way, took in seconds.items()]
+    bound = goals.gate_bound(seconds)
+    rows.append(("bound: loading, products and traffic", f"{figures.of(bound):.1f}"))
+    share = figures.ratio(bound, seconds[names.GATE])
+    busy = figures.of(measured["processor"])
+    return (
+        f"## The gate itself, {cores} cores\n\n{_table(('what', 'seconds'), rows)}\n\n"
+        f"All processes of the whole gate together take {busy:.0f} s of processor time. Loading is "
+        "done once, on one core; the products and the traffic are those of all its perceptrons "
+        f"({measured['bounded']:,} of {measured['steps']:,} replica-steps), shared by the cores. "
+        f"The bound is {share:.0%} of the whole gate's time."
     )
 
 

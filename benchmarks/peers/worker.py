@@ -17,6 +17,7 @@ from functools import cache
 # What a kind of work is described by, and the ways to do it.
 KINDS = {
     "train": ("benchmarks.peers.work:Job", "benchmarks.peers.ways:WAYS"),
+    "gate": ("benchmarks.peers.bound:Gate", "benchmarks.peers.bound:WAYS"),
     "rank": ("benchmarks.peers.rank:Residual", "benchmarks.peers.rank:WAYS"),
     "machine": ("builtins:dict", "benchmarks.peers.machine:WAYS"),
 }
