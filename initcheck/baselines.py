@@ -13,6 +13,7 @@ from typing import Any
 
 from initcheck.evidence import (
     BaselineError,
+    alone,
     check_evidence,
     choose,
     merged,
@@ -198,9 +199,10 @@ class Baselines:
         Raises:
             BaselineError: a mean far from its origin, and no reason to ``accept`` it.
         """
-        self._evidence.pop(claim_id, None)  # another process may have recorded another device
-        old = self.evidence(claim_id) or {"schema": 1, "claim": claim_id, "environments": []}
-        return self.write(claim_id, merged(old, entry, accept))
+        with alone(self.folder):
+            self._evidence.pop(claim_id, None)  # another process may have recorded another device
+            old = self.evidence(claim_id) or {"schema": 1, "claim": claim_id, "environments": []}
+            return self.write(claim_id, merged(old, entry, accept))
 
     def write(self, claim_id: str, evidence: dict[str, Any]) -> Path:
         """Put a claim's evidence in the place of the old.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -114,6 +117,20 @@ def same_place(a: Entry, b: Entry) -> bool:
 
 
 # --- storing ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold off this user's other processes on this machine that would store into the folder.
+
+    Between reading a file and putting a merged one in its place, theirs would be lost.
+    """
+    from filelock import FileLock  # noqa: PLC0415 -- only where evidence is stored
+
+    user = getattr(os, "getuid", int)()  # somebody else's lock could not be opened
+    name = hashlib.sha256(f"{user} {folder.resolve()}".encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"initcheck-{name}.lock"):
+        yield
 
 
 def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:

@@ -21,7 +21,14 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 
 from initcheck.baselines import Baselines
-from initcheck.evidence import BaselineError, merged, read_evidence, same_place, write_atomic
+from initcheck.evidence import (
+    BaselineError,
+    alone,
+    merged,
+    read_evidence,
+    same_place,
+    write_atomic,
+)
 from initcheck.listing import Claim
 from initcheck.report.results import read
 
@@ -248,9 +255,10 @@ def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -
             entries = read_evidence(path)["environments"]
             _refuse_twins(path, entries, found.setdefault(path.stem, []))
             found[path.stem] += entries
-    made = {claim: _merged(target, claim, entries, accept) for claim, entries in found.items()}
-    for claim, whole in made.items():
-        target.write(claim, whole)
+    with alone(baselines):
+        made = {claim: _merged(target, claim, entries, accept) for claim, entries in found.items()}
+        for claim, whole in made.items():
+            target.write(claim, whole)
     return list(made)
 
 

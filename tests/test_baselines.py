@@ -6,12 +6,13 @@ import copy
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from initcheck.baselines import BaselineError, Baselines, read_limits
-from initcheck.evidence import check_evidence, choose, merged, read_evidence, write_atomic
+from initcheck.evidence import alone, check_evidence, choose, merged, read_evidence, write_atomic
 
 GOOD = {"max": 1.0, "unit": "nats", "kind": "measured", "why": "because", "fault": "a fault"}
 
@@ -331,6 +332,26 @@ def test_store_sees_what_another_process_recorded(tmp_path):
     one.store("a_claim", CPU)
     entries = read_evidence(one.path("a_claim"))["environments"]
     assert [e["environment"]["device type"] for e in entries] == ["cpu", "cuda"]
+
+
+def test_store_waits_while_another_process_stores(tmp_path):
+    one, two = Baselines(tmp_path), Baselines(tmp_path)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with alone(tmp_path):
+            waiting = elsewhere.submit(one.store, "a_claim", CPU)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+            old = {"schema": 1, "claim": "a_claim", "environments": []}
+            two.write("a_claim", merged(old, H200))  # as if read before the other had stored
+        waiting.result()
+    entries = read_evidence(one.path("a_claim"))["environments"]
+    assert [e["environment"]["device type"] for e in entries] == ["cpu", "cuda"]
+
+
+def test_folders_do_not_wait_for_each_other(tmp_path):
+    with alone(tmp_path / "one"):
+        Baselines(tmp_path / "two").store("a_claim", CPU)
+    assert Baselines(tmp_path / "two").files()
 
 
 def test_what_does_not_fit_is_not_stored(tmp_path):
