@@ -121,9 +121,10 @@ def subnormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-# What the C library is told by number (malloc.h), and the most it takes for the second.
+# What the C library is told by number (malloc.h), in bytes: what it keeps at most at the end of its
+# heap, so that a dear arm is not held until the end, and the most it takes for the second.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-LARGEST = 32 * 2**20  # bytes
+KEPT, LARGEST = 128 * 2**20, 32 * 2**20
 
 
 def keep_freed_memory() -> bool:
@@ -135,5 +136,5 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    settings = {TRIM_THRESHOLD: 2**30, MMAP_THRESHOLD: LARGEST}
+    settings = {TRIM_THRESHOLD: KEPT, MMAP_THRESHOLD: LARGEST}
     return all(library.mallopt(what, value) == 1 for what, value in settings.items())

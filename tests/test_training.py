@@ -18,7 +18,7 @@ from initcheck.initializers import constant_, every, he, zeros, zeros_
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adam, Recipe
 from initcheck.training import (
-    CACHE_BYTES,
+    CHUNK_BYTES,
     MOST_REPLICAS,
     NetworkError,
     chunks,
@@ -335,7 +335,7 @@ def test_chunks_cover_all_replicas_in_order(replicas):
 
 
 def test_large_networks_are_trained_one_at_a_time():
-    wide = nn.Linear(CACHE_BYTES // 4 // 4, 1)  # float32, and its gradient and two moments
+    wide = nn.Linear(CHUNK_BYTES // 4 // 4, 1)  # float32, and its gradient and two moments
     assert chunks(5, wide, "cpu") == [slice(i, i + 1) for i in range(5)]
 
 
