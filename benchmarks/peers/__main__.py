@@ -1,7 +1,7 @@
 """Measure all ways in turns, store the raw seconds, and write the page from them.
 
-``python -m benchmarks.peers [--quick]``; ``--page`` only writes the page anew. No torch here: peak
-memory of a child process begins at that of its parent.
+``python -m benchmarks.peers [--quick]``; ``--page`` only writes the page anew, ``--only PART``
+measures a part again. No torch here: peak memory of a child process begins at that of its parent.
 """
 
 import argparse
@@ -36,40 +36,67 @@ RANK_WAYS = (names.OURS, *names.NUMPY)
 
 
 def main():
-    """Run everything, or only write the page."""
+    """Run everything or some parts, or only write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few steps, to see that it works")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page")
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART",
+                        help=f"keep what is stored of the others: {', '.join(PARTS)}")  # fmt: skip
     parser.add_argument("--out", type=Path, default=HERE, help="where both files go")
     parser.add_argument("--note", default="", help="a sentence on the machine's load")
     given = parser.parse_args()
     raw, shown = given.out / "results.json", given.out / "RESULTS.md"
+    stored = json.loads(raw.read_text(encoding="utf-8")) if given.page or given.only else {}
     if not given.page:
-        results = _measure(quick=given.quick) | {"note": given.note}
-        raw.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    results = json.loads(raw.read_text(encoding="utf-8"))
-    shown.write_text(page.write(results), encoding="utf-8")
+        stored |= _measure(given.only or PARTS, quick=given.quick) | {"note": given.note}
+        raw.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    shown.write_text(page.write(stored), encoding="utf-8")
     print(shown.read_text(encoding="utf-8"))
 
 
-def _measure(*, quick):
+def _measure(parts, *, quick):
     began, load = time.monotonic(), os.getloadavg()[0]
-    results = {"quick": quick, "jobs": [_train(_settings(job, quick=quick), quick) for job in JOBS]}
+    results = {"quick": quick}
+    for part in parts:
+        results[part] = PARTS[part](quick)
+        _say(part)
     with Crew() as crew:
         results["environment"] = crew.do(FREE, "machine", "describe", {}, now=True)[1][0]
-        pairs = [(layout, way) for layout in (ONE_CORE, FREE) for way in RANK_WAYS]
-        size = {"size": 512 if quick else 2048}
-        number = QUICK_ROUNDS if quick else RANK_ROUNDS
-        results["rank"] = {**size, "layouts": rounds(crew, pairs, "rank", size, number)}
-        _say("rank")
-        claims = "benchmarks/test_wave.py" if quick else "benchmarks"
-        results["gate"] = whole.measure(crew, QUICK_ROUNDS if quick else GATE_ROUNDS, claims)
-    _say("the gate")
-    results["startup"] = startup.measure(QUICK_ROUNDS if quick else STARTUP_ROUNDS)
-    _say("start-up")
-    results["growth"] = growth.measure({"replicas": [2, 4], "width": [64, 128]} if quick else None)
     load = [round(load, 2), round(os.getloadavg()[0], 2)]
     return results | {"load": load, "minutes": round((time.monotonic() - began) / 60, 1)}
+
+
+def _jobs(quick):
+    return [_train(_settings(job, quick=quick), quick) for job in JOBS]
+
+
+def _rank(quick):
+    pairs = [(layout, way) for layout in (ONE_CORE, FREE) for way in RANK_WAYS]
+    size = {"size": 512 if quick else 2048}
+    with Crew() as crew:
+        number = QUICK_ROUNDS if quick else RANK_ROUNDS
+        return {**size, "layouts": rounds(crew, pairs, "rank", size, number)}
+
+
+def _gate(quick):
+    claims = "benchmarks/test_wave.py" if quick else "benchmarks"
+    peak = whole.peak(claims)
+    with Crew() as crew:
+        number = QUICK_ROUNDS if quick else GATE_ROUNDS
+        return {"peak": peak, **whole.measure(crew, number, claims)}
+
+
+def _startup(quick):
+    return startup.measure(QUICK_ROUNDS if quick else STARTUP_ROUNDS)
+
+
+def _growth(quick):
+    return growth.measure({"replicas": [2, 4], "width": [64, 128]} if quick else None)
+
+
+PARTS = {
+    "jobs": _jobs, "rank": _rank, "gate": _gate, "startup": _startup, "growth": _growth,
+}  # fmt: skip
 
 
 def _settings(job, *, quick):

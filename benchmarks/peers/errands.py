@@ -57,7 +57,7 @@ def main():
     """Collect, and print what was told."""
     told = Told()
     sys.stdout, answers = sys.stderr, sys.stdout  # what pytest prints is no answer
-    command = [str(ROOT / "benchmarks"), "--collect-only", "--initcheck-device=cpu", "-q"]
+    command = [str(ROOT / "benchmarks"), "--collect-only", "--initcheck-device=cpu", "-qq"]
     command += ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     if code := pytest.main(command, plugins=[told]):
         raise SystemExit(code)

@@ -27,7 +27,7 @@ TRIED = {
         "was not faster."
     ),
     "bound": (
-        "Tried: replicas one by one, so that parameters and moments stay in the cache; the fused "
+        "Tried: chunks of one to all replicas; the fused "
         "optimizer on one flat leaf; gradients written into place. The rest is building the start, "
         "fetching images, biases, activations, and the loss."
     ),

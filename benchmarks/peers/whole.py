@@ -22,18 +22,17 @@ LOOK = 0.5  # seconds between two looks at the memory
 
 
 def measure(crew, rounds, claims="benchmarks"):
-    """Seconds a round of each way; steps that the bound has and leaves out; the gate's peak memory.
+    """Seconds a round of each way, and the steps that the bound has and leaves out.
 
     Args:
         crew: who computes the bound.
-        rounds: after one run that is not timed: it fills the caches, and its memory is watched.
+        rounds: of every way.
         claims: the folder or file of the gate.
     """
     told = json.loads(_run(("-m", "benchmarks.peers.errands")))
     steps = sum(arm["steps"] * arm["replicas"] for arm in told["perceptrons"])
     settings = {"arms": told["perceptrons"], "cores": len(crew.cores)}
     runs = _runs(claims)
-    peak = _watched(runs[GATE])
     for way in names.BOUNDS:
         crew.do(EACH_CORE, "gate", way, settings, now=True)
     seconds = {way: [] for way in (*runs, *names.BOUNDS)}
@@ -47,9 +46,17 @@ def measure(crew, rounds, claims="benchmarks"):
                 processor += [busy] if way == GATE else []
             seconds[way].append(took)
     return {
-        "seconds": seconds, "processor": processor, "peak": peak, "cores": len(crew.cores),
+        "seconds": seconds, "processor": processor, "cores": len(crew.cores),
         "steps": told["steps"], "bounded": steps,
     }  # fmt: skip
+
+
+def peak(claims="benchmarks"):
+    """Bytes of the gate's processes together, where no others share torch's pages with them.
+
+    It fills the caches of files and bytecode, so it comes before what is timed.
+    """
+    return _watched(_runs(claims)[GATE])
 
 
 def _runs(claims):

@@ -1,0 +1,117 @@
+"""What is measured of the gate itself: its arms, their bound, its time and its memory."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from benchmarks.peers import bound, errands, names, notebooks, whole
+from initcheck import Adam, Arm, Recipe, mlp
+from initcheck.initializers import torch_default
+from initcheck.systems import MNIST_CNN
+
+ARM = {
+    "widths": [784, 64, 10], "batch": 32, "steps": 5, "replicas": 20, "dtype": "float32",
+    "optimizer": "Adam", "momentum": False,
+}  # fmt: skip
+
+
+def arm(network):
+    return Arm(network, torch_default, Recipe(Adam(lr=1e-3), batch=32, steps=5))
+
+
+def test_a_perceptron_has_widths_and_a_convolution_none():
+    assert errands._widths(arm(mlp(784, 64, 10))) == [784, 64, 10]
+    assert errands._widths(arm(MNIST_CNN)) is None
+
+
+def test_every_step_of_every_chunk_is_in_the_bound():
+    gate = bound.Gate((ARM, ARM | {"steps": 2}), cores=2)
+    kind = (784, 64, 10), 32, torch.float32, "Adam"
+    assert gate.steps == {(*kind, 10): 7}  # two chunks of ten, seven steps, halved
+
+
+def test_optimizers_count_by_what_they_move():
+    assert bound._optimizer(ARM) == "Adam"
+    assert bound._optimizer(ARM | {"optimizer": "SGD", "momentum": True}) == "momentum"
+    assert bound._optimizer(ARM | {"optimizer": "OneCounterAdam"}) == "SGD"
+    # Adam holds 4 numbers a parameter and moves 7; an addition of halves moves 6.
+    assert bound._additions(60, "Adam") == 70
+    assert bound._halves(50, "Adam").shape == (2, 100)
+
+
+@pytest.mark.parametrize("widths", [(8, 20, 4), (8, 20, 20)], ids=["narrow", "wide"])
+def test_products_are_those_of_a_step(widths):
+    calls = bound._calls(widths, 3, 2)
+    forward = [2 * 2 * 3 * i * o for i, o in pairwise(widths)]
+    work = [2 * a.numel() * b.shape[2] for a, b, _ in calls]
+    assert sum(work) == 3 * sum(forward) - forward[0]  # no gradient of the images
+    for a, b, out in calls:
+        torch.bmm(a, b, out=out)  # the shapes fit
+
+
+def test_the_bound_of_the_gate_runs():
+    for way in names.BOUNDS:
+        assert bound.WAYS[way](bound.Gate((ARM,), cores=1))().size == 0
+
+
+def test_only_claims_of_notebooks_are_kept():
+    def item(**kwargs):
+        mark = SimpleNamespace(kwargs=kwargs) if kwargs else None
+        return SimpleNamespace(get_closest_marker=lambda name: mark)
+
+    kept, other, timing = item(source="notebook 001"), item(source="arXiv 1502.01852"), item()
+    told = []
+
+    def pytest_deselected(items):
+        told.extend(items)
+
+    hook = SimpleNamespace(pytest_deselected=pytest_deselected)
+    items = [other, kept, timing]
+    notebooks.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
+    assert items == [kept]
+    assert told == [other, timing]
+
+
+def test_memory_of_children_counts():
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; x = bytearray(1 << 26); print(flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        child.stdout.readline()
+        assert child.pid in map(int, whole._family(os.getpid()))
+        assert 1 << 26 < whole._proportional(child.pid) < 1 << 28
+        child.communicate(b"\n")
+    assert whole._family(child.pid) == []
+    assert whole._proportional(child.pid) == 0
+
+
+def test_a_red_gate_is_not_timed():
+    with pytest.raises(subprocess.CalledProcessError):
+        whole._timed(("-c", "raise SystemExit(1)"))
+    with pytest.raises(subprocess.CalledProcessError):
+        whole._watched(("-c", "raise SystemExit(1)"))
+
+
+BUSY = """
+import sys, time
+sum(range(10 ** 7))
+open(sys.argv[1], "w").write(str(time.process_time()))
+"""
+
+
+def test_processor_time_is_that_of_the_child(tmp_path):
+    file = tmp_path / "seconds"
+    _, busy = whole._timed(("-c", BUSY, str(file)))
+    assert busy == pytest.approx(float(file.read_text()), abs=0.1)  # and its end
+
+
+def test_the_gate_tells_its_arms():
+    told = json.loads(whole._run(("-m", "benchmarks.peers.errands")))
+    bounded = sum(each["steps"] * each["replicas"] for each in told["perceptrons"])
+    assert 0 < bounded < told["steps"]  # convolutions are left out
