@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.peers import goals, names
 from initcheck import listing
 from initcheck.operating import figures, shards
 from initcheck.settings import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORDS = " ".join(README.split())
 
 
 def test_its_first_code_block_is_the_two_commands():
@@ -41,9 +45,18 @@ def test_its_error_rates_are_those_of_the_runs():
     changes = figures.envelopes(run for run in runs if run.kind == "innocent")
     every = [(name, r) for row in changes.values() for name, r in row.items() if r is not None]
     here, there = (max(r for name, r in every if (name == "cuda") is on) for on in (False, True))
-    assert f"moved no arm by more than {here:.2f}." in README
-    assert f"the farthest arm at {there:.2f}, and each of the six faults" in README
+    assert f"moved no arm by more than {here:.2f}." in WORDS
+    assert f"the farthest arm at {there:.2f}, and each of the six faults" in WORDS
     seeded = {run.name: bool(run.red) for run in runs if "-cuda-" in run.salt}
     assert (len(seeded), all(seeded.values())) == (6, True)
     green = [not run.red for run in runs if run.kind == "clean"]
-    assert f"{sum(green)} of {len(green)} were green" in " ".join(README.split())
+    assert f"{sum(green)} of {len(green)} were green" in WORDS
+
+
+def test_its_seconds_and_gigabytes_are_those_that_were_measured():
+    file = ROOT / "benchmarks" / "peers" / "results.json"
+    gate = json.loads(file.read_text(encoding="utf-8"))["gate"]
+    took = np.median(gate["seconds"][names.GATE])
+    assert f"the whole gate takes {took:.0f} seconds and {gate['peak'] / 1e9:.1f} GB" in WORDS
+    bound = np.median(goals.gate_bound(gate["seconds"]))
+    assert f"{bound:.0f} of these seconds go into what no gate" in WORDS
