@@ -74,7 +74,7 @@ def environment(checkout: str = CHECKOUT) -> str:
 
 def _is_installed(checkout: str) -> bool:
     """Whether this interpreter has the checkout as an editable install, with all it requires."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- since 3.8
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- older Pythons lack it
 
     if _editable_source() != os.path.realpath(checkout):
         return False
@@ -89,7 +89,7 @@ def _is_installed(checkout: str) -> bool:
 
 def _editable_source() -> "Optional[str]":
     """The folder of which this interpreter has initcheck as an editable install."""
-    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 -- since 3.8
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 -- older Pythons lack it
     from urllib.parse import urlsplit  # noqa: PLC0415 -- slow to import
     from urllib.request import url2pathname  # noqa: PLC0415 -- slow to import
 

@@ -39,11 +39,16 @@ def measure(rounds):
 
 
 def _run(arguments, where):
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else every round compiles what it imports
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, *arguments], cwd=where, check=True, stdout=subprocess.DEVNULL,
-        env=variables,
+        env=variables(),
     )  # fmt: skip
     return time.perf_counter() - began
+
+
+def variables():
+    """The environment of a process that is timed, with this checkout to import."""
+    found = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)  # else every round compiles what it imports
+    return found

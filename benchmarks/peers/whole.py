@@ -6,7 +6,6 @@ starts, fetches images, computes activations, losses and probes, and trains conv
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.peers import names
 from benchmarks.peers.names import EACH_CORE, GATE, LOADING, NOTEBOOKS
+from benchmarks.peers.startup import variables
 
 ROOT = Path(__file__).parents[2]
 LOAD = "import torch; torch.optim.SGD([torch.zeros(1)]).step()"
@@ -81,20 +81,14 @@ def _run(arguments):
     """
     return subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
-        env=_variables(),
+        env=variables(),
     ).stdout  # fmt: skip
-
-
-def _variables():
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else every run compiles what it imports
-    return variables
 
 
 def _watched(arguments):
     """Bytes at the peak, of the process and all its children; what they share counts once."""
     with subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=_variables()
+        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=variables()
     ) as process:
         peak = 0
         while process.poll() is None:
