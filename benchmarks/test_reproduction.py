@@ -28,14 +28,7 @@ LAB = Recipe(Adam(lr=1e-3), batch=100, steps=600)  # one of its 15 epochs
 MIXED = mlp(784, 512, 1024, 128, 10, activation=("relu", "celu", "silu"))  # notebook 003
 BY_HAND = Recipe(SGD(lr=1e-3, momentum=0.9), batch=100, steps=600)  # one of its 10 epochs
 
-
-@pytest.fixture(autouse=True)
-def _full_scale(initcheck_session):
-    if initcheck_session.settings.scale != "full":
-        pytest.skip(  # an epoch of full MNIST each, on data that is not embedded; the run says so
-            "runs at full scale only: pytest benchmarks/test_reproduction.py "
-            "--initcheck-scale full --initcheck-data-root DIR"
-        )
+pytestmark = pytest.mark.usefixtures("full_scale")
 
 
 def on_mnist(network, initializer, recipe):

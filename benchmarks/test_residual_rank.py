@@ -34,10 +34,10 @@ BATCH, STEPS = 32, 60  # images a step, steps, on images pooled to 7 x 7
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank(verdict):
-    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
-    at the partial identity has a W - I in its square hidden layer of rank 785 at most, one more
-    than its inputs, after 50 and after 150 steps; with the Hadamard transform in its widening layer
-    it has not."""
+    """Under plain SGD with lr .2, a ReLU network 196-196-256-256-10 on 14 x 14 images with biases
+    .01 that starts at the partial identity has a W - I in its square hidden layer of rank 197 at
+    most, one more than its inputs, after 50 and after 150 steps; with the Hadamard transform in its
+    widening layer it has not."""
     verdict.holds(rank, treated=IDENTITY, control=HADAMARD)
 
 
@@ -59,10 +59,10 @@ def test_identity_caps_residual_rank_without_biases(verdict):
     source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-hadamard-breaks", kind="theorem"
 )
 def test_hadamard_breaks_rank_cap(verdict):
-    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
-    with the Hadamard transform in its widening layer has a W - I in its square hidden layer of a
-    rank above 785, one more than its inputs, after 50 or after 150 steps; from the partial identity
-    it has not."""
+    """Under plain SGD with lr .2, a ReLU network 196-196-256-256-10 on 14 x 14 images with biases
+    .01 that starts with the Hadamard transform in its widening layer has a W - I in its square
+    hidden layer of a rank above 197, one more than its inputs, after 50 or after 150 steps; from
+    the partial identity it has not."""
     verdict.holds(rank, treated=HADAMARD, control=IDENTITY)
 
 

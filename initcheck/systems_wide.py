@@ -37,27 +37,33 @@ EQUAL_BIASES = constant_(0.01)  # the notebook's
 
 identity_biased = every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01")
 hadamard_biased = every(hadamard_, EQUAL_BIASES, "hadamard, biases .01")
-IDENTITY = Arm(WIDE, identity_biased, RANK_RECIPE)
-HADAMARD = Arm(WIDE, hadamard_biased, RANK_RECIPE)
 one_n_each_biased = every(one_n_each_, EQUAL_BIASES, "OnE, biases .01")
 spray_biased = every(spray_, EQUAL_BIASES, "Spray, biases .01")
 
-POOL = 4  # pixels a side that are averaged into one: 28 x 28 images become 7 x 7
-POOLED_PIXELS = 49
+SIDE = 28  # pixels
 
 
-def pooled(*widths: int, bias: bool = True) -> Network:
-    """Notebook 002 on 7 x 7 images: 49 inputs, an equally wide layer, then ``widths``, ReLU."""
-    network = mlp(POOLED_PIXELS, POOLED_PIXELS, *widths, bias=bias)
+def pooled(*widths: int, by: int = 4, bias: bool = True) -> Network:
+    """Notebook 002 on images of ``by`` x ``by`` pixels averaged into one: 7 x 7, or by 2 14 x 14.
+
+    As many inputs as pixels are left, an equally wide layer, then ``widths``; ReLU.
+    """
+    side = SIDE // by
+    network = mlp(side**2, side**2, *widths, bias=bias)
 
     def build() -> nn.Module:
         layers = OrderedDict(network.build().named_children())
-        return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(POOL), **layers))
+        return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(by), **layers))
 
-    return Network(f"7 x 7 pooled, {network.name}", build)
+    return Network(f"{side} x {side} pooled, {network.name}", build)
 
+
+WIDENING = pooled(256, 256, 10, by=2)  # WIDE, every width divided by four
+IDENTITY = Arm(WIDENING, identity_biased, RANK_RECIPE)
+HADAMARD = Arm(WIDENING, hadamard_biased, RANK_RECIPE)
 
 POOLED = pooled(128, 128, 10)
+POOLED_PIXELS = 49
 POOLED_BIAS_FREE = pooled(128, 128, 10, bias=False)
 
 NARROWING = pooled(32, 32, 10)  # hidden width 256 of 784 inputs, on 49: no layer widens
@@ -69,18 +75,18 @@ SPRAY_NARROWING = Arm(NARROWING, spray_biased, POOLED_RECIPE)
 # --- notebook 003 ---------------------------------------------------------------------------------
 
 ACTIVATIONS = ("relu", "celu", "silu")
-MIXED = mlp(PIXELS, 512, 1024, 128, 10, activation=ACTIVATIONS)
-MIXED_NARROW = mlp(PIXELS, 128, 256, 32, 10, activation=ACTIVATIONS)  # a quarter of its widths
+MIXED_WIDE = mlp(PIXELS, 512, 1024, 128, 10, activation=ACTIVATIONS)
+MIXED = mlp(PIXELS, 128, 256, 32, 10, activation=ACTIVATIONS)  # every hidden width divided by four
 MOMENTUM = SGD(lr=1e-3, momentum=0.9)  # the notebook's, as are the learning rates below
-MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=64)  # the notebook's batch is 100
+MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=80)  # the notebook's batch is 100
 HE, RANDN = Arm(MIXED, he, MIXED_RECIPE), Arm(MIXED, randn, MIXED_RECIPE)
 
 # --- notebook 004 ---------------------------------------------------------------------------------
 
-SHALLOW = mlp(PIXELS, 256, 256, 10)
-DEEP = mlp(PIXELS, 512, 512, 512, 512, 10)
+SHALLOW = mlp(PIXELS, 128, 128, 10)  # every hidden width divided by two
+DEEP = mlp(PIXELS, 256, 256, 256, 256, 10)
 glorot_uniform = every(glorot_uniform_, name="glorot uniform, torch's biases")  # the notebook's
-DEPTH_RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=30)  # its lr; batch 100 and 15 epochs there
+DEPTH_RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=40)  # its lr; batch 100 and 15 epochs there
 
 # --- deep sigmoid networks ------------------------------------------------------------------------
 
