@@ -311,8 +311,20 @@ def test_changed_claims_are_run_again_on_the_seeds_of_clean_runs(tmp_path, monke
     (run,) = shards.read(tmp_path)
     assert (run.commit, run.claims, run.why) == ("old", {"a": "pass", "b": "pass"}, {})
     assert (run.moved, run.again) == (["a: cold", "b: warm"], {"a": "new"})
+    monkeypatch.setattr(measure, "commit", lambda: "new")
     assert measure.again(plans, [run]) == []
-    assert len(measure.again(measure.clean(claims, 2), [run])) == 1
+    monkeypatch.setattr(measure, "commit", lambda: "newer")
+    assert len(measure.again(plans, [run])) == 1
+
+
+def test_claims_that_a_second_run_did_not_reach_are_not_known_any_more(monkeypatch):
+    old = Run("fault", "x", "", claims={"a": "pass", "b": "pass", "c": "pass"})
+    part = Run("fault", "x", "", commit="new", claims={"a": "refuted"})
+    run = shards.merged(old, part, {"a", "b"})
+    assert (run.claims, run.again) == ({"c": "pass", "a": "refuted"}, {"a": "new"})
+    monkeypatch.setattr(measure, "commit", lambda: "new")
+    plan = measure.Plan("fault", "x", "", ("file.py::test_a", "file.py::test_b"))
+    assert measure.again([plan], [run]) == []
 
 
 def test_arms_of_claims_run_again_take_the_place_of_those_before():

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--headline-runs", type=int, default=59, help="a fault that a headline claim must see")
     add("--clean-runs", type=int, default=60, help="of the whole suite, on fresh seeds")
     add("--again", action="append", default=[], metavar="CLAIM",
-        help="run these claims, which changed, again in runs that are there, and no others"
+        help="run these claims, which changed, again in runs of other commits, and no others"
     )  # fmt: skip
     add("--python", action="append", default=[], metavar="FILE", help="another torch; repeatable")
     add("--device", default="", metavar="NAME",

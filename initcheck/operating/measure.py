@@ -48,6 +48,11 @@ class Plan:
     before: Run | None = None  # a run that is there already, of which these tests changed
 
     @property
+    def claims(self) -> set[str]:
+        """The claims of the tests."""
+        return {test.rpartition("::test_")[2] for test in self.tests}
+
+    @property
     def run(self) -> Run:
         """The run without what it will find."""
         return Run(self.kind, self.name, self.salt)
@@ -137,12 +142,12 @@ def clean(claims: Sequence[Claim], runs: int) -> list[Plan]:
 
 
 def again(plans: Iterable[Plan], runs: Iterable[Run]) -> list[Plan]:
-    """Of these plans, those whose runs are there and have not been run again with these tests."""
-    known = {run.key: run for run in runs}
+    """Of these plans, those whose runs are there and were not run again at this commit."""
+    known, here = {run.key: run for run in runs}, commit()
     made = [(plan, known[plan.run.key]) for plan in plans if plan.run.key in known]
     return [
         replace(plan, before=run) for plan, run in made
-        if not {test.rpartition("::test_")[2] for test in plan.tests} <= run.again.keys()
+        if here not in {run.again.get(claim) for claim in plan.claims}  # stopped at the first red
     ]  # fmt: skip
 
 
@@ -221,7 +226,7 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
     if plan.kind == "clean":
         found = replace(found, arms={})  # r hangs on no salt
         found = _not_run(found, status) if status and not found.red else found
-    return found if plan.before is None else merged(plan.before, found)
+    return found if plan.before is None else merged(plan.before, found, plan.claims)
 
 
 def _not_run(run: Run, status: int) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,20 @@ class Run:
         return self.kind, self.name, self.salt
 
 
-def merged(run: Run, part: Run) -> Run:
-    """A run in which some claims, which changed since, were run again on the same seeds."""
-    new = part.claims.keys()
+def merged(run: Run, part: Run, asked: Collection[str] = ()) -> Run:
+    """A run in which some claims, which changed since, were run again on the same seeds.
+
+    Of those asked for, some may not have been reached: what was found of them before is left out.
+    """
+    new = {*part.claims, *asked}
     still = {arm for arm in run.moved if arm.partition(":")[0] not in new}
     arms = {name: rs for name, rs in run.arms.items() if name.partition("[")[0] not in new}
     return replace(
-        run, claims=run.claims | part.claims, arms=arms | part.arms,
+        run, claims={c: v for c, v in run.claims.items() if c not in new} | part.claims,
+        arms=arms | part.arms,
         why={claim: why for claim, why in run.why.items() if claim not in new} | part.why,
         moved=sorted(still | {*part.moved}),
-        again=run.again | dict.fromkeys(new, part.commit),
+        again=run.again | dict.fromkeys(part.claims, part.commit),
     )  # fmt: skip
 
 
