@@ -76,10 +76,11 @@ SPRAY_NARROWING = Arm(NARROWING, spray_biased, POOLED_RECIPE)
 
 ACTIVATIONS = ("relu", "celu", "silu")
 MIXED_WIDE = mlp(PIXELS, 512, 1024, 128, 10, activation=ACTIVATIONS)
+MIXED_HALF = mlp(PIXELS, 256, 512, 64, 10, activation=ACTIVATIONS)
 MIXED = mlp(PIXELS, 128, 256, 32, 10, activation=ACTIVATIONS)  # every hidden width divided by four
 MOMENTUM = SGD(lr=1e-3, momentum=0.9)  # the notebook's, as are the learning rates below
-MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=80)  # the notebook's batch is 100
-HE, RANDN = Arm(MIXED, he, MIXED_RECIPE), Arm(MIXED, randn, MIXED_RECIPE)
+MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=64)  # the notebook's batch is 100
+HE, RANDN = Arm(MIXED_HALF, he, MIXED_RECIPE), Arm(MIXED_HALF, randn, MIXED_RECIPE)
 
 # --- notebook 004 ---------------------------------------------------------------------------------
 
