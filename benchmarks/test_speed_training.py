@@ -6,22 +6,22 @@ import pytest
 
 from initcheck import SGD, Adam, Arm, Recipe, arithmetic, devices, mlp
 from initcheck.initializers import every, hadamard_, he, partial_identity_, torch_default, zeros
+from initcheck.systems_wide import MIXED_HALF, WIDE, WIDENING
 from initcheck.training import ENGINES, ready
 
 ROUNDS = 3  # timed, after one that is not
 SMALL = mlp(784, 64, 32, 32, 10)  # notebook 001
-WIDE = mlp(784, 784, 1024, 1024, 10)  # notebook 002
-MIXED = mlp(784, 512, 1024, 128, 10, activation=("relu", "celu", "silu"))  # notebook 003
 PLAIN_SGD = SGD(lr=0.1)
 MOMENTUM = SGD(lr=1e-3, momentum=0.9)
 
-# The five headline claims: an arm and its replicas, as many as the CPU trains at once.
+# The five headline claims and a wide network: an arm, and how many replicas of it.
 CASES = {
     "zeroed_layer": (Arm(SMALL, torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=10)), 8),
     "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=10)), 8),
-    "identity": (Arm(WIDE, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=10)), 1),
-    "hadamard": (Arm(WIDE, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=10)), 1),
-    "scale": (Arm(MIXED, he, Recipe(MOMENTUM, batch=32, steps=10)), 1),
+    "identity": (Arm(WIDENING, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
+    "hadamard": (Arm(WIDENING, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
+    "scale": (Arm(MIXED_HALF, he, Recipe(MOMENTUM, batch=32, steps=10)), 4),
+    "wide": (Arm(WIDE, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=5)), 1),
 }
 
 
