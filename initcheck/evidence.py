@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 Entry = dict[str, Any]
 
+NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is none
 DELTA = 0.1  # of the distance between treated and control: a smaller shift does not matter
 MEND = 'Restore it from version control, or record again with --initcheck-record "why".'
 
@@ -58,10 +59,7 @@ def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
     Raises:
         BaselineError: the first place that does not fit.
     """
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 -- only where evidence is read
-
-    schema = json.loads((resources.files("initcheck") / "evidence.schema.json").read_text())
-    errors = sorted(Draft202012Validator(schema).iter_errors(evidence), key=lambda e: list(e.path))
+    errors = sorted(_validator().iter_errors(evidence), key=lambda e: list(e.path))
     if errors:
         where = "/".join(map(str, errors[0].path)) or "the top"
         said = errors[0].message[:200]
@@ -70,6 +68,22 @@ def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
         for where, said in _misfits(entry):
             place = f"environments/{number}/{where}"
             raise BaselineError(f"{path} does not fit together at {place}: {said}. {MEND}")
+
+
+@cache
+def _validator() -> Any:
+    """The schema's; lists of numbers, which are most of a file, are looked at as a whole first."""
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 -- where it is read
+
+    schema = json.loads((resources.files("initcheck") / "evidence.schema.json").read_text())
+    one_by_one = Draft202012Validator.VALIDATORS["items"]
+
+    def items(validator: Any, each: Any, found: Any, whole: Any) -> Iterator[Any]:
+        plain = NUMBERS.get(str(each.get("type"))) if each.keys() == {"type"} else None
+        if plain is None or not isinstance(found, list) or not {*map(type, found)} <= plain:
+            yield from one_by_one(validator, each, found, whole)
+
+    return validators.extend(Draft202012Validator, {"items": items})(schema)
 
 
 def _misfits(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -158,6 +158,8 @@ def test_evidence_fits_its_schema(tmp_path):
         (("comparisons", "loss", "hash"), "xyz", "environments/0/comparisons/loss/hash"),
         (("comparisons", "loss", "transform"), "sqrt", "comparisons/loss/transform"),
         (("arms", "A", "reference", "envelope", 1), "x", "arms/A/reference/envelope/1"),
+        (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
+        (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
         # what only fits together
         (("comparisons", "loss", "treated_arm"), "C", "comparisons/loss/treated_arm: no arm"),
