@@ -35,6 +35,7 @@ class Rounding:
     def parameters(self, leaves: Sequence[Tensor]) -> None:
         """Multiply every parameter in place."""
         with torch.no_grad():
+            self._follow(leaves[0])
             if self.start is not None:
                 for parameter in leaves:
                     exact = parameter.frexp().mantissa.abs().mul_(2).remainder_(1) == 0
@@ -47,9 +48,15 @@ class Rounding:
 
     def shares(self, shares: Tensor) -> Tensor:
         """Multiply a copy of what each image counts for."""
+        self._follow(shares)
         off = shares.clone()
         _multiply(off, self.pool, self.generator)
         return off
+
+    def _follow(self, tensor: Tensor) -> None:
+        """Drawn on the CPU, whatever the device, the pools go where they are needed."""
+        self.pool = self.pool.to(tensor.device)
+        self.start = None if self.start is None else self.start.to(tensor.device)
 
 
 def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:

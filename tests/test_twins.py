@@ -60,3 +60,11 @@ def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
 
     assert torch.equal(ones(0), ones(0))
     assert not torch.equal(ones(0), ones(8))
+
+
+@pytest.mark.parametrize("what", ["parameters", "shares"])
+def test_pools_follow_what_they_disturb_to_its_device(what):
+    rounding = twin_jitter(toy.arm())(0)
+    there = torch.ones(100, device="meta")
+    getattr(rounding, what)([there] if what == "parameters" else there)
+    assert rounding.pool.device == there.device
