@@ -40,7 +40,7 @@ def on_mnist(network, initializer, recipe):
 def test_partial_identity_reaches_recorded_accuracy(verdict):
     """After an epoch of 937 steps of plain SGD with lr .1 and batch 64 on MNIST's 60,000 images, a
     ReLU network 784-784-256-256-10 that starts at the partial identity with biases .01 labels at
-    least 92 % of the test images right, and with lr .001 it does not."""
+    least 87 % of the test images right, and with lr .001 it does not."""
     verdict.holds(
         test_accuracy,
         treated=on_mnist(NARROW, IDENTITY, Recipe(SGD(lr=0.1), **ONE_EPOCH)),
