@@ -163,14 +163,15 @@ def test_page_counts_and_names(baselines):
         run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted"},
             why={"sun_rises": "accuracy refuted: dark"},
             arms={"sun_rises": {"warm": 400.0, "cold": None}}),
-        run("fault", "lr_halved", "0", claims={"sun_rises": "pass"}),
+        run("fault", "lr_halved", "0", claims={"sun_rises": "pass"}, again={"sun_rises": "abe"}),
     ]  # fmt: skip
     text = page.page(runs, baselines)
     assert "| abc | 2.14.1 | an abacus | 5 | 2026-11-22 | 2026-11-22 |" in text
     assert "1 of 2 runs were not green: at most 97.5% of runs" in text
     assert "471 more green runs would bound it by 1%." in text
     assert "- seeds `t`: sun_rises drifted" in text
-    assert "In 1 of them, claims that changed afterwards" in text
+    for commit in ("abd", "abe"):  # of a clean run, of a fault
+        assert f"run again on the same seeds, at {commit}: sun_rises." in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
     assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text

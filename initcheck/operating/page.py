@@ -169,6 +169,7 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
         "run: what is red in it is red by its record, and limits may have caught more. Once "
         f"{REPEATS} runs have said which claims go red, the others end at the first that does."
     )
+    yield from _again(runs)
     yield ""
     rows = [
         [f"`{name}`", _caught(kills), _victims(kills, claims[name])]
