@@ -9,8 +9,8 @@ from initcheck.initializers import he, randn
 from initcheck.probes import classes_predicted, residual_rank, test_accuracy
 from initcheck.probes.signals import final_nats_learned
 from initcheck.systems_wide import (
+    MIXED_RECIPE,
     MIXED_WIDE,
-    MOMENTUM,
     RANK_RECIPE,
     SQUARE,
     WIDE,
@@ -23,9 +23,8 @@ pytestmark = pytest.mark.usefixtures("full_scale")
 rank = partial(residual_rank, layer=SQUARE)
 IDENTITY, HADAMARD = (Arm(WIDE, s, RANK_RECIPE) for s in (identity_biased, hadamard_biased))
 
-BY_HAND = Recipe(MOMENTUM, batch=32, steps=64)
 SMALL_STEPS = Recipe(SGD(lr=1e-5, momentum=0.9), batch=32, steps=32)
-HE, RANDN = (Arm(MIXED_WIDE, start, BY_HAND) for start in (he, randn))
+HE, RANDN = (Arm(MIXED_WIDE, start, MIXED_RECIPE) for start in (he, randn))
 RANDN_SMALL_STEPS = Arm(MIXED_WIDE, randn, SMALL_STEPS, name="randn, lr 1e-5")
 
 
