@@ -21,7 +21,7 @@ from initcheck.initializers import (
     scaled_,
 )
 from initcheck.probes.starts import bound_reached, mean_error, variance_error
-from initcheck.systems_wide import MIXED, START
+from initcheck.systems_wide import MIXED_WIDE, START
 
 
 def convolution():
@@ -94,8 +94,8 @@ def test_uniform_law_is_centred(verdict, law):
     uniform = UNIFORM[law][0]
     verdict.holds(
         mean_error,
-        treated=Arm(MIXED, every(uniform), START),
-        control=Arm(MIXED, every(positive_uniform_(law)), START),
+        treated=Arm(MIXED_WIDE, every(uniform), START),
+        control=Arm(MIXED_WIDE, every(positive_uniform_(law)), START),
     )
 
 
@@ -108,6 +108,6 @@ def test_heuristic_is_resolved_per_layer(verdict):
     laws |= {"hidden1.weight": "he", "output.weight": "lecun"}
     verdict.holds(
         partial(variance_error, laws=laws),
-        treated=Arm(MIXED, HEURISTIC, START),
-        control=Arm(MIXED, he, START),
+        treated=Arm(MIXED_WIDE, HEURISTIC, START),
+        control=Arm(MIXED_WIDE, he, START),
     )
