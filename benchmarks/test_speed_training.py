@@ -20,7 +20,7 @@ CASES = {
     "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=10)), 8),
     "identity": (Arm(WIDENING, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
     "hadamard": (Arm(WIDENING, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
-    "scale": (Arm(MIXED_HALF, he, Recipe(MOMENTUM, batch=32, steps=10)), 4),
+    "scale": (Arm(MIXED_HALF, he, Recipe(MOMENTUM, batch=32, steps=5)), 4),
     "wide": (Arm(WIDE, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=5)), 1),
 }
 
