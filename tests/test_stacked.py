@@ -48,6 +48,10 @@ LAYERS = {  # an image is 1 x 4 x 5
     "conv dilated": lambda: [conv(dilation=(1, 2)), *ends(6)],
     "max pooling": lambda: [conv(padding=1), nn.MaxPool2d(2), *ends(12)],
     "mean pooling": lambda: [conv(padding=1), nn.AvgPool2d(2), *ends(12)],
+    "pooling first": lambda: [nn.AvgPool2d(2), nn.Flatten(), dense(4, 8), nn.ReLU(), dense(8)],
+    "pooling first, twice": lambda: [nn.MaxPool2d(2), nn.AvgPool2d((2, 1)), *ends(2)],
+    "pooling before a convolution": lambda: [nn.AvgPool2d((1, 2)), nn.Conv2d(1, 3, 2), *ends(9)],
+    "pooling inside": lambda: [nn.Sequential(nn.AvgPool2d(2), nn.Flatten()), dense(4)],
     "adaptive pooling": lambda: [conv(padding=1), nn.AdaptiveAvgPool2d(1), *ends(3)],
     "batch norm": lambda: [nn.Flatten(), dense(20, 8), nn.BatchNorm1d(8), nn.ReLU(), dense(8)],
     "batch norm of images": lambda: [conv(), nn.BatchNorm2d(3), *ends(18)],
@@ -78,6 +82,31 @@ def test_stacked_layers_follow_plain_ones(layers):
 @pytest.mark.parametrize("layers", UNSTACKED)
 def test_other_layers_go_by_torch_func(layers):
     assert_engines_agree(arm_of(UNSTACKED[layers]), named="ensemble (torch.func)")
+
+
+def test_pooling_that_comes_first_is_done_once(monkeypatch):
+    """Whatever the number of steps and replicas, and the images of the data stay as they are."""
+    seen = []
+    monkeypatch.setattr(nn.AvgPool2d, "forward", _noting(seen, nn.AvgPool2d.forward))
+    train(arm_of(LAYERS["pooling first"]), (3, 5), toy.data())
+    assert seen == [toy.data().train_inputs.shape]
+
+
+def _noting(seen, forward):
+    def noted(self, x):
+        seen.append(x.shape)
+        return forward(self, x)
+
+    return noted
+
+
+def test_pooling_with_a_hook_is_left_to_plain_steps():
+    def hooked():
+        pool = nn.AvgPool2d(2)
+        pool.register_forward_hook(lambda _, __, y: 2 * y)
+        return [pool, nn.Flatten(), dense(4)]
+
+    assert_engines_agree(arm_of(hooked), named="ensemble (torch.func)")
 
 
 def test_a_cumulative_mean_takes_plain_steps():

@@ -120,12 +120,17 @@ def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- on
         return _batch_norm(name, module) if exact else None
     if type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
         return lambda parameters, buffers, x: x.flatten(2)
-    if type(module) in POOLING and not getattr(module, "return_indices", False):
+    if pools(module):
         return lambda parameters, buffers, x: module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
     if type(module) in POINTWISE:
         own = not_in_place(module)
         return lambda parameters, buffers, x: own(x)
     return None
+
+
+def pools(module: nn.Module) -> bool:
+    """Whether it pools each image alone, and returns nothing but what it pooled."""
+    return type(module) in POOLING and not getattr(module, "return_indices", False)
 
 
 def not_in_place(module: nn.Module) -> nn.Module:
