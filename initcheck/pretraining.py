@@ -20,6 +20,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck import datasets
 from initcheck.initializers import Initializer, InitializerError, glorot
@@ -108,15 +109,25 @@ class Schedule:
         images: how many of the data set's training images are seen, from the first on.
         batch: images a step.
         lr: learning rate, for a gradient that is a mean over the batch.
+        pool: sides of the squares of pixels that are averaged into one, as a pooling layer before
+            the first linear one does.
     """
 
     epochs: int = 3
     images: int = 2000
     batch: int = 20
     lr: float = 0.1
+    pool: int = 1
 
     def __str__(self) -> str:
-        return f"{self.epochs} epochs of {self.images} images, batch {self.batch}, lr {self.lr:g}"
+        pooled = f" pooled by {self.pool}" if self.pool > 1 else ""
+        images = f"{self.images} images{pooled}"
+        return f"{self.epochs} epochs of {images}, batch {self.batch}, lr {self.lr:g}"
+
+    def inputs(self, data: str) -> Tensor:
+        """What the lowest machine sees of this data set: ``(N, V)`` float64 in [0, 1]."""
+        images = datasets.load(data).train_inputs[: self.images]
+        return F.avg_pool2d(images, self.pool).flatten(1).double()
 
 
 @dataclass(frozen=True)
@@ -144,11 +155,13 @@ class Pretrained(Initializer):
         """Fill the parameters in place.
 
         Raises:
-            InitializerError: where the network is not a stack of sigmoid layers.
+            InitializerError: where the network is not a stack of sigmoid layers, or its first layer
+                has not as many inputs as the images have pixels.
         """
         hidden = hidden_layers(module, self.name)
         widths = tuple(layer.out_features for layer in hidden)
         machines = self.machines(widths, generator)
+        _check_pixels(hidden[0].in_features, machines[0].weight.shape[1], self.name)
         self.rest(module, generator)
         for layer, found in zip(hidden, machines, strict=True):
             layer.weight.copy_(found.weight)
@@ -167,6 +180,15 @@ def pretrained(schedule: Schedule, data: str = "mnist5k", rest: Initializer = gl
     """A ``Pretrained`` whose name says all that it depends on."""
     name = f"CD-1 pretraining, {schedule}, {data}, output {rest.name}"
     return Pretrained(name, schedule=schedule, data=data, rest=rest)
+
+
+def _check_pixels(inputs: int, pixels: int, name: str) -> None:
+    if inputs != pixels:
+        raise InitializerError(
+            f'The initializer "{name}" trains its lowest machine on images of {pixels} pixels, and '
+            f"the network's first layer has {inputs} inputs. Choose the schedule's `pool` to be "
+            "what the network's pooling layer has."
+        )
 
 
 def hidden_layers(module: nn.Module, name: str) -> list[nn.Linear]:
@@ -198,8 +220,7 @@ def _stack(
     below = _stack(data, schedule, widths[:-1], seed)
     key = np.random.SeedSequence([seed, len(below)]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(key >> 1))
-    images = datasets.load(data).train_inputs[: schedule.images]
-    inputs = images.flatten(1).double()  # (N, V)
+    inputs = schedule.inputs(data)
     for lower in below:
         inputs = lower.up(inputs)
     return (*below, fit(inputs, widths[-1], schedule, generator))

@@ -1,14 +1,12 @@
 """The systems of notebooks 002, 003 and 004, and the arms that several of their claims share.
 
 Brief scale keeps depth, activations and optimizers and, where a whole layer adds nothing to the
-claim, divides the widths: every constant says by how much.
+claim, divides the widths, and the images' sides: every constant says by how much.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
-from torch import nn
+from dataclasses import replace
 
 from initcheck.initializers import (
     constant_,
@@ -24,6 +22,7 @@ from initcheck.initializers import (
 from initcheck.networks import Network, mlp
 from initcheck.pretraining import Schedule, pretrained
 from initcheck.recipes import SGD, Adam, Arm, Recipe
+from initcheck.systems import pooled
 
 START = Recipe(SGD(lr=0.1), batch=32, steps=0)  # for laws of starts: nothing is trained
 
@@ -40,33 +39,22 @@ hadamard_biased = every(hadamard_, EQUAL_BIASES, "hadamard, biases .01")
 one_n_each_biased = every(one_n_each_, EQUAL_BIASES, "OnE, biases .01")
 spray_biased = every(spray_, EQUAL_BIASES, "Spray, biases .01")
 
-SIDE = 28  # pixels
-
-
-def pooled(*widths: int, by: int = 4, bias: bool = True) -> Network:
-    """Notebook 002 on images of ``by`` x ``by`` pixels averaged into one: 7 x 7, or by 2 14 x 14.
-
-    As many inputs as pixels are left, an equally wide layer, then ``widths``; ReLU.
-    """
-    side = SIDE // by
-    network = mlp(side**2, side**2, *widths, bias=bias)
-
-    def build() -> nn.Module:
-        layers = OrderedDict(network.build().named_children())
-        return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(by), **layers))
-
-    return Network(f"{side} x {side} pooled, {network.name}", build)
-
-
-WIDENING = pooled(256, 256, 10, by=2)  # WIDE, every width divided by four
+WIDENING = pooled(196, 256, 256, 10, by=2)  # WIDE, every width divided by four
 IDENTITY = Arm(WIDENING, identity_biased, RANK_RECIPE)
 HADAMARD = Arm(WIDENING, hadamard_biased, RANK_RECIPE)
 
-POOLED = pooled(128, 128, 10)
-POOLED_PIXELS = 49
-POOLED_BIAS_FREE = pooled(128, 128, 10, bias=False)
+POOLED_PIXELS = 49  # 7 x 7
 
-NARROWING = pooled(32, 32, 10)  # hidden width 256 of 784 inputs, on 49: no layer widens
+
+def equal_then(*widths: int, bias: bool = True) -> Network:
+    """Notebook 002 on 7 x 7 images: a layer as wide as these, then ``widths``; ReLU."""
+    return pooled(POOLED_PIXELS, *widths, by=4, bias=bias)
+
+
+POOLED = equal_then(128, 128, 10)
+POOLED_BIAS_FREE = equal_then(128, 128, 10, bias=False)
+
+NARROWING = equal_then(32, 32, 10)  # hidden width 256 of 784 inputs, on 49: no layer widens
 POOLED_RECIPE = Recipe(SGD(lr=0.1), batch=32, steps=100)  # its lr; batch 64 and one epoch there
 IDENTITY_NARROWING = Arm(NARROWING, identity_biased, POOLED_RECIPE)
 ONE_NARROWING = Arm(NARROWING, one_n_each_biased, POOLED_RECIPE)
@@ -77,7 +65,7 @@ SPRAY_NARROWING = Arm(NARROWING, spray_biased, POOLED_RECIPE)
 ACTIVATIONS = ("relu", "celu", "silu")
 MIXED_WIDE = mlp(PIXELS, 512, 1024, 128, 10, activation=ACTIVATIONS)
 MIXED_HALF = mlp(PIXELS, 256, 512, 64, 10, activation=ACTIVATIONS)
-MIXED = mlp(PIXELS, 128, 256, 32, 10, activation=ACTIVATIONS)  # every hidden width divided by four
+MIXED = pooled(128, 256, 32, 10, by=2, activation=ACTIVATIONS)  # every width divided by four
 MOMENTUM = SGD(lr=1e-3, momentum=0.9)  # the notebook's, as are the learning rates below
 MIXED_RECIPE = Recipe(MOMENTUM, batch=32, steps=64)  # the notebook's batch is 100
 HE, RANDN = Arm(MIXED_HALF, he, MIXED_RECIPE), Arm(MIXED_HALF, randn, MIXED_RECIPE)
@@ -95,11 +83,11 @@ SIGMOID_WIDTH = 100
 
 
 def sigmoid_network(depth: int) -> Network:
-    """``depth`` sigmoid layers of 100 units."""
-    return mlp(PIXELS, *[SIGMOID_WIDTH] * depth, 10, activation="sigmoid")
+    """``depth`` sigmoid layers of 100 units on 14 x 14 images."""
+    return pooled(*[SIGMOID_WIDTH] * depth, 10, by=2, activation="sigmoid")
 
 
 SIGMOID_RECIPE = Recipe(SGD(lr=0.1, momentum=0.9), batch=32, steps=80)
-SCHEDULE = Schedule(epochs=3, images=1000, batch=20, lr=0.2)
+SCHEDULE = Schedule(epochs=3, images=1000, batch=20, lr=0.4, pool=2)
 PRETRAINED = pretrained(SCHEDULE)
-TURNED_ROUND = pretrained(Schedule(epochs=3, images=1000, batch=20, lr=-0.2))  # the wrong sign
+TURNED_ROUND = pretrained(replace(SCHEDULE, lr=-0.4))  # the wrong sign

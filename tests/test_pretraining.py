@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from initcheck import datasets
 from initcheck.initializers import InitializerError
 from initcheck.networks import mlp
 from initcheck.pretraining import (
@@ -19,6 +21,7 @@ from initcheck.pretraining import (
     pretrained,
 )
 from initcheck.recipes import SGD, Arm, Recipe, stream
+from initcheck.systems import pooled
 
 SCHEDULE = Schedule(epochs=2, images=60, batch=20, lr=0.2)
 SIGMOID = mlp(784, 12, 8, 10, activation="sigmoid")
@@ -122,6 +125,25 @@ def test_layers_take_weights_and_hidden_biases_of_the_machines():
         torch.testing.assert_close(layer.weight, found.weight.float())
         torch.testing.assert_close(layer.bias, found.hidden_bias.float())
     assert bool((module.output.bias == 0).all())  # Glorot's start
+
+
+def test_pooled_images_are_the_network_s():
+    """The lowest machine sees what the pooling layer gives to the first linear one."""
+    schedule = replace(SCHEDULE, pool=2)
+    module = pooled(12, 10, by=2, activation="sigmoid").fresh(0)
+    images = datasets.load("mnist5k").train_inputs[: schedule.images]
+    torch.testing.assert_close(schedule.inputs("mnist5k").float(), module[:2](images))
+    pretrained(schedule)(module, stream(5, "weights"))
+    (machine,) = pretrained(schedule).machines((12,), stream(5, "weights"))
+    torch.testing.assert_close(module.hidden1.weight, machine.weight.float())
+
+
+@pytest.mark.parametrize("pool", [1, 4])
+def test_images_of_another_size_are_refused_in_words(pool):
+    with pytest.raises(InitializerError, match=r"has 196 inputs. Choose the schedule's `pool`"):
+        pretrained(replace(SCHEDULE, pool=pool))(
+            pooled(12, 10, by=2, activation="sigmoid").fresh(0), generator()
+        )
 
 
 def test_deeper_stack_begins_with_the_shallower_one():

@@ -2,8 +2,10 @@
 
 import torch
 import toy
+from torch import nn
 from trained_example import trained_with
 
+from initcheck.networks import mlp
 from initcheck.probes import rows
 
 WEIGHT = torch.tensor([[[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]], [[0.0, 0.0], [0.0, 1.0], [3.0, 0.5]]])
@@ -42,7 +44,17 @@ def test_movement_leaves_the_output_bias_out_unless_it_is_named():
 def zeroed(weight):
     """Two units on the toy data, one with a negative bias; every pixel is lit in every image."""
     start = {"hidden1.weight": weight, "hidden1.bias": torch.tensor([[-1.0, 1.0]])}
-    return rows.zero_atom_error(trained_with(start, data=toy.data()), "hidden1").tolist()
+    trained = trained_with(start, arm=toy.arm(mlp(20, 2, toy.CLASSES)))
+    return rows.zero_atom_error(trained, "hidden1").tolist()
+
+
+def test_the_atom_counts_pixels_as_the_layer_sees_them():
+    """Behind a pooling layer these are fewer than the image's."""
+    network = toy.sequential(lambda: nn.AvgPool2d(2), nn.Flatten, lambda: nn.Linear(4, 2))
+    weight = torch.tensor([[[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]]])
+    start = {"2.weight": weight, "2.bias": torch.tensor([[-1.0, 1.0]])}
+    trained = trained_with(start, arm=toy.arm(network))
+    assert rows.zero_atom_error(trained, "2").tolist() == [5 / 8 - 1 / 2]
 
 
 def test_the_atom_is_the_share_of_negative_biases():

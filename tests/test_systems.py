@@ -4,7 +4,27 @@ import pytest
 import torch
 
 from initcheck.networks import mlp
-from initcheck.systems import DECAYING, EXACT_BIASES, STILL, normal_biases, power_of_two_
+from initcheck.systems import (
+    DECAYING,
+    EXACT_BIASES,
+    STILL,
+    normal_biases,
+    pooled,
+    power_of_two_,
+)
+
+
+def test_pooled_networks_see_means_of_squares_of_pixels():
+    images = torch.rand(3, 1, 28, 28, generator=generator())
+    module = pooled(5, 10, by=2, activation="tanh").fresh(0)
+    means = images.unfold(2, 2, 2).unfold(3, 2, 2).mean((-1, -2))
+    torch.testing.assert_close(module(images), module[1:](means))
+    assert module.hidden1.in_features == means[0].numel() == 196
+
+
+def test_equal_pooled_networks_are_the_same():
+    assert pooled(5, 10, by=2) is pooled(5, 10, by=2)
+    assert pooled(5, 10, by=2).name == "14 x 14 pooled, mlp 196-5-10 relu"
 
 
 def generator():

@@ -7,7 +7,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from initcheck import datasets
 from initcheck.pretraining import Machine, Pretrained, hidden_layers
 from initcheck.recipes import stream
 from initcheck.training import Trained
@@ -28,8 +27,8 @@ def reconstruction_share(trained: Trained) -> Tensor:
     found = []
     for stack in _stacks(trained):
         initializer = _pretrained(trained)
-        images = datasets.load(initializer.data).train_inputs[: initializer.schedule.images]
-        spread = images.flatten(1).double().var(0, correction=0).sum()
+        inputs = initializer.schedule.inputs(initializer.data)
+        spread = inputs.var(0, correction=0).sum()
         found.append(stack[0].errors[-1] / float(spread))
     return torch.tensor(found, dtype=torch.float64)
 

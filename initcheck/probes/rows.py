@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from initcheck.probes.common import largest
+from initcheck.probes.signals import entering
 from initcheck.probes.symmetry import output_bias, output_layer
 from initcheck.training import Trained
 
@@ -33,10 +34,12 @@ def weight_spread(trained: Trained, layer: str) -> Tensor:
 def zero_atom_error(trained: Trained, layer: str) -> Tensor:
     """Share of exact zeros among a first layer's weights, less the share of negative biases.
 
-    Absolute; over the pixels that at least a quarter of the training images light. A pixel that is
-    always dark leaves its weights where they started, whatever the row.
+    Absolute; over the layer's inputs that at least a quarter of the training images light. One that
+    is always dark leaves its weights where they started, whatever the row.
     """
-    lit = (trained.data.train_inputs.flatten(1) > 0).double().mean(0) >= OFTEN_LIT
+    images = trained.data.train_inputs
+    pixels = next(entering(trained, layer, images, at_start=True))  # alike for all seeds
+    lit = (pixels > 0).double().mean(0) >= OFTEN_LIT
     weight = trained.parameters[f"{layer}.weight"][:, :, lit]
     zeros = (weight == 0).double().mean((1, 2)).cpu()
     negative = (trained.start[f"{layer}.bias"] < 0).double().mean(1)
