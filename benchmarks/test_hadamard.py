@@ -11,7 +11,7 @@ from initcheck.probes.starts import (
     orthonormal_defect,
     randomness_drawn,
 )
-from initcheck.systems_wide import PIXELS, START, hadamard_biased, identity_biased, pooled
+from initcheck.systems_wide import PIXELS, START, equal_then, hadamard_biased, identity_biased
 
 WIDENING = "hidden1.weight"
 POWER_OF_TWO = mlp(PIXELS, 1024, 10)
@@ -28,8 +28,8 @@ def test_zero_is_identity_where_nothing_widens(verdict):
     for bit; where one widens it is not."""
     verdict.holds(
         identity_distance,
-        treated=Arm(pooled(32, 16, 10), hadamard, START),
-        control=Arm(pooled(128, 128, 10), hadamard, START),
+        treated=Arm(equal_then(32, 16, 10), hadamard, START),
+        control=Arm(equal_then(128, 128, 10), hadamard, START),
     )
 
 
@@ -59,8 +59,8 @@ def test_zero_draws_no_randomness(verdict):
     """ZerO gives the same weights whatever the seed and leaves its generator where it was."""
     verdict.holds(
         randomness_drawn,
-        treated=Arm(pooled(128, 128, 10), hadamard, START),
-        control=Arm(pooled(128, 128, 10), he, START),
+        treated=Arm(equal_then(128, 128, 10), hadamard, START),
+        control=Arm(equal_then(128, 128, 10), he, START),
     )
 
 

@@ -8,13 +8,13 @@ from initcheck.systems_wide import (
     POOLED,
     POOLED_RECIPE,
     SPRAY_NARROWING,
+    equal_then,
     hadamard_biased,
     identity_biased,
-    pooled,
 )
 
 NARROW, MIDDLE, BROAD = (
-    Arm(pooled(w, w, 10), identity_biased, POOLED_RECIPE) for w in (64, 128, 256)
+    Arm(equal_then(w, w, 10), identity_biased, POOLED_RECIPE) for w in (64, 128, 256)
 )
 
 
