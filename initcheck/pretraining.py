@@ -47,11 +47,11 @@ class Machine:
 
     def up(self, visible: Tensor) -> Tensor:
         """P(h = 1 | v): ``(B, V)`` to ``(B, H)``; Hinton, Osindero & Teh 2006, eq. 2.2."""
-        return torch.sigmoid(visible @ self.weight.T + self.hidden_bias)
+        return torch.addmm(self.hidden_bias, visible, self.weight.T).sigmoid_()
 
     def down(self, hidden: Tensor) -> Tensor:
         """P(v = 1 | h): ``(B, H)`` to ``(B, V)``."""
-        return torch.sigmoid(hidden @ self.weight + self.visible_bias)
+        return torch.addmm(self.visible_bias, hidden, self.weight).sigmoid_()
 
 
 def log_odds(inputs: Tensor) -> Tensor:
@@ -90,13 +90,11 @@ def fit(inputs: Tensor, hidden: int, schedule: Schedule, generator: torch.Genera
     """A machine with ``hidden`` units trained on ``(N, V)`` float64 inputs."""
     found = machine(inputs, hidden, generator)
     for _ in range(schedule.epochs):
-        order = torch.randperm(len(inputs), generator=generator)
-        error = 0.0
-        for first in range(0, len(inputs), schedule.batch):
-            batch = inputs[order[first : first + schedule.batch]]
+        order, error = torch.randperm(len(inputs), generator=generator), torch.zeros(()).double()
+        for batch in torch.split(inputs[order], schedule.batch):
             again = cd1(found, batch, lr=schedule.lr, generator=generator)
-            error += float((batch - again).square().sum())
-        found.errors.append(error / len(inputs))
+            error += F.mse_loss(again, batch, reduction="sum")
+        found.errors.append(float(error) / len(inputs))
     return found
 
 
@@ -126,8 +124,12 @@ class Schedule:
 
     def inputs(self, data: str) -> Tensor:
         """What the lowest machine sees of this data set: ``(N, V)`` float64 in [0, 1]."""
-        images = datasets.load(data).train_inputs[: self.images]
-        return F.avg_pool2d(images, self.pool).flatten(1).double()
+        return _pooled(datasets.load(data), self.images, self.pool)
+
+
+@functools.lru_cache(maxsize=4)  # every machine of every seed asks
+def _pooled(data: datasets.DataSet, images: int, pool: int) -> Tensor:
+    return F.avg_pool2d(data.train_inputs[:images], pool).flatten(1).double()
 
 
 @dataclass(frozen=True)

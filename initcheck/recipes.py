@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -117,6 +117,7 @@ class Arm:
 _PURPOSES = ("constructor", "weights", "order", "twin", "training")
 
 
+@lru_cache(maxsize=2**16)  # asked again and again, and numpy takes its time
 def derived(seed: int, purpose: str, *more: int) -> int:
     """A 63-bit seed of its own for each purpose, so that streams never overlap."""
     key = [seed, _PURPOSES.index(purpose), *more]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from initcheck import arithmetic, devices
 from initcheck.datasets import DataSet
-from initcheck.engines import ensemble, module, randomness
+from initcheck.engines import ensemble, module, randomness, stacked
 from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
 from initcheck.recipes import DTYPES, Arm, derived, order
 
@@ -87,11 +87,10 @@ class Trained:
     def logits(self, inputs: Tensor, *, at_start: bool = False) -> Tensor:
         """The networks' answers in evaluation mode: ``(R, N, classes)``."""
         with torch.no_grad(), randomness.own(0, self.device):
+            modules, seen = stacked.pooled_ahead([*self._modules()], inputs)
             answers = [
-                torch.func.functional_call(module, state, (inputs,))
-                for module, state in zip(
-                    self._modules(), self.replicas(at_start=at_start), strict=True
-                )
+                torch.func.functional_call(module, state, (seen,))
+                for module, state in zip(modules, self.replicas(at_start=at_start), strict=True)
             ]
         return torch.stack(answers)
 

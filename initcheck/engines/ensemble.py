@@ -41,7 +41,8 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
         return plain.run(starts, work)  # without a step there is nothing to stack
     if stacked.gradients_hooked(starts[0]):
         return plain.run(starts, work)  # a stacked parameter has none of their hooks
-    behind, pooled = _pooled_ahead(starts, work)
+    behind, images = stacked.pooled_ahead(starts, work.data.train_inputs)
+    pooled = replace(work, data=replace(work.data, train_inputs=images))
     made = chain.stack(behind, work.device) or stacked.stack(behind, work.device)
     if made is None:
         pooled, made = work, _mapped(starts, work)
@@ -49,19 +50,6 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
         return plain.run(starts, work)
     with arithmetic.subnormals_flushed():
         return _train(made, pooled)
-
-
-def _pooled_ahead(starts: Sequence[nn.Module], work: Work) -> tuple[Sequence[nn.Module], Work]:
-    """The networks behind a pooling layer that comes first, and images that went through it.
-
-    It has no parameters and looks at each image alone, so once does for all steps and replicas.
-    """
-    name, first = (*stacked.leaves(starts[0]), ("", starts[0]))[0]
-    whole = cast("Sequence[nn.Sequential]", starts)
-    if not stacked.pools(first) or "." in name or len(whole[0]) < 2:
-        return starts, work
-    data = replace(work.data, train_inputs=first(work.data.train_inputs))
-    return [start[1:] for start in whole], replace(work, data=data)
 
 
 def _elementwise(optimizer: Optimizer) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,7 @@ def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- on
         return _batch_norm(name, module) if exact else None
     if type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
         return lambda parameters, buffers, x: x.flatten(2)
-    if pools(module):
+    if _pools(module):
         return lambda parameters, buffers, x: module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
     if type(module) in POINTWISE:
         own = not_in_place(module)
@@ -128,7 +128,21 @@ def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- on
     return None
 
 
-def pools(module: nn.Module) -> bool:
+def pooled_ahead(
+    modules: Sequence[nn.Module], images: Tensor
+) -> tuple[Sequence[nn.Module], Tensor]:
+    """The networks behind a pooling layer that comes first, and images that went through it.
+
+    It has no parameters and looks at each image alone, so once does for all steps and replicas.
+    """
+    name, first = (*leaves(modules[0]), ("", modules[0]))[0]
+    whole = cast("Sequence[nn.Sequential]", modules)
+    if not _pools(first) or "." in name or len(whole[0]) < 2:
+        return modules, images
+    return [module[1:] for module in whole], first(images)
+
+
+def _pools(module: nn.Module) -> bool:
     """Whether it pools each image alone, and returns nothing but what it pooled."""
     return type(module) in POOLING and not getattr(module, "return_indices", False)
 
