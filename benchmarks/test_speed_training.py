@@ -16,10 +16,10 @@ MOMENTUM = SGD(lr=1e-3, momentum=0.9)
 
 # The five headline claims and a wide network: an arm, and how many replicas of it.
 CASES = {
-    "zeroed_layer": (Arm(SMALL, torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=10)), 8),
-    "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=10)), 8),
-    "identity": (Arm(WIDENING, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
-    "hadamard": (Arm(WIDENING, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=10)), 4),
+    "zeroed_layer": (Arm(SMALL, torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=5)), 8),
+    "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=5)), 8),
+    "identity": (Arm(WIDENING, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=5)), 4),
+    "hadamard": (Arm(WIDENING, every(hadamard_), Recipe(PLAIN_SGD, batch=16, steps=5)), 4),
     "scale": (Arm(MIXED_HALF, he, Recipe(MOMENTUM, batch=32, steps=5)), 4),
     "wide": (Arm(WIDE, every(partial_identity_), Recipe(PLAIN_SGD, batch=16, steps=5)), 1),
 }

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from initcheck import devices, forks
+from initcheck.early import Early
 from initcheck.errands import Errand, Rehearsal, errands, rehearse
 from initcheck.laboratory import Laboratory
 from initcheck.profile import WAITING
@@ -63,18 +64,29 @@ def _settle() -> None:
     devices.hide_accelerators()
 
 
+def _go_early(number: int) -> Parcel:
+    _settle()
+    return _go(number)
+
+
 class Ahead:
     """Errands on their way; ``laboratory`` is told of their time and progress."""
 
     def __init__(self, laboratory: Laboratory, work: Sequence[Errand], processes: int) -> None:
         self._laboratory = laboratory
         _WAITING[:] = work
+        untrained = [number for number, errand in enumerate(work) if not errand.steps]
+        self._early = Early(untrained, _go_early)  # these need nothing of what is loaded now
         load()
+        begun = self._early.call_in()
         self._pool = ProcessPoolExecutor(
             processes, multiprocessing.get_context("fork"), initializer=_settle
         )
         with forks.quietly():
-            self._sent = [self._pool.submit(_go, number) for number in range(len(work))]
+            self._sent = {
+                number: self._pool.submit(_go, number)
+                for number in range(len(work)) if number not in begun
+            }  # fmt: skip
         self._steps = [errand.steps for errand in work]
         self._wanted = {k: number for number, errand in enumerate(work) for k in errand.answers()}
         self._home: dict[int, Parcel | None] = {}
@@ -85,25 +97,30 @@ class Ahead:
         if number is None:
             return None
         if number not in self._home:
-            self._home[number] = self._fetched(self._sent[number])
+            self._home[number] = self._fetched(number)
         parcel = self._home[number]
         return None if parcel is None else parcel.known[key]
 
-    def _fetched(self, errand: Future[Parcel]) -> Parcel | None:
+    def _fetched(self, number: int) -> Parcel | None:
         with self._laboratory.profile.spent(WAITING):
-            self._wait(errand)
+            parcel = self._parcel(number)
+        if parcel is not None:
+            self._laboratory.profile.add(parcel.purposes, parcel.arms)
+        return parcel
+
+    def _parcel(self, number: int) -> Parcel | None:
+        if number not in self._sent:
+            return self._early.found.get(number)
+        errand = self._sent[number]
+        self._wait(errand)
         try:
-            parcel = errand.result()
+            return errand.result()
         except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
             return None
-        self._laboratory.profile.add(parcel.purposes, parcel.arms)
-        return parcel
 
     def _wait(self, errand: Future[Parcel]) -> None:
         while not wait([errand], timeout=LOOK).done:
-            done = sum(
-                steps for sent, steps in zip(self._sent, self._steps, strict=True) if sent.done()
-            )
+            done = sum(self._steps[number] for number, sent in self._sent.items() if sent.done())
             self._laboratory.progress("all arms", done, sum(self._steps))
 
     def close(self) -> None:

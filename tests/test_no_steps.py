@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -46,6 +50,23 @@ def test_network_that_cannot_be_stacked_keeps_its_start():
     arm = Arm(Network("own", Own), he, ARM.recipe)
     trained = train(arm, (3, 4), datasets.load("mnist5k"))
     assert torch.equal(trained.start["output.weight"], trained.parameters["output.weight"])
+
+
+WITHOUT_OPTIMIZER = """
+import sys
+from initcheck import datasets
+from test_no_steps import ARM
+from initcheck.training import train
+train(ARM, (3, 4), datasets.load("mnist5k"), engine=sys.argv[1])
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_optimizer_is_made(engine):
+    """The first one of a process imports torch's compiler, which takes seconds."""
+    command = [sys.executable, "-c", WITHOUT_OPTIMIZER, engine]
+    subprocess.run(command, cwd=Path(__file__).parent, check=True)
 
 
 def test_losses_are_not_numbers(trained):

@@ -24,8 +24,22 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
 
 def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
     module = start.to(work.device)
-    optimizer = work.recipe.optimizer.over(module.parameters())
     losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_home(work))
+    kept = _train(module, work, batches, losses) if len(batches) else {}
+    return Outcome(
+        parameters={name: p.detach()[None] for name, p in module.named_parameters()},
+        buffers={name: b.detach()[None] for name, b in module.named_buffers()},
+        losses=losses[None].cpu(),
+        kept=kept,
+        engine="module",
+    )
+
+
+def _train(
+    module: nn.Module, work: Work, batches: Tensor, losses: Tensor
+) -> dict[int, dict[str, Tensor]]:
+    """Train in place and write the losses; returns the parameters that the recipe keeps."""
+    optimizer = work.recipe.optimizer.over(module.parameters())
     kept = {}
     for step, images in enumerate(batches):
         if work.jitter is not None:
@@ -44,13 +58,7 @@ def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
         devices.end_step(work.device)
         if step % PROGRESS_EVERY == 0:
             work.progress(min(PROGRESS_EVERY, len(batches) - step))
-    return Outcome(
-        parameters={name: p.detach()[None] for name, p in module.named_parameters()},
-        buffers={name: b.detach()[None] for name, b in module.named_buffers()},
-        losses=losses[None].cpu(),
-        kept=kept,
-        engine="module",
-    )
+    return kept
 
 
 def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
