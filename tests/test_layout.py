@@ -20,6 +20,7 @@ ORDER = (
     "networks",
     "convolutional",
     "forks",
+    "early",
     "devices",
     "arithmetic",
     "image_arrays",
