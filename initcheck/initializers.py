@@ -139,9 +139,8 @@ class Initializer:
             InitializerError: where a pattern matches no parameter.
         """
         self._require_matches(module)
-        layers = dict(module.named_modules())
         for name, parameter in module.named_parameters():
-            initializer = self._rule(name, layers[name.rpartition(".")[0]], parameter)
+            initializer = self._rule(module, name)
             if initializer is not None:
                 initializer(parameter, generator)
 
@@ -150,16 +149,15 @@ class Initializer:
         name = f"{self.name} but {pattern} {name_of(initializer)}"
         return replace(self, name=name, named=(*self.named, (pattern, initializer)))
 
-    def _rule(
-        self, name: str, owner: nn.Module, parameter: nn.Parameter
-    ) -> TensorInitializer | None:
+    def _rule(self, module: nn.Module, name: str) -> TensorInitializer | None:
         for pattern, initializer in reversed(self.named):
             if fnmatchcase(name, pattern):
                 return initializer
-        if is_weight(owner, parameter):
+        path, _, leaf = name.rpartition(".")
+        owner = module.get_submodule(path)
+        if is_weight(owner, owner.get_parameter(leaf)):
             return self.weights
-        is_bias = "bias" in name.rpartition(".")[2] and has_weight(owner)
-        return self.biases if is_bias else None
+        return self.biases if "bias" in leaf and has_weight(owner) else None
 
     def _require_matches(self, module: nn.Module) -> None:
         names = [name for name, _ in module.named_parameters()] if self.named else []

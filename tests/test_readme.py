@@ -45,7 +45,7 @@ def test_its_error_rates_are_those_of_the_runs():
     changes = figures.envelopes(run for run in runs if run.kind == "innocent")
     every = [(name, r) for row in changes.values() for name, r in row.items() if r is not None]
     here, there = (max(r for name, r in every if (name == "cuda") is on) for on in (False, True))
-    assert f"moved no arm by more than {here:.2f}." in WORDS
+    assert f"moved no arm by more than {here:.2f};" in WORDS
     assert f"the farthest arm at {there:.2f}, and each of the five faults" in WORDS
     seeded = {run.name: bool(run.red) for run in runs if "-cuda-" in run.salt}
     assert (len(seeded), all(seeded.values())) == (5, True)
