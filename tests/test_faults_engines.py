@@ -56,9 +56,10 @@ IN_TRAINING = {
 }  # fmt: skip
 
 
-def _pooled(activation):
-    """Not a chain, since it does not begin with its Flatten: trained as stacked layers."""
-    return nn.Sequential(OrderedDict(pool=nn.AvgPool2d(1), rest=_chain(activation)))
+def _layers(activation):
+    """Not a chain, since pooling within a part is not done ahead: trained as stacked layers."""
+    part = nn.Sequential(nn.AvgPool2d(1))
+    return nn.Sequential(OrderedDict(part=part, rest=_chain(activation)))
 
 
 def _chain(activation):
@@ -78,8 +79,8 @@ ONE_TENSOR = {"adam_counts_every_tensor"}  # a chain's parameters are one: nothi
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [(name, path) for name in IN_TRAINING for path in (_chain, _pooled)
-     if path is _pooled or name not in ONE_TENSOR],
+    [(name, path) for name in IN_TRAINING for path in (_chain, _layers)
+     if path is _layers or name not in ONE_TENSOR],
 )  # fmt: skip
 def test_fault_reaches_every_engine_alike(name, path):
     sound = {engine: losses(path, *IN_TRAINING[name], engine) for engine in ENGINES}
