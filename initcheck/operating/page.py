@@ -105,7 +105,8 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
     yield (
         f"r is the largest distance to the recorded losses in rounding envelopes; {FACTOR:g} is "
         f"the limit. The largest of {count} is **{r:.2f}**: {arm} of {claim}, {name}. A dash: not "
-        "judged, since the loss stands still or the start is another."
+        "judged, since the loss stands still, the start is another, or the claim changed and was "
+        "not run again under this change."
     )
     yield ""
     names = sorted({name for row in table.values() for name in row}, key=_place)
