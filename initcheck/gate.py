@@ -25,6 +25,7 @@ GAIN_P = 0.005  # a stage; with 16 seeds the exact test can reach 2**-16
 SEEDS = {"exact": 4, "theorem": 4, "measured": 16}  # a stage, unless asked otherwise
 ROUNDING_ROOM = 1e-2  # an upper limit below this is room for rounding, and margins are in decades
 ROUNDING_OF_A_MEAN = 1e-9  # relative: moments of values closer than this are lost to cancellation
+GAIN_MISSED = 0.001  # of runs on unchanged code, in which both stages may fail to show a gain
 ENOUGH_RECORDED = 64  # seeds, for a distribution to be compared with
 ROOM = 2.0  # ranges within an arm, that a measured limit needs between its two
 
@@ -144,6 +145,17 @@ def gain_p(d: NDArray[np.float64]) -> float:
             return 1.0
         return float(binomtest(int((kept > 0).sum()), len(kept), alternative="greater").pvalue)
     return float(wilcoxon(d, alternative="greater", method="exact").pvalue)
+
+
+def gain_missed(d: NDArray[np.float64], now: int, *, draws: int = 2000) -> float:
+    """The share of stages, with nothing changed, that do not show ``d > 0``.
+
+    From recorded differences, ``(N,)``, of which a stage draws ``now`` without replacement.
+    """
+    if len(d) <= now or (d > 0).all():  # every draw has all its pairs ahead
+        return 0.0
+    drawn = np.random.default_rng(1).permuted(np.tile(d, (draws, 1)), axis=1)[:, :now]
+    return float(np.mean([gain_p(row) > GAIN_P for row in drawn]))
 
 
 def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float:

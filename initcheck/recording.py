@@ -62,8 +62,8 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
         raise BaselineError(
             f"{pair.key} has values that are not finite, and nothing was recorded. Mend the arm."
         )
-    if verdict.kind == "measured" and pair.form == "holds":
-        _demand_room(verdict, pair, found)
+    if verdict.kind == "measured" and pair.form in DEMANDS:
+        DEMANDS[pair.form](verdict, pair, found)
     return found | {
         "form": pair.form, "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
         "control_arm": str(pair.control),
@@ -80,6 +80,27 @@ def _demand_room(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) ->
             f"limit asks for {gate.ROOM:g}, and nothing was recorded. Judge it with verdict.gains, "
             "which pairs the seeds, or set the arms further apart."
         )
+
+
+def _demand_gain(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) -> None:
+    """No margin that sixteen seeds often fail to show, though it is there."""
+    limit = verdict.baselines.limit(verdict.claim, pair.name)
+    if limit is None or limit.margin is None:
+        return
+    d = np.subtract(found["treated"], found["control"]) - limit.margin
+    now = gate.SEEDS["measured"]
+    missed = gate.gain_missed(d, now) ** 2
+    if missed > gate.GAIN_MISSED:
+        raise BaselineError(
+            f"{pair.key} lies beyond its margin of {limit.margin:g} on {int((d > 0).sum())} of "
+            f"{len(d)} seeds, so that with nothing changed {missed:.2%} of runs on {now} of them "
+            f"would not show it, where {gate.GAIN_MISSED:.1%} may; nothing was recorded. Choose a "
+            "margin that more of the seeds exceed, or set the arms further apart."
+        )
+
+
+# What a recorded comparison of kind measured must show beside its values, by its form.
+DEMANDS = {"holds": _demand_room, "gains": _demand_gain}
 
 
 def _arm(verdict: Verdict, arm: Arm) -> dict[str, Any]:

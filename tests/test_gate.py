@@ -155,6 +155,20 @@ def test_gains(d, margin, verdict):
     assert gate.gains(d, margin) == verdict
 
 
+@pytest.mark.parametrize("behind", [0, 2, 4, 12, 40, 64])
+def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
+    """Differences of one size are counted: two of 16 behind have p = .0021, three .0106."""
+    d = np.ones(N)
+    d[:behind] = -1.0
+    expected = stats.hypergeom.sf(2, N, behind, NOW)
+    assert gate.gain_missed(d, NOW) == pytest.approx(expected, abs=tolerance(expected))
+
+
+@pytest.mark.parametrize("d", [UP, -UP])
+def test_gain_of_no_more_than_a_stage_says_nothing_of_others(d):
+    assert gate.gain_missed(d, len(d)) == 0.0
+
+
 def test_upper_bound_covers_the_mean():
     rng = np.random.default_rng(8)
     bounds = np.array([gate.upper_bound(row, 0.95) for row in normal(rng, RECORDINGS, NOW)])

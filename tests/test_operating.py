@@ -205,7 +205,9 @@ def test_clean_run_of_which_something_did_not_run_is_red(tmp_path, monkeypatch, 
             file.write_text("{}")
         return "words", status
 
-    about = {"torch": "2.14.1", "devices": []}
+    cpu = {"name": "cpu", "type": "cpu", "hardware": "an abacus", "capability": "BEADS"}
+    gpu = {"name": "cuda", "type": "cuda", "hardware": "a loom", "capability": "9.0"}
+    about = {"torch": "2.14.1", "devices": [cpu, gpu]}
     monkeypatch.setattr(measure.warm, "possible", lambda: True)
     monkeypatch.setattr(measure.warm, "run", run)
     monkeypatch.setattr(measure.results, "read", lambda _: whole | {"environment": about})
@@ -213,6 +215,7 @@ def test_clean_run_of_which_something_did_not_run_is_red(tmp_path, monkeypatch, 
     green = whole is not None and status == 0
     assert found.red == (() if green else ("the whole suite",))
     assert found.commit
+    assert found.machine.startswith("an abacus (BEADS), a loom, " if whole else "")
 
 
 def test_fault_that_the_envelope_caught_twice_is_run_until_one_claim_is_red(

@@ -10,7 +10,7 @@ from evidence_example import comparison, evidence
 from operating_example import baselines_in, run
 from scipy.stats import beta
 
-from initcheck import scales
+from initcheck import gate, scales
 from initcheck.baselines import Baselines, LimitEntry
 from initcheck.evidence import read_evidence
 from initcheck.faults import FAULTS
@@ -143,6 +143,7 @@ def test_shipped_gains_are_seldom_missed():
     found = figures.gains(evidence, known.limits, 16)
     assert len(found) > 10
     assert sum(gain.alarms for gain in found) <= 0.005
+    assert max(gain.alarms for gain in found) <= gate.GAIN_MISSED
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -173,6 +174,7 @@ def test_page_counts_and_names(baselines):
     for commit in ("abd", "abe"):  # of a clean run, of a fault
         assert f"run again on the same seeds, at {commit}: sun_rises." in text
     assert "The largest of 1 is **1.50**: warm of sun_rises, threads." in text
+    assert "- `threads`: two arithmetic threads; an abacus" in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
     assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text
     assert "| `lr_halved` | 0/1 (>= 0.000) |" in text

@@ -128,6 +128,29 @@ def test_limit_between_arms_that_lie_close_is_not_recorded(verdict):
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 
 
+def ahead_on_most(trained):
+    """Between -.2 and .8 over the seeds where there is any answer; zero where there is none."""
+    answers = logit_spread(trained).sign()
+    return answers * torch.linspace(-0.2, 0.8, len(answers))
+
+
+@pytest.mark.parametrize(("margin", "ahead"), [(0.3, 32), (0.0, 51)])
+def test_gain_that_sixteen_seeds_often_fail_to_show_is_not_recorded(verdict, margin, ahead):
+    limits = verdict.baselines.limits["he_tells_images_apart"]
+    limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=margin)
+    verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
+    with pytest.raises(BaselineError, match=rf"beyond its margin .* on {ahead} of 64 seeds"):
+        recording.record(verdict, "a reason")
+    assert not verdict.baselines.path("he_tells_images_apart").exists()
+
+
+def test_gain_that_nearly_every_seed_shows_is_recorded(verdict):
+    limits = verdict.baselines.limits["he_tells_images_apart"]
+    limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=-0.19)
+    verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
+    assert recording.record(verdict, "a reason").exists()
+
+
 def test_shipped_measured_limits_lie_between_arms_far_apart():
     shipped = Baselines(Path(__file__).parents[1] / "baselines")
     found = 0

@@ -196,11 +196,7 @@ def gains(
 
 def _gain(claim: str, probe: str, comparison: Mapping[str, Any], margin: float, now: int) -> Gain:
     d = np.subtract(comparison["treated"], comparison["control"]) - margin
-    behind, missed = int((d <= 0).sum()), 0.0
-    if behind and len(d) > now:  # else every draw has all its pairs ahead
-        drawn = np.random.default_rng(1).permuted(np.tile(d, (SPLITS, 1)), axis=1)[:, :now]
-        missed = float(np.mean([gate.gain_p(row) > gate.GAIN_P for row in drawn]))
-    return Gain(claim, probe, behind, len(d), missed)
+    return Gain(claim, probe, int((d <= 0).sum()), len(d), gate.gain_missed(d, now))
 
 
 def share(part: int, whole: int) -> str:

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from initcheck.baselines import read_limits
 from initcheck.faults import FAULTS, bound
@@ -257,11 +258,16 @@ def _said(plan: Plan, command: Sequence[str], threads: int) -> tuple[str, int]:
 
 
 def _machine(environment: dict[str, object]) -> str:
+    """Devices, a CPU's with the instructions that torch uses: one name is that of many machines."""
     devices = environment["devices"]
-    names = (
-        [str(d.get("hardware") or d["name"]) for d in devices] if isinstance(devices, list) else []
-    )
+    names = [_hardware(device) for device in devices] if isinstance(devices, list) else []
     return f"{', '.join(names)}, {platform.machine()}, {os.cpu_count()} cores"
+
+
+def _hardware(device: Mapping[str, Any]) -> str:
+    name = str(device.get("hardware") or device["name"])
+    instructions = device.get("capability") if device.get("type") == "cpu" else None
+    return f"{name} ({instructions})" if instructions else name
 
 
 def commit() -> str:

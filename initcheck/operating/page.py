@@ -124,10 +124,13 @@ def _innocent(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _says(name: str, runs: Sequence[Run]) -> str:
-    """What was changed: of another torch or device, where."""
-    if name in INNOCENT:
-        return INNOCENT[name].says
-    return "; ".join(dict.fromkeys(f"{r.machine}, torch {r.torch}" for r in runs if r.name == name))
+    """What was changed, and on which machine: of another torch or device, that alone."""
+    machines = [
+        run.machine if name in INNOCENT else f"{run.machine}, torch {run.torch}"
+        for run in runs if run.name == name
+    ]  # fmt: skip
+    told = [INNOCENT[name].says] if name in INNOCENT else []
+    return "; ".join(dict.fromkeys([*told, *machines]))
 
 
 def _elsewhere(runs: Sequence[Run]) -> Iterator[str]:
