@@ -19,6 +19,7 @@ import torch
 from initcheck import devices, forks
 from initcheck.early import Early
 from initcheck.errands import Errand, Rehearsal, errands, rehearse
+from initcheck.image_arrays import DataError
 from initcheck.laboratory import Laboratory
 from initcheck.profile import WAITING
 from initcheck.verdict import Key, Known
@@ -163,7 +164,19 @@ def send(rehearsals: Rehearsals, laboratory: Laboratory, processes: int) -> Ahea
     work = errands_of(rehearsals)
     if sum(errand.steps for errand in work) < WORTH:
         return None
-    return Ahead(laboratory, work, processes)
+    if laboratory.download:
+        _fetch(work, laboratory)
+    try:
+        return Ahead(laboratory, work, processes)
+    except OSError:  # no more processes are to be had here: the claims train for themselves
+        return None
+
+
+def _fetch(work: Iterable[Errand], laboratory: Laboratory) -> None:
+    """Download what is missing once, before several processes would write to the same files."""
+    for name in dict.fromkeys(arm.data for errand in work for arm in errand.asked):
+        with contextlib.suppress(DataError):  # the claim meets the same error, and words it
+            laboratory.data(name)
 
 
 def at_once(rehearsals: Rehearsals) -> AtOnce:

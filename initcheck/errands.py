@@ -34,19 +34,29 @@ class Rehearsal(Verdict):
 def rehearse(item: pytest.Item, verdict: Rehearsal) -> Rehearsal | None:
     """The comparisons of a claim's test, or None where it needs more than its parameters.
 
-    A fixture, even one that nobody asks for by name, may skip the test.
+    A fixture, even one that nobody asks for by name, may skip the test, or make something else of
+    a parameter. So may a comparison be one that nothing can be trained for.
     """
     if not isinstance(item, pytest.Function) or item.cls is not None or _may_skip(item):
         return None
     given = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
-    if not set(item.fixturenames) <= {*given, *OURS}:
+    if not set(item.fixturenames) <= {*given, *OURS} or _made_of(item, {*given}.difference(OURS)):
         return None
     asked = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
     try:
         item.function(**{name: given[name] for name in asked})
+        for pair in verdict.pairs:
+            for side, arm in pair.arms.items():
+                _ = verdict.key(pair, side), hash(arm), arm.initializer.remembers
     except (Exception, *OUTCOMES):  # noqa: BLE001 -- the test itself will say what it is
         return None
     return verdict
+
+
+def _made_of(item: pytest.Function, parameters: Iterable[str]) -> bool:
+    """Whether a fixture stands between a parameter and what the test is given."""
+    known = item.session._fixturemanager  # noqa: SLF001 -- no public name says where a value is from
+    return any(known.getfixturedefs(name, item) for name in parameters)
 
 
 def _may_skip(item: pytest.Item) -> bool:

@@ -20,7 +20,7 @@ from initcheck.training import NetworkError
 
 __all__ = ["Key", "Known", "Pair", "Setting", "Verdict"]
 
-Key = tuple[str, str, str, str]  # a claim with its parameters, device, comparison, side
+Key = tuple[str, str, str, str, str]  # claim with its parameters, device, comparison, side, arm
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,11 @@ class Verdict:
     # --- what is trained for it -----------------------------------------------------------------
 
     def key(self, pair: Pair, side: str) -> Key:
-        """What ``ahead`` knows a side of a comparison by."""
-        return self.claim_id, self.device, pair.key, side
+        """What ``ahead`` knows a side of a comparison by.
+
+        With its arm: a test that is run may ask for another than it did when it was rehearsed.
+        """
+        return self.claim_id, self.device, pair.key, side, str(pair.arms[side])
 
     def drawn(self, stage: int) -> tuple[int, ...]:
         """The seeds of a stage."""

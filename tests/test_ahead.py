@@ -124,6 +124,14 @@ def _not_today():
 """
 
 
+DOUBLED = """
+import pytest
+
+@pytest.fixture(params=[8])
+def width(request):
+    return 2 * request.param
+
+"""
 SKIPPED = "import pytest\n@pytest.mark.skipif(True, reason='so')\n@claim"
 WITHIN = "    import pytest; pytest.skip('no')\n    verdict.holds"
 NOT_BUILT = "__import__('initcheck').networks.Network('no', int)"
@@ -136,9 +144,21 @@ NOT_BUILT = "__import__('initcheck').networks.Network('no', int)"
         AUTOUSE + projects.CLAIMS,
         projects.CLAIMS.replace("@claim", SKIPPED),
         projects.CLAIMS.replace("    verdict.holds", WITHIN),
+        DOUBLED + projects.CLAIMS.replace("(verdict)", "(verdict, width)"),
+        projects.CLAIMS.replace("steps=5", "steps=5, keep_at=[5]"),
+        projects.CLAIMS.replace("treated=ZEROS", "treated=zeros"),
         projects.CLAIMS.replace("mlp(784, 8, 10)", NOT_BUILT),
     ],
-    ids=["fixture", "autouse", "mark", "within", "no network"],
+    ids=[
+        "fixture",
+        "autouse",
+        "mark",
+        "within",
+        "fixture of a parameter",
+        "unhashable",
+        "no arm",
+        "no network",
+    ],
 )
 def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_processes, claims):
     project.claims(claims)
@@ -146,6 +166,36 @@ def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_pr
     assert "INTERNALERROR" not in said
     sent = [arm.network.name for errand in two_processes for arm in errand.asked]
     assert sent == (["no", "no"] if "int" in claims else [])
+
+
+ANOTHER = """
+TIMES = []
+
+@claim(source="a test", kind="exact")
+def test_zeros_stay(verdict):
+    \"\"\"Weights that start at zero stay there, when asked for the first time.\"\"\"
+    TIMES.append("asked")
+    verdict.holds(weight_magnitude, treated=[HE, ZEROS][len(TIMES) == 1], control=HE)
+"""
+
+
+def test_values_of_another_arm_than_the_test_asks_for_are_not_taken(project, two_processes):
+    """Whatever it asked for when it was rehearsed: weights from He's start are not zero."""
+    project.claims(projects.CLAIMS.partition("@claim")[0] + ANOTHER)
+    (result,) = project.results("--initcheck-device=cpu")
+    assert two_processes
+    assert result["verdict"] == "refuted"
+
+
+def test_claims_train_here_where_no_process_can_be_had(shared, monkeypatch, trained_here):
+    def none_left(*_):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(session, "_threads", lambda config: 2)
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    monkeypatch.setattr(ahead, "Ahead", none_left)
+    assert shared.run("--initcheck-device=cpu").ret == 0
+    assert trained_here
 
 
 @pytest.fixture
