@@ -155,6 +155,19 @@ def test_gains(d, margin, verdict):
     assert gate.gains(d, margin) == verdict
 
 
+TENTHS = np.array([9, 7, 8, 6, 5, 9, 4, 3, 7, 6]), np.array([6, 4, 5, 4, 6, 6, 1, 0, 1, 2])
+
+
+@pytest.mark.parametrize("margin", [0, 3, 4])
+def test_rounding_hides_no_tie_of_shares(margin):
+    """.9 - .6 is not .7 - .4, and .8 - .5 - .3 is not 0: as whole tenths they are."""
+    treated, control = TENTHS
+    shares = treated / 10 - control / 10 - margin / 10
+    exact = (treated - control - margin).astype(float)
+    assert len(np.unique(shares)) > len(np.unique(exact))
+    assert gate.gain_p(shares) == gate.gain_p(exact)
+
+
 @pytest.mark.parametrize("behind", [0, 2, 4, 12, 40, 64])
 def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
     """Differences of one size are counted: two of 16 behind have p = .0021, three .0106."""
