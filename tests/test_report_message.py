@@ -205,6 +205,22 @@ def test_the_command_names_the_test_and_all_that_was_given():
     assert "--initcheck-baselines" not in flat(claim, baselines="/used", baselines_given=None)
 
 
+def test_a_claim_that_lacks_evidence_or_is_broken_on_purpose_is_red_again():
+    """The command that reproduces demands and breaks what the run did; what records does not."""
+    lacking = result("a", probe("invalid", drift={"treated": {"verdict": "no evidence"}}))
+    text = flat(lacking, require_evidence=True, fault="leaky_relu").replace(" \\", "")
+    command = "pytest benchmarks -k a --initcheck-device cpu"
+    again = "--initcheck-require-evidence --initcheck-fault leaky_relu"
+    assert f"reproduce {command} {again} if meant" in text
+    assert text.endswith(f"if meant {command} --initcheck-record 'why it changed'")
+    seeds = flat(inconclusive(), fault="leaky_relu").replace(" \\", "")
+    assert seeds.endswith("--initcheck-seeds 8 --initcheck-fault leaky_relu")
+    for asked in ({}, {"require_evidence": False, "fault": None}):
+        plain = flat(lacking, **asked)
+        assert "--initcheck-require-evidence" not in plain
+        assert "--initcheck-fault" not in plain
+
+
 def test_the_limits_to_move_are_those_in_use(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     near = flat(refuted(), baselines=str(tmp_path / "sub" / "baselines"))

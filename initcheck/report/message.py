@@ -108,7 +108,8 @@ def _if_meant(result: Record, probe: Record, settings: Record) -> str | None:
     """What to do if the change is wanted; recording alone never moves a limit."""
     verdict, kind = probe["verdict"], probe.get("kind") or result["kind"]
     limit = f"[{result['claim']}.{probe['probe']}] in {words.limits_file(settings)}"
-    plain = {**settings, "init": ()}  # evidence is of packaged initializers alone
+    # evidence is of packaged initializers alone, unbroken, and recording it needs none
+    plain = {**settings, "init": (), "fault": None, "require_evidence": False}
     record = words.reproduce(result, plain, "--initcheck-record", "why it changed")
     if verdict == "inconclusive":
         more = {**settings, "seeds": 2 * len(probe["treated"])}

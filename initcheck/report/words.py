@@ -120,6 +120,11 @@ def reproduce(result: Record, settings: Record, *more: str) -> list[str]:
         words += ["--initcheck-baselines", str(baselines)]
     for name in settings.get("init") or ():
         words += ["--initcheck-init", str(name)]
+    # without these a claim that is red for want of evidence, or under a fault, would be green
+    if settings.get("require_evidence"):
+        words.append("--initcheck-require-evidence")
+    if settings.get("fault"):
+        words += ["--initcheck-fault", str(settings["fault"])]
     return [*words, *more]
 
 
