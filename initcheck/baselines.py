@@ -28,6 +28,7 @@ __all__ = [
     "Baselines",
     "LimitEntry",
     "check_evidence",
+    "nearest",
     "read_evidence",
     "read_limits",
     "write_atomic",
@@ -137,6 +138,12 @@ def _check_numbers(place: str, entry: dict[str, Any]) -> None:
         raise BaselineError(f"{place} needs 'max' or 'min' for holds, or 'margin' for gains.")
     if given.get("min", -math.inf) > given.get("max", math.inf):
         raise BaselineError(f"{place} has min {given['min']} above max {given['max']}.")
+
+
+def nearest(start: Path) -> Path | None:
+    """The first folder ``baselines`` with limits beside a folder's files or further up."""
+    places = (folder / "baselines" for folder in (start, *start.parents))
+    return next((place for place in places if (place / "limits.toml").is_file()), None)
 
 
 @dataclass

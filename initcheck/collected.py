@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from initcheck.baselines import BaselineError, Baselines
+from initcheck.baselines import BaselineError, Baselines, nearest
 from initcheck.judgement import too_weak
 
 CLAIM = re.compile(r"^\s*def test_(\w+)\([^)]*\bverdict\b", flags=re.MULTILINE)
+ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks a folder as an environment of Python's
 
 
 def claim_of(item: pytest.Item) -> str:
@@ -31,19 +33,24 @@ def id_of(item: pytest.Item) -> str:
 
 def node_of(item: pytest.Item) -> str:
     """The test with all its parameters, as pytest is told to run it from where this run began."""
+    _, _, within = item.nodeid.partition("::")
+    return f"{_file_of(item)}::{within.partition('[')[0]}"
+
+
+def _file_of(item: pytest.Item) -> str:
     here = item.config.invocation_params.dir
     path = item.path.relative_to(here) if item.path.is_relative_to(here) else item.path
-    _, _, within = item.nodeid.partition("::")
-    return f"{path.as_posix()}::{within.partition('[')[0]}"
+    return path.as_posix()
 
 
 def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
-    """The ``baselines`` beside the claims, or beside their folder, or at the root."""
-    for start in dict.fromkeys(item.path.parent for item in claims):
-        for place in (start / "baselines", start.parent / "baselines"):
-            if (place / "limits.toml").is_file():
-                return place
-    return root / "baselines"
+    """The nearest ``baselines`` beside the claims or further up, else the root's."""
+    found = (nearest(start) for start in _folders(claims))
+    return next(filter(None, found), root / "baselines")
+
+
+def _folders(claims: Sequence[pytest.Item]) -> list[Path]:
+    return list(dict.fromkeys(item.path.parent for item in claims))
 
 
 def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
@@ -57,7 +64,7 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
     Raises:
         BaselineError: unusable files; limits or evidence of no claim; a limit of a weaker kind.
     """
-    defined = _defined(baselines.folder, claims)
+    defined = _defined(baselines, claims)
     limits = baselines.folder / "limits.toml"
     orphans = sorted(set(baselines.limits) - defined)
     if orphans:
@@ -71,15 +78,50 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
     _ = baselines.registered  # reads every evidence file, so that a broken one is known now
 
 
-def _defined(folder: Path, claims: Sequence[pytest.Item]) -> set[str]:
-    """Names of all claims in the files of tests around, whether or not they were collected."""
-    around = {path for item in claims for path in item.path.parent.glob("*.py")}
-    around |= {*folder.parent.glob("*.py"), *folder.parent.glob("*/*.py")}
+def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
+    """Names of claims in the files of tests around, whether or not they were collected.
+
+    No file is read once everything in the baselines has a claim.
+    """
+    wanted = {*baselines.limits, *(path.stem.split("[")[0] for path in baselines.files())}
+    found, read = set(map(claim_of, claims)), set[Path]()
+    for path in _files_around(baselines.folder, claims):
+        if wanted <= found:
+            break
+        if path not in read:
+            found.update(CLAIM.findall(path.read_text(encoding="utf-8", errors="replace")))
+            read.add(path)
+    return found
+
+
+def _files_around(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]:
+    """Files of tests, the nearest first: beside the claims, beside the baselines, in the project.
+
+    The project is what lies below the folder that holds the claims' own baselines: those in use may
+    be a copy elsewhere, or stand in a home folder, all of which nobody wants to wait for.
+    """
+    config, starts = claims[0].config, _folders(claims)
     # test_*.py whatever the ini file says: the packaged claims are run under any
-    patterns = {"test_*.py"}.union(*(item.config.getini("python_files") for item in claims))
-    files = [path for path in around if any(map(path.match, patterns))]
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
-    return {name for text in texts for name in CLAIM.findall(text)} | set(map(claim_of, claims))
+    patterns = {"test_*.py", *config.getini("python_files")}
+    places = [*starts, folder.parent, *folder.parent.glob("*/")]
+    near = (path for place in places for path in place.glob("*.py"))
+    project = folder_of(claims, config.rootpath).parent
+    passed_over = config.getini("norecursedirs")
+    far = (path for start in [*starts, project] for path in _below(start, passed_over))
+    for paths in (near, far):
+        yield from (path for path in paths if path.is_file() and any(map(path.match, patterns)))
+
+
+def _below(folder: Path, passed_over: Sequence[str]) -> Iterator[Path]:
+    """All files, without the folders into which pytest would not look: builds, environments."""
+    for at, names, files in os.walk(folder):
+        here = Path(at)
+        names[:] = [
+            name for name in sorted(names)
+            if not any(map((here / name).match, passed_over))
+            and not any((here / name / mark).exists() for mark in ENVIRONMENT)
+        ]  # fmt: skip
+        yield from (here / name for name in sorted(files))
 
 
 def _check_evidence(baselines: Baselines, defined: set[str], ids: set[str]) -> None:

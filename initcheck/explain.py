@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from initcheck import gate, scales
-from initcheck.baselines import Baselines, LimitEntry
+from initcheck.baselines import Baselines, LimitEntry, nearest
 from initcheck.faults import FAULTS, bound
 from initcheck.listing import Claim
 from initcheck.pairs import SIDES
@@ -41,10 +41,9 @@ def find(name: str, claims: Sequence[Claim]) -> list[Claim]:
 
 
 def folder_of(claim: Claim) -> Path:
-    """The baselines of a claim: beside its file, or beside the folder that the file is in."""
+    """The baselines of a claim: the nearest beside its file or further up."""
     start = Path(claim.file).resolve().parent
-    places = [start / "baselines", start.parent / "baselines"]
-    return next((place for place in places if (place / "limits.toml").is_file()), places[-1])
+    return nearest(start) or start.parent / "baselines"
 
 
 def explain(claims: Sequence[Claim], baselines: Baselines) -> str:

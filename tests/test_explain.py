@@ -120,3 +120,10 @@ def test_baselines_beside_the_claim_win(project):
     assert folder_of(claim("a")) == project / "baselines"
     (inner / "limits.toml").write_text("")
     assert folder_of(claim("a")) == inner
+
+
+def test_baselines_of_a_claim_may_lie_any_number_of_folders_up(project):
+    assert folder_of(claim("a", "benchmarks/deep/er/test_a.py")) == project / "baselines"
+    (project / "baselines" / "limits.toml").unlink()
+    deep = folder_of(claim("a", "benchmarks/deep/test_a.py"))
+    assert deep == project / "benchmarks" / "baselines"  # where they would be missed

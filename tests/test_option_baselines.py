@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -183,6 +184,49 @@ def test_claims_of_a_file_that_pytest_would_collect_are_known(project, name):
     project.claims(CLAIMS.partition("@claim")[0] + MEASURED, name)
     project.limits(ZEROS_STAY + HE_APART)
     assert project.run("test_claims.py").ret == 0
+
+
+def nested(project, folder):
+    """A second claim with its limit, in a file in another folder of the project."""
+    place = project.path / folder
+    place.mkdir(parents=True)
+    (place / "test_nested.py").write_text(CLAIMS.partition("@claim")[0] + MEASURED)
+    (project.path / "tests").mkdir(exist_ok=True)
+    (project.path / "test_claims.py").rename(project.path / "tests" / "test_claims.py")
+    project.limits(ZEROS_STAY + HE_APART)
+
+
+@pytest.mark.parametrize("folder", ["tests/sub", "tests/a/b", "more/a/b/c"])
+def test_claims_of_any_folder_of_the_project_are_known(project, folder):
+    nested(project, folder)
+    assert project.run("tests/test_claims.py").ret == 0
+    assert project.run(f"{folder}/test_nested.py").ret == 0
+
+
+def test_claims_of_the_project_are_known_to_baselines_elsewhere(project, tmp_path_factory):
+    nested(project, "tests/sub")
+    copy = tmp_path_factory.mktemp("copy") / "baselines"
+    shutil.copytree(project.path / "baselines", copy)
+    assert project.run("tests/test_claims.py", f"--initcheck-baselines={copy}").ret == 0
+
+
+@pytest.mark.parametrize("folder", [".hidden", "node_modules", "build", "of_venv", "of_conda"])
+def test_claims_of_folders_that_pytest_passes_over_are_not_known(project, folder):
+    nested(project, f"{folder}/deeper")
+    (project.path / "of_conda" / "conda-meta").mkdir(parents=True)
+    (project.path / "of_venv").mkdir(exist_ok=True)
+    (project.path / "of_venv" / "pyvenv.cfg").touch()
+    refused(project, "has limits for he_tells_images_apart", option=("tests/test_claims.py",))
+
+
+def test_nearest_baselines_win_however_deep_the_claims(project):
+    nested(project, "tests/a/b")
+    (project.path / "tests" / "baselines").mkdir()
+    (project.path / "tests" / "baselines" / "limits.toml").write_text(
+        ZEROS_STAY + HE_APART.replace("min = 0.1", "min = 0.2")
+    )
+    (result,) = project.results("tests/a/b")
+    assert result["probes"][0]["limit"]["min"] == 0.2
 
 
 def test_claims_of_a_file_that_pytest_would_not_collect_are_not(project):
