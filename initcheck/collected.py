@@ -62,8 +62,10 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
         all_ids: whether every parameter of those claims was collected.
 
     Raises:
-        BaselineError: unusable files; limits or evidence of no claim; a limit of a weaker kind.
+        BaselineError: unusable files; two claims of one name; limits or evidence of no claim; a
+            limit of a weaker kind.
     """
+    _check_names(claims)
     defined = _defined(baselines, claims)
     limits = baselines.folder / "limits.toml"
     orphans = sorted(set(baselines.limits) - defined)
@@ -76,6 +78,18 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
     for item in claims:
         _check_kinds(baselines, item)
     _ = baselines.registered  # reads every evidence file, so that a broken one is known now
+
+
+def _check_names(claims: Sequence[pytest.Item]) -> None:
+    """Limits and evidence go by a claim's name, so two files must not share one."""
+    first: dict[str, pytest.Item] = {}
+    for item in claims:
+        known = first.setdefault(claim_of(item), item)
+        if known.path.resolve() != item.path.resolve():
+            raise BaselineError(
+                f"{_file_of(known)} and {_file_of(item)} both have a claim {claim_of(item)!r}, and "
+                "would share its limits and its evidence. Rename one of the two."
+            )
 
 
 def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:

@@ -229,6 +229,12 @@ def test_nearest_baselines_win_however_deep_the_claims(project):
     assert result["probes"][0]["limit"]["min"] == 0.2
 
 
+def test_claim_of_one_name_in_two_files_is_refused(project):
+    project.claims(name="test_again")
+    refused(project, "test_again.py and test_claims.py both have a claim 'zeros_stay'")
+    assert project.run("test_claims.py").ret == 0
+
+
 def test_claims_of_a_file_that_pytest_would_not_collect_are_not(project):
     project.claims(CLAIMS.partition("@claim")[0] + MEASURED, "unnoticed")
     project.limits(ZEROS_STAY + HE_APART)
