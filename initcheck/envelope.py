@@ -165,7 +165,7 @@ def _typical(ratio: Tensor) -> Tensor:
     changes, it changes for every seed; so of four seeds, three must be outside. A loss that is not
     finite in any of them is infinitely far away.
     """
-    typical = ratio.kthvalue(max(1, len(ratio) // 2), dim=0).values
+    typical = ratio.kthvalue((len(ratio) + 1) // 2, dim=0).values
     return typical.masked_fill(ratio.isinf().any(0), torch.inf)
 
 

@@ -230,6 +230,15 @@ def test_a_loss_that_is_not_finite_is_far_away_at_chaotic_steps_too(bad):
     assert (ratio.tolist(), why_not) == ([0.0] * 4, "")
 
 
+@pytest.mark.parametrize(("seeds", "place"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)])
+def test_typical_seed_is_the_lower_median(seeds, place):
+    """However many seeds: of three the middle one, so that two that left are not overlooked."""
+    losses = losses_of(*[[2.3, 2.0 * (1 + 1e-6 * (seed + 1))] for seed in range(seeds)])
+    record = {"steps": [0, 1], "losses": [[2.3, 2.0]] * seeds, "envelope": [1e-6, 1e-6]}
+    ratio, _ = envelopes(losses.flip(0), record)
+    assert ratio[1].item() == pytest.approx(place + 1)
+
+
 ALL_CHAOTIC = {"envelope": [2 * CHAOS] * 4}
 STILL = {"losses": [[2.3] * 4], "envelope": [1e-6] * 4}
 
