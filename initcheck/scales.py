@@ -107,7 +107,9 @@ class Scale:
         recorded, now = before.shape[-1], after.shape[-1]
         room = _room(self, before, now, alpha1)
         far = ~(np.abs(after.mean(-1) - before.mean(-1)) <= room)  # so that NaN is far
-        p = mannwhitneyu(before, np.nan_to_num(after), axis=-1).pvalue
+        # what has no logarithm lies below all that has one; 0 would stand for one nat
+        ranked = np.nan_to_num(after, nan=-np.finfo(float).max)
+        p = mannwhitneyu(before, ranked, axis=-1).pvalue
         moved: NDArray[np.bool_] = far & (p <= rank_level(recorded, now, alpha1))
         return moved
 

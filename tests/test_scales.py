@@ -155,6 +155,16 @@ def test_ranks_ask_for_more_than_their_own_level():
     assert scales.rank_level(10**8, NOW, 1e-2) == pytest.approx(1e-2, rel=1e-2)
 
 
+@pytest.mark.parametrize(("now", "moved"), [(-3.0, True), (0.0, True), (1.0, False)])
+def test_what_has_no_logarithm_lies_below_all_that_was_recorded(now, moved):
+    """A loss that rose learned less than nothing, and not the one nat whose logarithm is 0."""
+    recorded = np.exp(stats.norm.ppf((np.arange(N) + 0.5) / N))
+    name, shift = scales.compare(
+        recorded, [now] * NOW, other=recorded * 10, unit="nats", alpha1=alpha1(300)
+    )
+    assert (name, shift.moved) == ("log", moved)
+
+
 # --- which scale --------------------------------------------------------------------------------
 
 RNG = np.random.default_rng(5)
