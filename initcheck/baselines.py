@@ -85,7 +85,7 @@ def read_limits(path: Path) -> dict[str, dict[str, LimitEntry]]:
     except FileNotFoundError:
         raise BaselineError(
             f"There is no {path}; claims need their limits there. Name another folder with "
-            "--initcheck-baselines DIR."
+            "--baselines DIR, which pytest knows as --initcheck-baselines DIR."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BaselineError(f"{path} cannot be read: {error}. Mend that line.") from None

@@ -17,7 +17,8 @@ Entry = dict[str, Any]
 
 NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is none
 DELTA = 0.1  # of the distance between treated and control: a smaller shift does not matter
-MEND = 'Restore it from version control, or record again with --initcheck-record "why".'
+# No recording begins while a file is broken, whether pytest records or `initcheck record` does.
+MEND = "Restore it from version control, or remove it and record its claim again."
 
 
 class BaselineError(ValueError):
@@ -207,7 +208,8 @@ def _refusal(key: str, origin: Entry, now: Entry) -> str:
     return (
         f"{key} was {means[0]} (treated against control) when it was first recorded, "
         f"{origin['date']}, and is {means[1]} now: more than {DELTA:.0%} of their distance away. "
-        "Nothing was recorded. If that is meant, say why with --initcheck-accept-drift REASON."
+        "Nothing was recorded. If that is meant, say why with --accept-drift REASON, which pytest "
+        "knows as --initcheck-accept-drift REASON."
     )
 
 

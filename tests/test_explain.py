@@ -127,3 +127,9 @@ def test_baselines_of_a_claim_may_lie_any_number_of_folders_up(project):
     (project / "baselines" / "limits.toml").unlink()
     deep = folder_of(claim("a", "benchmarks/deep/test_a.py"))
     assert deep == project / "benchmarks" / "baselines"  # where they would be missed
+
+
+def test_missing_limits_ask_for_an_option_that_the_command_has(project, capsys):
+    (project / "baselines" / "limits.toml").unlink()
+    said = told(capsys, code=4)
+    assert "Name another folder with --baselines DIR, which pytest knows as --init" in said

@@ -28,7 +28,8 @@ def test_folder_without_limits(project):
     place = project.path / "empty"
     place.mkdir()
     option = (f"--initcheck-baselines={place}",)
-    refused(project, f"There is no {place / 'limits.toml'}", option=option)
+    said = "which pytest knows as --initcheck-baselines DIR"
+    refused(project, f"There is no {place / 'limits.toml'}", said, option=option)
 
 
 def test_other_folder_is_used(project):

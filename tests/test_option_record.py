@@ -76,6 +76,18 @@ def test_far_recording_is_refused_until_a_reason_is_given(project):
     assert whole["environments"][0]["accepted"][0]["reason"] == "the control is larger"
 
 
+def test_broken_evidence_is_recorded_anew_once_it_is_removed(project):
+    file = project.evidence("zeros_stay")
+    file.parent.mkdir()
+    file.write_text("{")
+    broken = project.run(*RECORD)
+    assert broken.ret == 4
+    assert "Restore it from version control, or remove it and record its claim again" in broken.text
+    file.unlink()
+    assert project.run(*RECORD).ret == 1
+    assert file.exists()
+
+
 def test_accepting_alone_is_refused(project):
     result = project.run("--initcheck-accept-drift=so")
     assert result.ret == 4

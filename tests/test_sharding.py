@@ -247,7 +247,9 @@ def test_outcomes_far_from_the_origin_need_a_reason(parts, capsys):
     before = parts.evidence("zeros_stay").read_bytes()
     rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", shift)
     assert main(["merge", "part"]) == 4
-    assert "when it was first recorded" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "when it was first recorded" in said
+    assert "say why with --accept-drift REASON" in said
     assert parts.evidence("zeros_stay").read_bytes() == before
     assert main(["merge", "part", "--accept-drift", "another start"]) == 0
     (entry,) = read_evidence(parts.evidence("zeros_stay"))["environments"]
