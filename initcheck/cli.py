@@ -116,7 +116,7 @@ def record(options: argparse.Namespace) -> int:
 def _told(options: argparse.Namespace) -> list[str]:
     """What pytest is told of a recording."""
     told = [f"--initcheck-record={options.reason}"]
-    for name in ("accept_drift", "data_root", "device"):
+    for name in ("accept_drift", "data_root", "device", "scale"):
         value = getattr(options, name)
         if value is not None:
             told.append(f"--initcheck-{name.replace('_', '-')}={value}")
@@ -225,7 +225,7 @@ def _recording(commands: Any) -> None:
     add("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts only")
     add("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers record")
     add("--out", type=Path, metavar="DIR", help="leave evidence there, for `initcheck merge`")
-    for name in ("accept-drift", "data-root", "device"):
+    for name in ("accept-drift", "data-root", "device", "scale"):
         add(f"--{name}", metavar="TEXT", help=f"as pytest's --initcheck-{name}")
     add("--baselines", type=Path, metavar="DIR", help="default: beside the claims")
     command.set_defaults(run=record)

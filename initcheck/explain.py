@@ -167,6 +167,8 @@ def _commands(claim: Claim, baselines: Baselines) -> Iterator[str]:
     words = ["pytest", claim.node or f"{claim.file}::test_{_base(claim)}"]
     if baselines.folder.resolve() != folder_of(claim).resolve():
         words += ["--initcheck-baselines", str(baselines.folder)]
+    if claim.scale != "brief":  # at brief scale such a claim is skipped
+        words += ["--initcheck-scale", claim.scale]
     run = shlex.join(words)
     yield f"{'run it':<{HEAD}}{run}"
     limits = baselines.limits.get(_base(claim), {})

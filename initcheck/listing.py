@@ -17,6 +17,7 @@ MARKER = "initcheck_claim"
 PACKAGE = "initcheck_benchmarks"  # what benchmarks/ is called in a wheel
 LISTED_DEVICE = "cpu"  # claims are listed for this one only, so that listing needs no other
 COLUMNS = 100
+FULL_SCALE = "full_scale"  # the fixture, of whoever writes the claims, that skips at brief scale
 
 
 class CollectionError(Exception):
@@ -25,7 +26,7 @@ class CollectionError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: its name without ``test_`` and device, where it is written, and its test."""
+    """One claim: its name without ``test_`` and device, where it is written, its test and scale."""
 
     claim: str
     kind: str
@@ -34,6 +35,7 @@ class Claim:
     file: str
     line: int
     node: str = ""
+    scale: str = "brief"
 
 
 def collect(paths: Sequence[str] = ()) -> list[Claim]:
@@ -121,6 +123,7 @@ def _claim(item: pytest.Function, marker: pytest.Mark) -> Claim:
         file=_shortest(item.path),
         line=(line or 0) + 1,
         node=f"{_shortest(item.path)}::{item.nodeid.partition('::')[2].partition('[')[0]}",
+        scale="full" if FULL_SCALE in item.fixturenames else "brief",
     )
 
 

@@ -94,6 +94,7 @@ def test_claims_for_machines(project, capsys):
         "file": "benchmarks/test_of_test_claims_for_machines.py",
         "line": 14,
         "node": "benchmarks/test_of_test_claims_for_machines.py::test_identity_caps_rank",
+        "scale": "brief",
     }
 
 

@@ -68,6 +68,17 @@ def test_folder_that_was_asked_for_stays_in_the_commands(project, capsys):
     assert "::test_sun_rises --initcheck-baselines other --initcheck-fault leaky_relu" in said
 
 
+def test_commands_ask_for_the_scale_that_the_claim_asks_for(project, capsys):
+    """At brief scale a claim that uses the fixture full_scale is skipped."""
+    marked = '@pytest.mark.usefixtures("full_scale")\n@pytest.mark.initcheck_claim'
+    fixture = "@pytest.fixture\ndef full_scale():\n    pytest.skip()\n"
+    (file,) = (project / "benchmarks").iterdir()
+    file.write_text(TEST.replace("@pytest.mark.initcheck_claim", marked) + fixture)
+    said = told(capsys)
+    run = f"pytest benchmarks/{file.name}::test_sun_rises --initcheck-scale full"
+    assert f"run it {run} see it red {run} --initcheck-fault leaky_relu record it {run} " in said
+
+
 def test_claim_with_evidence(project, capsys):
     text = evidence("sun_rises", accuracy=comparison(VALUES))
     (project / "baselines" / "evidence" / "sun_rises.json").write_text(text)

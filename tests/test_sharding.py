@@ -104,6 +104,24 @@ def test_a_claim_that_is_skipped_is_named_and_nothing_is_wrong(two, capsys):
     assert "test_more_claims.py: evidence of 0 claims; skipped zeros_remain" in said
 
 
+FULL = """
+import pytest
+
+@pytest.fixture
+def full_scale(initcheck_session):
+    if initcheck_session.settings.scale != "full":
+        pytest.skip()
+"""
+
+
+def test_a_claim_of_full_scale_is_recorded_where_that_is_asked_for(two, capsys):
+    two.claims(FULL + ANOTHER.replace("(verdict)", "(verdict, full_scale)"), "test_more_claims")
+    assert main(["record", "why", "test_more_claims.py"]) == 0
+    assert "evidence of 0 claims; skipped zeros_remain" in capsys.readouterr().out
+    assert main(["record", "why", "test_more_claims.py", "--scale", "full"]) == 0
+    assert two.evidence("zeros_remain").exists()
+
+
 def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
     monkeypatch.setenv("CI", "1")
     assert main(["record", "why", "."]) == 4
