@@ -83,8 +83,8 @@ class Crew:
 
         ``settings["seeds"]``, if there are any, are dealt out; ``now`` is for warming up.
         """
-        workers = self.workers(layout)
-        shares = _deal(settings, len(workers))
+        shares = _deal(settings, len(self.workers(layout)))
+        workers = self.workers(layout)[: len(shares)]
         at = None if now else time.monotonic() + LEAD
         for worker, share in zip(workers, shares, strict=True):
             worker.send(kind=kind, way=way, settings=share, at=at)
@@ -94,8 +94,10 @@ class Crew:
 
 
 def _deal(settings, parts):
+    """What each of so many workers is told, or of fewer: nobody can train no replica at all."""
     if "seeds" not in settings:
         return [settings] * parts
+    parts = min(parts, len(settings["seeds"]))
     return [settings | {"seeds": settings["seeds"][part::parts]} for part in range(parts)]
 
 
