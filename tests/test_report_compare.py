@@ -31,6 +31,24 @@ def test_shifts_of_a_transformed_probe_are_on_that_scale():
     assert line(compare(("A", run(1.0)), ("B", run(0.5))), "training_loss")[2:] == ["-1", "s"]
 
 
+def test_ranks_share_the_scale_of_plain_values():
+    arms = [drift(transform=name, mean=mean) for name, mean in (("ranks", 0.7), ("identity", 0.79))]
+    runs = [example(result("a", probe(drift={"treated": arm}))) for arm in arms]
+    assert line(compare(("A", runs[0]), ("B", runs[1])), "training_loss")[2:] == ["+1", "s"]
+
+
+def test_shifts_between_two_scales_are_in_the_unit():
+    """A mean of logarithms less a mean of losses is neither."""
+
+    def run(value, transform):
+        arm = drift(transform=transform, mean=7.0)
+        return example(result("a", probe(treated=[value], drift={"treated": arm})))
+
+    for pair in (("log", "identity"), ("identity", "log"), ("log", None), ("ranks", "log")):
+        files = [(str(v), run(v, name)) for v, name in zip((0.5, 0.25), pair, strict=True)]
+        assert line(compare(*files), "training_loss")[2:] == ["-0.25", "nats"]
+
+
 def test_without_a_recording_shifts_are_in_the_unit():
     bare = [result("a", probe(treated=[value], drift={})) for value in (0.5, 0.25)]
     text = compare(("A", example(bare[0])), ("B", example(bare[1])))

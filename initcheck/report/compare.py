@@ -18,7 +18,8 @@ def compare(*named_results: Named) -> str:
 
     Below each claim, a line a probe: by how many recorded standard deviations the treated arm's
     mean lies above that of the first file that has the claim; in the probe's unit where there is
-    no recorded deviation. Then the claims that are not in all files, and a count.
+    no recorded deviation, or where the two files have theirs on different scales. Then the claims
+    that are not in all files, and a count.
     """
     names = [name for name, _ in named_results]
     runs = [{result["id"]: result for result in results["results"]} for _, results in named_results]
@@ -48,14 +49,20 @@ def _shift(first: Record, probe: Record) -> str:
         return words.number(_mean(first))
     was, now = ((one.get("drift") or {}).get("treated") or {} for one in (first, probe))
     std = was.get("recorded_std") or now.get("recorded_std")
-    transformed = was.get("transform") or now.get("transform")
     before: float | None = _mean(first)
     after: float | None = _mean(probe)
-    if transformed:  # the deviation is on that scale, so the means must be
+    scales = {_scale(was), _scale(now)}  # recorded anew, an arm may have another
+    if scales != {None}:  # the deviation is on that scale, so the means must be
         before, after = was.get("mean"), now.get("mean")
-    if std and before is not None and after is not None:
+    if len(scales) == 1 and std and before is not None and after is not None:
         return f"{_signed((after - before) / std)} s"
     return f"{_signed(_mean(probe) - _mean(first))} {probe['unit']}".rstrip()
+
+
+def _scale(arm: Record) -> str | None:
+    """The scale of an arm's recorded deviation; ranks have that of the values."""
+    name = arm.get("transform")
+    return "identity" if name == "ranks" else name
 
 
 def _mean(probe: Record) -> float:
