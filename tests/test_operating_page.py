@@ -184,6 +184,19 @@ def test_page_counts_and_names(baselines):
     assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
 
 
+def test_runs_of_a_fault_that_is_gone_are_named_and_not_counted(baselines):
+    """A fault may be renamed or dropped after it was run."""
+    runs = [
+        run("fault", name, "0", claims={"sun_rises": "refuted"}, arms={"sun_rises": {"warm": 4e2}})
+        for name in ("leaky_relu", "leaking_relu")
+    ]
+    text = page.page(runs, baselines)
+    assert "1 of 1 faults that were run went red in every run" in text
+    assert "Left out, since there is no fault of that name any more: `leaking_relu`." in text
+    assert text.count("leaking_relu") == 1
+    assert "Left out" not in page.page(runs[:1], baselines)
+
+
 def test_page_is_the_same_whatever_the_order_of_runs(baselines, tmp_path):
     runs = [run("fault", name, str(i)) for name in list(FAULTS)[:3] for i in range(2)]
     for each in runs:

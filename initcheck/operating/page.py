@@ -24,6 +24,8 @@ FARTHEST = 10  # arms shown of another machine's record
 def page(runs: Sequence[Run], baselines: Path) -> str:
     """The whole page, the same for the same runs and evidence."""
     kinds = {kind: [r for r in runs if r.kind == kind] for kind in KINDS}
+    seeded = [run for run in kinds["fault"] if run.name in FAULTS]
+    gone = sorted({run.name for run in kinds["fault"]} - set(FAULTS))
     evidence = [read_evidence(path) for path in sorted((baselines / "evidence").glob("*.json"))]
     known = Baselines(baselines)
     parts = [
@@ -31,8 +33,8 @@ def page(runs: Sequence[Run], baselines: Path) -> str:
         _false_alarms(kinds["clean"]),
         _innocent(kinds["innocent"]),
         _elsewhere(kinds["elsewhere"]),
-        _power(kinds["fault"], bound(known.limits)),
-        _left(kinds["fault"]),
+        _power(seeded, bound(known.limits), gone),
+        _left(seeded),
         _gains(figures.gains(evidence, known.limits, gate.SEEDS["measured"])),
         _distributions(figures.samples(evidence, known.limits), known.registered),
     ]
@@ -159,7 +161,9 @@ def _place(name: str) -> tuple[int, str]:
     return (names.index(name) if name in names else len(names), name)
 
 
-def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _power(
+    runs: Sequence[Run], claims: Mapping[str, Sequence[str]], gone: Sequence[str]
+) -> Iterator[str]:
     yield from ["## Power: the kill matrix", ""]
     found = figures.kills(runs)
     caught = [kills for kills in found.values() if kills.caught == kills.runs]
@@ -177,8 +181,8 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield ""
     rows = [
         [f"`{name}`", _caught(kills), _victims(kills, claims[name])]
-        for name, kills in found.items() if name in claims
-    ]  # fmt: skip
+        for name, kills in found.items()
+    ]
     yield from _table(["fault", "runs caught", "red by claim; bound to it in bold"], rows)
     yield ""
     yield from _words(runs)
@@ -194,6 +198,8 @@ def _power(runs: Sequence[Run], claims: Mapping[str, Sequence[str]]) -> Iterator
     yield f"Not run because they need an accelerator: {_listed(needy)}."
     left = [name for name in idle if claims[name] and name not in needy]
     yield f"Not run yet: {_listed(left)}."
+    if gone:
+        yield f"Left out, since there is no fault of that name any more: {_listed(gone)}."
 
 
 def _caught(kills: figures.Kills) -> str:
