@@ -57,6 +57,12 @@ class DataSet:
         )
 
     @property
+    def changes(self) -> tuple[int, ...]:
+        """How often each tensor was changed in place since it was made, as torch counts."""
+        held = (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
+        return tuple(tensor._version for tensor in held)  # noqa: SLF001 -- has no public name
+
+    @property
     def majority_share(self) -> float:
         """Test accuracy of always answering the most frequent class of the training set."""
         train, test = self.train_targets.cpu(), self.test_targets.cpu()  # float64 is needed
@@ -86,6 +92,12 @@ def load(name: str, *, root: Path | None = None, download: bool = False) -> Data
     if download:
         _fetch(name, place)
     return _load_mnist(place) if name == "mnist" else _load_cifar10(place)
+
+
+def forget() -> None:
+    """Keep nothing that was loaded: whoever asks next gets the data as they are stored."""
+    for loader in (_load_mnist5k, _load_mnist, _load_cifar10, _load_folder):
+        loader.cache_clear()
 
 
 def _resolve_root(name: str, root: Path | None) -> Path:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from initcheck import arithmetic, datasets, devices
-from initcheck.probes import Probe
+from initcheck.probes import Probe, name_of
 from initcheck.profile import Profile
 from initcheck.recipes import Arm
-from initcheck.training import How, Trained, draws, train, train_together
+from initcheck.training import How, NetworkError, Trained, draws, train, train_together
 from initcheck.twins import TWINS, twin_jitter
 
 # Trained arms are kept for the claims that share them, oldest out first beyond this.
@@ -77,12 +77,16 @@ class Laboratory:
             self._keep(new.arm, device, new)
 
     def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str) -> list[float]:
-        """The probe's value for each seed; values are remembered longer than networks are."""
+        """The probe's value for each seed; values are remembered longer than networks are.
+
+        Raises:
+            NetworkError: the network, or the probe, changed the data in place.
+        """
         known = self._values.setdefault((arm, device, probe), {})
         missing = [seed for seed in dict.fromkeys(seeds) if seed not in known]
         if missing:
             with self.profile.spent("probing"):
-                measured = probe(self.trained(arm, missing, device))
+                measured = self._measured(probe, self.trained(arm, missing, device))
             known.update(zip(missing, measured.tolist(), strict=True))
         return [known[seed] for seed in seeds]
 
@@ -108,6 +112,22 @@ class Laboratory:
     def release(self, arm: Arm, device: str) -> None:
         """Forget the networks of an arm; its values stay."""
         self._trained.pop((arm, device), None)
+
+    def _measured(self, probe: Probe, trained: Trained) -> Tensor:
+        """What the probe finds; data that it left changed are kept for nobody else."""
+        before = trained.data.changes
+        try:
+            return probe(trained)
+        finally:
+            if trained.data.changes != before:
+                datasets.forget()
+                self._trained.clear()  # other arms hold the same tensors
+                raise NetworkError(
+                    f"the network '{trained.arm.network.name}' changed the data that it was given "
+                    f"by the probe '{name_of(probe)}', which other claims measure on, too. In its "
+                    "forward, write `x = x - m`, not `x -= m`, and leave out `inplace=True` where "
+                    "inputs arrive."
+                )
 
     def _train(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
         with self.profile.spent("training", str(arm)):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from initcheck import arithmetic, devices
 from initcheck.datasets import DataSet
-from initcheck.engines import ensemble, module, randomness, stacked
+from initcheck.engines import beside, ensemble, module, randomness, stacked
 from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
 from initcheck.recipes import DTYPES, Arm, derived, order
 
@@ -88,16 +88,30 @@ class Trained:
         """The networks' answers in evaluation mode: ``(R, N, classes)``."""
         with torch.no_grad(), randomness.own(0, self.device):
             modules, seen = stacked.pooled_ahead([*self._modules()], inputs)
-            answers = [
-                torch.func.functional_call(module, state, (seen,))
-                for module, state in zip(modules, self.replicas(at_start=at_start), strict=True)
-            ]
-        return torch.stack(answers)
+            return torch.stack(_answers(modules, self.replicas(at_start=at_start), seen))
 
     @cached_property
     def test_logits(self) -> Tensor:
         """Logits of the test images after training: ``(R, N, classes)``."""
         return self.logits(self.data.test_inputs)
+
+
+def _answers(
+    networks: Sequence[nn.Module], states: Iterable[dict[str, Tensor]], inputs: Tensor
+) -> list[Tensor]:
+    """What each answers to the inputs, which stay as they are though a module changes its own.
+
+    They are the data set's, for all claims of the process; each network after one that changed
+    them sees a new copy.
+    """
+    seen = inputs if beside.leaves_inputs(networks[0]) else inputs.clone()
+    answers = []
+    for network, state in zip(networks, states, strict=True):
+        before = seen._version  # noqa: SLF001 -- torch's count of changes in place
+        answers.append(torch.func.functional_call(network, state, (seen,)))
+        if seen._version != before:  # noqa: SLF001
+            seen = inputs.clone()
+    return answers
 
 
 def _holds_more(network: nn.Module) -> bool:

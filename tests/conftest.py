@@ -35,7 +35,7 @@ def shared_cache(tmp_path_factory):
 @pytest.fixture
 def isolated_data(shared_cache, monkeypatch):
     """A cache apart from the user's, and nothing kept in this process from one test to the next."""
-    from data_example import forget  # imports torch, which most tests of options do without
+    from initcheck.datasets import forget  # imports torch, which most tests of options do without
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.delenv("INITCHECK_DATA_ROOT", raising=False)

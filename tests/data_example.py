@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from initcheck import data_cache, datasets
+from initcheck import data_cache
 from initcheck.datasets import MNIST5K_FINGERPRINT, load
 from initcheck.image_arrays import DataError
 
-LOADERS = ("_load_mnist5k", "_load_mnist", "_load_cifar10", "_load_folder")
 COLOURS = {"ant": (255, 0, 0), "bee": (0, 255, 0), "cat": (0, 0, 51)}
-
-
-def forget() -> None:
-    """Keep nothing in this process that was loaded before."""
-    for loader in LOADERS:
-        getattr(datasets, loader).cache_clear()
 
 
 def message(name: str, **options: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from data_example import forget, load_would_use
+from data_example import load_would_use
 
 from initcheck import data_cache, datasets
 from initcheck.datasets import MNIST5K_FINGERPRINT, load
@@ -22,7 +22,7 @@ def test_cache_is_written_once_and_read_afterwards(
 ) -> None:
     first = load("mnist5k")
     assert [path.suffix for path in own_cache.iterdir()] == [".npz"]
-    forget()
+    datasets.forget()
     monkeypatch.setattr(datasets, "_read_mnist5k", None)
     second = load("mnist5k")
     assert first is not second
@@ -50,7 +50,7 @@ def test_damaged_cache_is_built_again(
         content = {"empty": b"", "cut": whole[:middle], "flipped": flipped, "text": b"hello"}
         path.write_bytes(content[damage])
     assert not load_would_use(own_cache)
-    forget()
+    datasets.forget()
     assert load("mnist5k").fingerprint == MNIST5K_FINGERPRINT
     assert load_would_use(own_cache) is (damage != "directory")
     assert [found.name for found in own_cache.iterdir()] == [path.name]

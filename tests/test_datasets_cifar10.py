@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_example import forget, make_folder, message, zip_folder
+from data_example import make_folder, message, zip_folder
 from PIL import Image
 
 from initcheck import datasets
@@ -66,7 +66,7 @@ def test_jpeg_cifar10_is_decoded_once(
     make_folder(tmp_path / "cifar10-jpeg", suffix="jpg")
     first = load("cifar10", root=tmp_path)
     assert len(list(own_cache.iterdir())) == 1
-    forget()
+    datasets.forget()
     monkeypatch.setattr(datasets, "decode", None)
     assert load("cifar10", root=tmp_path).fingerprint == first.fingerprint
 
@@ -74,7 +74,7 @@ def test_jpeg_cifar10_is_decoded_once(
 def test_changed_jpeg_is_decoded_again(tmp_path: Path, own_cache: Path) -> None:
     path = make_folder(tmp_path / "cifar10-jpeg", suffix="jpg")
     first = load("cifar10", root=tmp_path)
-    forget()
+    datasets.forget()
     Image.new("RGB", (4, 3), (9, 9, 9)).save(path / "test" / "cat" / "0000.jpg")
     assert load("cifar10", root=tmp_path).fingerprint != first.fingerprint
     assert len(list(own_cache.iterdir())) == 2

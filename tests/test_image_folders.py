@@ -11,7 +11,7 @@ import torch
 from data_example import COLOURS, make_folder, message, zip_folder
 from PIL import Image
 
-from initcheck.datasets import DataSet, load
+from initcheck.datasets import DataSet, forget, load
 
 pytestmark = pytest.mark.usefixtures("isolated_data")
 
@@ -32,6 +32,16 @@ def test_folder_holds_its_images_by_sorted_class(tmp_path: Path) -> None:
     assert dataset.name == "folder:insects"
     assert_coloured(dataset)
     assert load(f"folder:{tmp_path / 'insects'}") is dataset
+
+
+def test_data_that_were_forgotten_are_read_again(tmp_path: Path) -> None:
+    make_folder(tmp_path / "insects")
+    dataset = load(f"folder:{tmp_path / 'insects'}")
+    before = dataset.changes
+    dataset.test_inputs[:2].sub_(0.5)  # a view's changes are those of the whole
+    assert dataset.changes != before
+    forget()
+    assert_coloured(load(f"folder:{tmp_path / 'insects'}"))
 
 
 @pytest.mark.parametrize("prefix", ["", "insects/"])

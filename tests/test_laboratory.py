@@ -15,6 +15,7 @@ from initcheck.initializers import zeros
 from initcheck.laboratory import Laboratory
 from initcheck.networks import Network
 from initcheck.recipes import Adam, Recipe
+from initcheck.training import NetworkError
 from initcheck.twins import TWINS
 
 RECIPE = Recipe(Adam(lr=0.01), batch=8, steps=6, keep_at=(3,), keep=("hidden1.weight",))
@@ -139,6 +140,62 @@ def test_what_is_remembered_of_the_logits_is_not_mixed_up(trainings):
     here = Laboratory(engine="module")
     both = here.trained(ARM, (3, 5), "cpu").test_logits
     assert torch.equal(here.trained(ARM, (5, 3), "cpu").test_logits, both.flip(0))
+
+
+# --- data that a network changes
+
+
+class Shifting(toy.Residual):
+    """Takes the mean off its inputs, in the inputs' own memory."""
+
+    def forward(self, x):
+        x -= 0.1307
+        return super().forward(x)
+
+
+def told_apart(trained):
+    """A probe that hands the data to a module itself, as probes of a start do."""
+    module = trained.arm.build(trained.seeds[0])
+    return module(trained.data.test_inputs[:8]).detach().double().amax()[None]
+
+
+@pytest.fixture
+def loaded_anew(monkeypatch):
+    """The toy data, which are made again once they are forgotten."""
+    cache = []
+
+    def load(name, **where):
+        cache[:] = cache or [toy.data.__wrapped__()]
+        return cache[0]
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "forget", cache.clear)
+
+
+@pytest.mark.usefixtures("loaded_anew")
+def test_data_that_a_network_changed_are_kept_for_no_other_claim():
+    here = Laboratory()
+    before = here.values(told_apart, toy.default_arm(toy.SMALL), (3,), "cpu")
+    shifting = toy.default_arm(Network("shifting", Shifting))
+    sentence = r"network 'shifting' changed the data .* by the probe 'told_apart'.* write `x = x - "
+    with pytest.raises(NetworkError, match=sentence):
+        here.values(told_apart, shifting, (3,), "cpu")
+    assert torch.equal(here.data("toy").test_inputs, toy.data().test_inputs)
+    for asked_next in (here, Laboratory()):
+        again = asked_next.values(partial(told_apart), toy.default_arm(toy.SMALL), (3,), "cpu")
+        assert again == before
+
+
+@pytest.mark.usefixtures("loaded_anew")
+def test_data_are_forgotten_although_the_probe_fails_as_well():
+    def failing(trained):
+        told_apart(trained)
+        raise KeyError("hidden9")
+
+    here = Laboratory()
+    with pytest.raises(NetworkError, match="changed the data"):
+        here.values(failing, toy.default_arm(Network("shifting", Shifting)), (3,), "cpu")
+    assert torch.equal(here.data("toy").test_inputs, toy.data().test_inputs)
 
 
 # --- forgetting

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
+from initcheck.engines.beside import hooked
 from initcheck.engines.common import Stack
 
 Tensors = Mapping[str, Tensor]
@@ -89,9 +90,8 @@ def _shares(module: nn.Module) -> bool:
 
 
 def _hooked(module: nn.Module) -> bool:
-    """Whether calling the module does more than its forward pass."""
-    kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-    return any(getattr(m, kind) for m in module.modules() for kind in kinds)
+    """Whether calling the module, or one in it, does more than its forward pass."""
+    return any(map(hooked, module.modules()))
 
 
 def gradients_hooked(module: nn.Module) -> bool:
