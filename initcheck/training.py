@@ -73,7 +73,7 @@ class Trained:
 
     def _modules(self) -> Iterator[nn.Module]:
         """What computes with each replica's state: one module unless a seed's holds more of it."""
-        apart = _holds_more(self._template)
+        apart = beside.holds_more(self._template)
         for seed in self.seeds:
             yield self._module(seed) if apart else self._template
 
@@ -112,20 +112,6 @@ def _answers(
         if seen._version != before:  # noqa: SLF001
             seen = inputs.clone()
     return answers
-
-
-def _holds_more(network: nn.Module) -> bool:
-    """Whether it has tensors, or modules, that are in plain attributes: no state carries them."""
-    known = ("_parameters", "_buffers", "_modules")
-    held = [vars(m)[name] for m in network.modules() for name in vars(m) if name not in known]
-    return any(isinstance(value, Tensor | nn.Module) for one in held for value in _inside(one))
-
-
-def _inside(value: object) -> Iterable[object]:
-    """The values of a dictionary, list or tuple; of anything else itself."""
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 class How(TypedDict, total=False):

@@ -119,7 +119,29 @@ def subclassed():
     return nn.Sequential(nn.Flatten(), Doubled(20, 4))
 
 
-@pytest.mark.parametrize("build", [toy.Residual, tied, repeated, hooked, subclassed])
+class Numbered(toy.Residual):
+    """Its answers shrink with every call: one call too many would show, and nothing else."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) / self.calls
+
+
+class Shifting(toy.Residual):
+    """Changes its inputs in place."""
+
+    def forward(self, x):
+        x -= 0.5
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "build", [toy.Residual, tied, repeated, hooked, subclassed, Numbered, Shifting]
+)
 def test_modules_without_a_stacked_form_go_by_torch_func(build):
     assert_engines_agree(of_user(build), named="ensemble (torch.func)")
 
@@ -159,6 +181,55 @@ class Projecting(toy.Residual):
 
     def forward(self, x):
         return super().forward(x.flatten(1) @ self.projection)
+
+
+class Silent(toy.Residual):
+    """Answers nothing at first, whatever each seed draws beside the parameters."""
+
+    def __init__(self, draw):
+        super().__init__()
+        for parameter in self.outer.parameters():
+            nn.init.zeros_(parameter)
+        self.held = draw()
+
+
+class SilentlyProjecting(Silent):
+    """Sees its images through what it drew."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ torch.as_tensor(self.held))
+
+
+class SilentlyOrdering(Silent):
+    """Sees the pixels in the order that it drew."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1)[:, self.held])
+
+
+class SilentlyAmplifying(Silent):
+    """Multiplies its images by what it drew."""
+
+    def forward(self, x):
+        return super().forward(x * self.held)
+
+
+def projection():
+    return torch.randn(20, 20) / 4
+
+
+SILENT = {
+    "tensor": partial(SilentlyProjecting, projection),
+    "array": partial(SilentlyProjecting, lambda: projection().numpy()),
+    "order": partial(SilentlyOrdering, lambda: torch.randperm(20).tolist()),
+    "gain": partial(SilentlyAmplifying, lambda: float(1 + torch.rand(()))),
+}
+
+
+@pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
+def test_a_start_that_answers_nothing_still_takes_its_own_steps(build):
+    """By the answers of the starts alone every module could be every other's template."""
+    assert_engines_agree(of_user(build), named="module")
 
 
 def shared_batch_norm():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterable
+
+from torch import Tensor, nn
 
 
 def leaves_inputs(network: nn.Module) -> bool:
@@ -20,3 +22,17 @@ def hooked(module: nn.Module) -> bool:
     """Whether calling the module, not those in it, does more than its class's forward pass."""
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     return any(getattr(module, kind) for kind in kinds)
+
+
+def holds_more(network: nn.Module) -> bool:
+    """Whether it has tensors, or modules, that are in plain attributes: no state carries them."""
+    known = ("_parameters", "_buffers", "_modules")
+    held = [vars(m)[name] for m in network.modules() for name in vars(m) if name not in known]
+    return any(isinstance(value, Tensor | nn.Module) for one in held for value in _inside(one))
+
+
+def _inside(value: object) -> Iterable[object]:
+    """The values of a dictionary, list or tuple; of anything else itself."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else (value,)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck import arithmetic, devices
-from initcheck.engines import chain, stacked
+from initcheck.engines import beside, chain, stacked
 from initcheck.engines import module as plain
 from initcheck.engines.common import (
     PROGRESS_EVERY,
@@ -61,28 +61,47 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     """A forward pass by ``torch.func.vmap``, or None for a module that it cannot map."""
     if next(starts[0].buffers(), None) is not None:
         return None  # buffers are updated in place, which vmap would write to the template
-    template = copy.deepcopy(starts[0])  # the trial leaves no trace in what may yet be trained
+    if any(map(beside.holds_more, starts)):
+        return None  # the template's would be every replica's
+    try:
+        alike = all(_answers_alike(some, work) for some in (starts, _drawn(starts)))
+    except (RuntimeError, ValueError):  # data-dependent control flow, .item(), random numbers
+        return None
+    return _over(starts, work.device) if alike else None
+
+
+def _over(starts: Sequence[nn.Module], device: str) -> Stack:
+    """The starts as a copy of the first computes with their parameters; starts stay uncalled."""
+    template = copy.deepcopy(starts[0])
 
     def one(parameters: Tensors, _: Tensors, x: Tensor) -> Tensor:
         called: Tensor = torch.func.functional_call(template, dict(parameters), (x,))
         return called
 
-    made = stacked.together(
-        starts, work.device, torch.func.vmap(one), lambda p: p, "ensemble (torch.func)"
+    return stacked.together(
+        starts, device, torch.func.vmap(one), lambda p: p, "ensemble (torch.func)"
     )
-    batches = work.data.train_inputs[work.batches[:, 0]]
-    try:
-        alike = _answers_alike(starts, batches, made.forward(batches))
-    except (RuntimeError, ValueError):  # data-dependent control flow, .item(), random numbers
-        return None
-    return made if alike else None
 
 
-def _answers_alike(starts: Sequence[nn.Module], batches: Tensor, mapped: object) -> bool:
-    """Whether each start answers the same by itself, but for rounding.
+def _drawn(starts: Sequence[nn.Module]) -> list[nn.Module]:
+    """Copies whose parameters are random: zeros answer alike whatever else a module computes."""
+    generator = torch.Generator().manual_seed(0)
+    copies = [copy.deepcopy(start) for start in starts]
+    with torch.no_grad():
+        for parameter in (p for network in copies for p in network.parameters()):
+            inputs = max(1, parameter.shape[1:].numel())  # answers stay of the size of the images
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
+    return copies
 
-    What a module holds beside its parameters is the template's in every replica.
+
+def _answers_alike(starts: Sequence[nn.Module], work: Work) -> bool:
+    """Whether each start answers its first batch the same by itself, but for rounding.
+
+    What a module holds beside its parameters (a gain, an order of its inputs) is the template's in
+    every replica.
     """
+    batches = work.data.train_inputs[work.batches[:, 0]]
+    mapped: object = _over(starts, work.device).forward(batches.clone())
     answers = [
         copy.deepcopy(start).to(batches.device)(batch)
         for start, batch in zip(starts, batches, strict=True)
