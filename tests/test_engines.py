@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from functools import partial
 
 import pytest
@@ -9,10 +11,11 @@ import torch
 import toy
 from agreement import assert_engines_agree
 from torch import nn
+from torch.nn.utils import prune
 
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
-from initcheck.training import NetworkError, train
+from initcheck.training import NetworkError, draws, train
 
 OPTIMIZERS = [
     SGD(lr=0.1),
@@ -242,6 +245,48 @@ def shared_batch_norm():
 )
 def test_modules_that_cannot_be_mapped_take_plain_steps(build):
     assert_engines_agree(of_user(build), named="module")
+
+
+class Locked(toy.Residual):
+    """Holds what cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+class Remembering(toy.Residual):
+    """Holds a tensor that was computed, deep within."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = {"scales": [self.gain * 2]}
+
+
+def weight_normed():
+    """As torch did before parametrizations: the weight is computed by a hook."""
+    layer = nn.Linear(20, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.Sequential(nn.Flatten(), nn.utils.weight_norm(layer), nn.Linear(20, 4))
+
+
+def pruned():
+    layer = nn.Linear(20, 20)
+    mask = torch.arange(400).view(20, 20) % 2
+    prune.custom_from_mask(layer, "weight", mask)
+    return nn.Sequential(nn.Flatten(), layer, nn.Linear(20, 4))
+
+
+@pytest.mark.parametrize("build", [Locked, Remembering, weight_normed, pruned])
+def test_modules_that_cannot_be_copied_take_plain_steps(build):
+    """One after the other, since whether they draw random numbers cannot be tried."""
+    arm = of_user(build)
+    assert_engines_agree(arm, named="module")
+    assert draws(arm, toy.data())
+    shared = train(arm, (3, 5), toy.data(), jobs=2)
+    alone = train(arm, (3, 5), toy.data())
+    assert torch.equal(shared.losses, alone.losses)
 
 
 def mask_in_place(parameter):

@@ -21,6 +21,7 @@ from initcheck.engines.common import (
     Work,
     check_logits,
 )
+from initcheck.engines.randomness import UNCOPIED
 from initcheck.engines.stacked import Tensors
 from initcheck.recipes import Optimizer
 
@@ -65,7 +66,7 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
         return None  # the template's would be every replica's
     try:
         alike = all(_answers_alike(some, work) for some in (starts, _drawn(starts)))
-    except (RuntimeError, ValueError):  # data-dependent control flow, .item(), random numbers
+    except (*UNCOPIED, ValueError):  # data-dependent control flow, .item(), random numbers
         return None
     return _over(starts, work.device) if alike else None
 
