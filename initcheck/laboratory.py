@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -93,12 +94,14 @@ class Laboratory:
     def twins(self, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> list[Trained]:
         """Each seed ``TWINS`` times, off by rounding, and once in float64 where the device has it.
 
-        On the device of the curves that they surround: twins elsewhere would add its distance.
-        A network that draws random numbers while it trains (dropout) draws others in float64.
+        On the device of the curves that they surround, and by the same engine: twins elsewhere
+        would add its distance. A network that draws random numbers while it trains (dropout) draws
+        others in float64, and one that holds a tensor of its own in float32 cannot compute there.
         """
         data, replicas = self.data(arm.data), list(seeds) * TWINS
         how: How = {
-            "device": device, "jobs": self.jobs, "progress": self._counter(arm, len(replicas)),
+            "device": device, "engine": self.engine, "jobs": self.jobs,
+            "progress": self._counter(arm, len(replicas)),
         }  # fmt: skip
         off: How = {**how, "jitter": twin_jitter(arm)}
         with self.profile.spent("training", f"{arm}, twins"):
@@ -106,7 +109,8 @@ class Laboratory:
             wider = arm.recipe.dtype == "float32" and devices.has_float64(device)
             if wider and not draws(arm, data):
                 precise = replace(arm, recipe=replace(arm.recipe, dtype="float64"))
-                found.append(train(precise, seeds, data, **how))
+                with contextlib.suppress(RuntimeError):  # torch's, where two dtypes meet
+                    found.append(train(precise, seeds, data, **how))
         return found
 
     def release(self, arm: Arm, device: str) -> None:

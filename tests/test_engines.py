@@ -325,6 +325,33 @@ def test_frozen_parameters_stay(engine):
     assert still == {"1.weight", "1.bias"}
 
 
+class Answering(toy.Residual):
+    """Answers in a dtype of its own."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x):
+        return super().forward(x).to(self.dtype)
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_logits_may_have_another_dtype_than_images(dtype, engine):
+    """A step of float64 logits is that of float32's; bfloat16 has an epsilon of 2^-8."""
+    usual = train(of_user(toy.Residual), (3, 5), toy.data())
+    trained = train(of_user(partial(Answering, dtype)), (3, 5), toy.data(), engine=engine)
+    apart = ((trained.losses - usual.losses).abs() / usual.losses).max()
+    assert apart < 4 * torch.finfo(dtype).eps + 1e-5
+    assert trained.parameters["inner.weight"].dtype == torch.float32
+
+
+def test_float64_logits_of_float32_images_are_still_trained_together():
+    named = "ensemble (torch.func)"
+    assert_engines_agree(of_user(partial(Answering, torch.float64)), named=named)
+
+
 # --- networks that cannot be trained
 
 

@@ -311,6 +311,28 @@ def test_dropout_and_float64_have_no_more_precise_twin(trainings):
         assert [len(twins.seeds) for twins in Laboratory().twins(arm, (3, 5))] == [2 * TWINS]
 
 
+class Scaled(toy.Residual):
+    """Multiplies by a tensor that is no part of its state, and so stays in float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.eye(20)
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ self.scale)
+
+
+def test_a_network_that_cannot_compute_in_float64_has_no_more_precise_twin(trainings):
+    arm = toy.default_arm(Network("scaled", Scaled), replace(RECIPE, keep_at=(), keep=()))
+    assert [len(twins.seeds) for twins in Laboratory().twins(arm, (3, 5))] == [2 * TWINS]
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+def test_twins_are_trained_by_the_engine_of_their_reference(trainings, engine):
+    found = Laboratory(engine=engine).twins(ARM, (3, 5))
+    assert [twins.engine for twins in found] == [engine, engine]
+
+
 def test_twins_are_trained_where_their_reference_is(trainings, monkeypatch):
     """Twins on the CPU around a curve of a GPU would make its distance part of the envelope."""
     asked = []

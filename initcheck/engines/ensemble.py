@@ -134,6 +134,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
         each = F.cross_entropy(logits.flatten(0, 1), wanted, reduction="none")
         optimizer.zero_grad()
         counted = share if work.jitter is None else work.jitter.shares(share)
+        each = each.to(share.dtype)  # a network may answer in another than its images
         torch.autograd.backward(each.dot(counted))  # the mean of each replica's own batch
         optimizer.step()
         losses[step] = each.detach()
