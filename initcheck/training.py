@@ -72,8 +72,8 @@ class Trained:
         return self.arm.build(seed).to(self.device).eval()
 
     def _modules(self) -> Iterator[nn.Module]:
-        """What computes with each replica's state: one module unless a seed's holds more of it."""
-        apart = beside.holds_more(self._template)
+        """What computes with each replica's state: one module unless a seed's may compute more."""
+        apart = not beside.is_its_state(self._template)
         for seed in self.seeds:
             yield self._module(seed) if apart else self._template
 

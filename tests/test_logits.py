@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import toy
@@ -50,6 +52,52 @@ def assert_answers_are_each_modules_own(trained, inputs):
         module = trained.arm.build(seed).eval()
         module.load_state_dict(state)
         assert torch.equal(logits, module(inputs.clone()))
+
+
+class Holding(toy.Residual):
+    """Draws something that is no tensor, and sees its images through it."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.through = draw()
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if callable(self.through):
+            return super().forward(self.through(x))
+        if isinstance(self.through, float):
+            return super().forward(x * self.through)
+        if isinstance(self.through, list):
+            return super().forward(x[:, self.through])
+        return super().forward(x @ torch.from_numpy(self.through))
+
+
+def function():
+    gain = torch.rand(20)
+    return lambda x: x * gain
+
+
+def scaled():
+    """Torch's own layers, and what a seed draws is in a hook."""
+    gain = torch.rand(20)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(20, toy.CLASSES))
+    module[0].register_forward_hook(lambda layer, inputs, output: output * gain)
+    return module
+
+
+HOLDING = {
+    "order": partial(Holding, lambda: torch.randperm(20).tolist()),
+    "gain": partial(Holding, lambda: float(torch.rand(()))),
+    "array": partial(Holding, lambda: torch.randn(20, 20).numpy()),
+    "function": partial(Holding, function),
+    "hook": scaled,
+}
+
+
+@pytest.mark.parametrize("build", HOLDING.values(), ids=HOLDING)
+def test_what_a_seed_draws_beside_its_state_is_its_own(build):
+    trained = train(toy.default_arm(Network("holding", build)), SEEDS, toy.data())
+    assert_answers_are_each_modules_own(trained, toy.data().test_inputs)
 
 
 CHANGING = {

@@ -13,6 +13,14 @@ def leaves_inputs(network: nn.Module) -> bool:
     return all(map(of_torch, layers)) and not any(getattr(m, "inplace", False) for m in layers)
 
 
+def is_its_state(network: nn.Module) -> bool:
+    """Whether another seed's module, given this one's state, is known to compute the same.
+
+    A module of one's own may hold anything: an order of its inputs, an array, a gain, a function.
+    """
+    return all(map(of_torch, network.modules())) and not holds_more(network)
+
+
 def of_torch(module: nn.Module) -> bool:
     """Whether torch's own class is all there is to calling it: no hook, no forward of its own."""
     return type(module).__module__.startswith("torch.nn.modules.") and not hooked(module)
