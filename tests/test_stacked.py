@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import toy
 from agreement import assert_engines_agree
 from torch import nn
@@ -51,6 +52,7 @@ LAYERS = {  # an image is 1 x 4 x 5
     "pooling first": lambda: [nn.AvgPool2d(2), nn.Flatten(), dense(4, 8), nn.ReLU(), dense(8)],
     "pooling first, twice": lambda: [nn.MaxPool2d(2), nn.AvgPool2d((2, 1)), *ends(2)],
     "pooling before a convolution": lambda: [nn.AvgPool2d((1, 2)), nn.Conv2d(1, 3, 2), *ends(9)],
+    "pooling behind nothing": lambda: [nn.Sequential(), nn.MaxPool2d(2), *ends(4)],
     "pooling inside": lambda: [nn.Sequential(nn.AvgPool2d(2), nn.Flatten()), dense(4)],
     "adaptive pooling": lambda: [conv(padding=1), nn.AdaptiveAvgPool2d(1), *ends(3)],
     "batch norm": lambda: [nn.Flatten(), dense(20, 8), nn.BatchNorm1d(8), nn.ReLU(), dense(8)],
@@ -61,10 +63,28 @@ LAYERS = {  # an image is 1 x 4 x 5
         nn.Flatten(), nn.BatchNorm1d(20, track_running_stats=False), dense(20),
     ],
 }  # fmt: skip
+
+
+class Negating(nn.Sequential):
+    """A container that computes although nothing is in it."""
+
+    def forward(self, x):
+        return super().forward(-x)
+
+
+class Countable(nn.Tanh):
+    """A layer that Python takes for false."""
+
+    def __len__(self):
+        return 0
+
+
 UNSTACKED = {  # kinds that look stackable and are not; what runs instead
     "conv in groups": lambda: [conv(), nn.Conv2d(3, 3, 2, groups=3), *ends(6)],
     "conv around the edge": lambda: [conv(padding=1, padding_mode="circular"), *ends(60)],
     "flatten in part": lambda: [nn.Flatten(1, 2), nn.Flatten(), dense(20)],
+    "an empty container's own": lambda: [Negating(), nn.Flatten(), dense(20)],
+    "a layer of length zero": lambda: [nn.Flatten(), Countable(), dense(20)],
     "layer norm": lambda: [nn.Flatten(), nn.LayerNorm(20), dense(20)],
     "one slope a channel": lambda: [nn.Flatten(), dense(20, 8), nn.PReLU(8), dense(8)],
 }
@@ -107,6 +127,34 @@ def test_pooling_with_a_hook_is_left_to_plain_steps():
         return [pool, nn.Flatten(), dense(4)]
 
     assert_engines_agree(arm_of(hooked), named="ensemble (torch.func)")
+
+
+def with_forward(layer, forward):
+    """The layer, which computes by this function of itself and its input."""
+    layer.forward = lambda x: forward(layer, x)
+    return layer
+
+
+REPLACED = {
+    "linear": lambda: [
+        nn.Flatten(), dense(20, 8), with_forward(dense(8), lambda m, x: 2 * x @ m.weight.T),
+    ],
+    "pooling first": lambda: [
+        with_forward(nn.AvgPool2d(2), lambda _, x: nn.functional.max_pool2d(x, 2)), *ends(4),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layers", REPLACED)
+def test_a_forward_that_one_layer_has_for_itself_takes_plain_steps(layers):
+    assert_engines_agree(arm_of(REPLACED[layers]), named="module")
+
+
+def test_a_forward_that_one_layer_has_for_itself_trains_that_layer():
+    """Also where one replica is alone with its copy, whose forward means the original's weight."""
+    arm = arm_of(REPLACED["linear"])
+    losses = [train(arm, (3,), toy.data(), engine=e).losses for e in ("ensemble", "module")]
+    assert torch.equal(*losses)
 
 
 def test_a_cumulative_mean_takes_plain_steps():

@@ -29,7 +29,12 @@ def of_torch(module: nn.Module) -> bool:
 def hooked(module: nn.Module) -> bool:
     """Whether calling the module, not those in it, does more than its class's forward pass."""
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-    return any(getattr(module, kind) for kind in kinds)
+    return replaced(module) or any(getattr(module, kind) for kind in kinds)
+
+
+def replaced(module: nn.Module) -> bool:
+    """Whether it has a forward pass of its own in place of its class's."""
+    return "forward" in vars(module)
 
 
 def holds_more(network: nn.Module) -> bool:

@@ -62,6 +62,8 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     """A forward pass by ``torch.func.vmap``, or None for a module that it cannot map."""
     if next(starts[0].buffers(), None) is not None:
         return None  # buffers are updated in place, which vmap would write to the template
+    if any(map(beside.replaced, starts[0].modules())):
+        return None  # that function may mean its first module's parameters, also in a copy
     if any(map(beside.holds_more, starts)):
         return None  # the template's would be every replica's
     try:

@@ -106,7 +106,11 @@ def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
         return [(name, module)]
     # named_children() would leave out the second place of a layer that stands in two.
     children = module._modules.items()  # noqa: SLF001 -- no public name keeps both
-    parts = [_flat(child, f"{name}.{key}".lstrip(".")) for key, child in children if child]
+    parts = [
+        _flat(child, f"{name}.{key}".lstrip("."))
+        for key, child in children
+        if child is not None  # not `if child`: an empty container is false, and may compute
+    ]
     return [leaf for part in parts for leaf in part]
 
 
@@ -135,11 +139,11 @@ def pooled_ahead(
 
     It has no parameters and looks at each image alone, so once does for all steps and replicas.
     """
-    name, first = (*leaves(modules[0]), ("", modules[0]))[0]
     whole = cast("Sequence[nn.Sequential]", modules)
-    if not _pools(first) or "." in name or len(whole[0]) < 2:
-        return modules, images
-    return [module[1:] for module in whole], first(images)
+    layers = leaves(modules[0])
+    if len(layers) < 2 or len(whole[0]) < 2 or not _pools(whole[0][0]):
+        return modules, images  # as with a pooling layer in a part, or behind an empty one
+    return [module[1:] for module in whole], whole[0][0](images)
 
 
 def _pools(module: nn.Module) -> bool:
