@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
@@ -23,22 +24,57 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+# By id, the modules that were handed out and are still there: one that was built anew is none of
+# them, though it may have got the id of one that is gone.
+_HANDED_OUT: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()
+
+
+class NetworkError(ValueError):
+    """A network that cannot be trained here: a sentence says what it returned and what it must."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A name and the function that builds the module: any user's own module class will do.
 
     ``build`` takes no argument and returns an ``nn.Module`` that maps inputs ``(B, ...)`` to
-    logits ``(B, classes)``.
+    logits ``(B, classes)``, a new one at every call.
     """
 
     name: str
     build: Callable[[], nn.Module]
 
     def fresh(self, seed: int) -> nn.Module:
-        """The module as its constructor makes it for this seed; global random state is restored."""
+        """The module as its constructor makes it for this seed; global random state is restored.
+
+        Raises:
+            NetworkError: it, or a layer that trains, is one that was handed out before.
+        """
+        before = set(_HANDED_OUT)  # what the constructor itself has from ``fresh`` is new
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
-            return self.build()
+            module = self.build()
+        if isinstance(module, nn.Module):
+            learns = _learning(module)
+            if any(key in before and _HANDED_OUT.get(key) is m for key, m in learns.items()):
+                raise NetworkError(
+                    f"the network '{self.name}' was built twice and is the same module, or has the "
+                    "same layers, so that replicas would share one start. Its `build` must return "
+                    "a new module at every call: construct the layers within that function."
+                )
+            _HANDED_OUT.update(learns)
+        return module
+
+
+def _learning(module: nn.Module) -> dict[int, nn.Module]:
+    """By id, the module and those in it that have parameters to train themselves."""
+    parts = (m for m in module.modules() if _learns(m))
+    return {id(m): m for m in (module, *parts)}
+
+
+def _learns(module: nn.Module) -> bool:
+    own = module._parameters.values()  # noqa: SLF001 -- parameters() is slow, and builds are many
+    return any(p is not None and p.requires_grad for p in own)
 
 
 def mlp(*widths: int, activation: str | tuple[str, ...] = "relu", bias: bool = True) -> Network:

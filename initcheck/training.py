@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from initcheck import arithmetic, devices
 from initcheck.datasets import DataSet
 from initcheck.engines import beside, ensemble, module, randomness, stacked
-from initcheck.engines.common import Jitter, NetworkError, Outcome, Work, join
+from initcheck.engines.common import Jitter, Outcome, Work, join
+from initcheck.networks import NetworkError
 from initcheck.recipes import DTYPES, Arm, derived, order
 
 __all__ = [

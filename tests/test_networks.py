@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from initcheck.networks import ACTIVATIONS, Network, mlp
+from initcheck.networks import ACTIVATIONS, Network, NetworkError, mlp
 
 
 def names(network):
@@ -94,6 +95,56 @@ def test_the_constructor_starts_as_torch_does_from_the_same_seed():
         torch.manual_seed(7)
         plain = nn.Linear(20, 4)
     assert torch.equal(Network("linear", lambda: nn.Linear(20, 4)).fresh(7).weight, plain.weight)
+
+
+def one_module():
+    module = nn.Linear(20, 4)
+    return lambda: module
+
+
+def one_layer():
+    layer = nn.Linear(20, 4)
+    return lambda: nn.Sequential(nn.Flatten(), layer)
+
+
+@pytest.mark.parametrize("made", [one_module, one_layer])
+def test_a_network_that_is_not_built_anew_is_refused(made):
+    """Replicas would share a start, and train on from where another ended."""
+    network = Network("kept", made())
+    module = network.fresh(3)
+    with pytest.raises(NetworkError, match=r"'kept' was built twice .* a new module at every call"):
+        network.fresh(5)
+    again = Network("the same under another name", network.build)
+    with pytest.raises(NetworkError, match="built twice"):
+        again.fresh(3)
+    assert module is not None  # it was there all the time
+
+
+def test_a_module_in_the_place_of_one_that_is_gone_is_new():
+    """Python gives ids again; a hundred modules of one size, one after the other, share a few."""
+    network = mlp(20, 4)
+    assert len({id(network.fresh(seed)) for seed in range(100)}) < 100
+
+
+def test_what_cannot_learn_may_be_shared():
+    features = nn.Linear(20, 20).requires_grad_(False)
+    network = Network("head", lambda: nn.Sequential(nn.Flatten(), features, nn.Linear(20, 4)))
+    first, second = network.fresh(3), network.fresh(5)
+    assert first[1] is second[1]
+
+
+def test_a_network_may_be_built_from_another_networks_fresh_module():
+    inner = mlp(20, 4)
+    network = Network("wrapped", lambda: nn.Sequential(inner.fresh(0), nn.Identity()))
+    first, second = network.fresh(3), network.fresh(5)
+    assert first[0] is not second[0]
+
+
+def test_copies_of_one_module_are_new():
+    module = mlp(20, 4).fresh(3)
+    network = Network("copied", lambda: copy.deepcopy(module))
+    first, second = network.fresh(3), network.fresh(5)
+    assert torch.equal(first.output.weight, second.output.weight)
 
 
 def test_building_leaves_global_random_state_as_it_was():

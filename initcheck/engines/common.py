@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from initcheck.datasets import DataSet
+from initcheck.networks import NetworkError
 from initcheck.recipes import Recipe
 
 
@@ -21,10 +22,6 @@ class Jitter(Protocol):
 
     def shares(self, shares: Tensor) -> Tensor:
         """What each image of a batch counts for in the gradient, disturbed."""
-
-
-class NetworkError(ValueError):
-    """A network that cannot be trained here: a sentence says what it returned and what it must."""
 
 
 @dataclass(frozen=True)
