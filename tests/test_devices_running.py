@@ -10,6 +10,7 @@ import torch
 from initcheck.devices import (
     backends,
     end_step,
+    fused_optimizers,
     has_float64,
     peak_memory,
     synchronize,
@@ -31,6 +32,13 @@ def test_only_some_devices_lack_float64(fake):
     assert not has_float64("mps")
     fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=False))
     assert not has_float64(FAKE)
+
+
+def test_optimizers_are_fused_where_every_supported_torch_can():
+    """Adagrad on the CPU alone, and none where torch's kernels differ by release."""
+    assert fused_optimizers("cpu") - fused_optimizers("cuda:1") == {"Adagrad"}
+    assert fused_optimizers("cuda:1") == {"SGD", "Adam", "AdamW"}
+    assert not fused_optimizers("xla") | fused_optimizers("mps") | fused_optimizers(FAKE)
 
 
 def test_synchronize_asks_the_named_device(fake):

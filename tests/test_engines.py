@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from agreement import assert_engines_agree
 from torch import nn
 from torch.nn.utils import prune
 
+from initcheck.engines import ensemble
+from initcheck.engines.common import Stack
 from initcheck.networks import Network, mlp
 from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
 from initcheck.training import NetworkError, draws, train
@@ -51,6 +54,15 @@ CHOSEN = [{"foreach": True}, {"foreach": False}, {"fused": True}, {"fused": Fals
 @pytest.mark.parametrize("make", [SGD, Adam], ids=["SGD", "Adam"])
 def test_a_recipe_may_choose_torchs_implementation(make, option):
     assert_engines_agree(toy.arm(recipe=Recipe(make(lr=0.01, **option), batch=8, steps=12)))
+
+
+@pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("cuda", None), ("xla:0", None)])
+def test_torch_chooses_where_it_may_have_no_fused_kernel(device, fused):
+    """Of Adagrad on an accelerator, which older torch would refuse at its first step."""
+    leaf = torch.zeros(3, requires_grad=True)
+    stack = Stack("ensemble", [leaf], lambda x: x, [], lambda name: leaf)
+    work = SimpleNamespace(recipe=Recipe(Adagrad(lr=0.1), 8, 12), device=device)
+    assert ensemble._optimizer(stack, work).defaults["fused"] is fused
 
 
 class Clipped(torch.optim.SGD):

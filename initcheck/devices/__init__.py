@@ -16,6 +16,7 @@ from initcheck.devices.findings import (
 )
 from initcheck.devices.running import (
     end_step,
+    fused_optimizers,
     has_float64,
     own_random_state,
     peak_memory,
@@ -33,6 +34,7 @@ __all__ = [
     "end_step",
     "examine",
     "forkable",
+    "fused_optimizers",
     "has_float64",
     "hide_accelerators",
     "letting_sleep",

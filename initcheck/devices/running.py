@@ -14,6 +14,14 @@ from initcheck.devices import backends
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Optimizers whose fused kernel (one pass over memory) every supported torch has, by type of device.
+# Older ones have Adagrad's for the CPU alone, other accelerators differ by release, and XLA has no
+# such kernel: there torch chooses.
+FUSED = {
+    "cpu": frozenset({"SGD", "Adam", "AdamW", "Adagrad"}),
+    "cuda": frozenset({"SGD", "Adam", "AdamW"}),
+}
+
 
 def has_float64(name: str) -> bool:
     """Whether the device computes in float64; where not, probes that need it go to the CPU."""
@@ -23,6 +31,11 @@ def has_float64(name: str) -> bool:
     if device.type == "xpu":
         return bool(getattr(backends.properties(device), "has_fp64", True))
     return True
+
+
+def fused_optimizers(name: str) -> frozenset[str]:
+    """The optimizers of torch that have a fused kernel there, in every torch that is supported."""
+    return FUSED.get(torch.device(name).type, frozenset())
 
 
 def synchronize(name: str) -> None:

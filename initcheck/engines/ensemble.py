@@ -25,14 +25,13 @@ from initcheck.engines.randomness import UNCOPIED
 from initcheck.engines.stacked import Tensors
 from initcheck.recipes import Optimizer
 
-# Optimizers whose fused kernel torch has on the CPU and on accelerators: one pass over memory.
-FUSED = {"SGD", "Adam", "AdamW", "Adagrad"}
 # Options by which a recipe says itself which of torch's implementations runs.
 IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
 # Optimizers that treat each number alone. Others (Adafactor, Muon) look at a whole tensor, and
 # stacking would make replicas see each other.
-ELEMENTWISE = FUSED | {
-    "ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop",
+ELEMENTWISE = {
+    "SGD", "Adam", "AdamW", "Adagrad", "ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop",
+    "Rprop",
 }  # fmt: skip
 
 
@@ -156,7 +155,8 @@ def _train(stack: Stack, work: Work) -> Outcome:
 
 def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
     chosen = work.recipe.optimizer
-    fusible = chosen.name in FUSED and not IMPLEMENTATIONS & dict(chosen.options).keys()
+    free = not IMPLEMENTATIONS & dict(chosen.options).keys()
+    fusible = free and chosen.name in devices.fused_optimizers(work.device)
     fused: dict[str, Any] = {"fused": True} if fusible else {}
     return chosen.over(stack.leaves, **fused)
 
