@@ -7,6 +7,7 @@ import torch
 import toy
 
 from initcheck.recipes import SGD, Recipe
+from initcheck.training import train
 from initcheck.twins import twin_jitter
 
 EPS = torch.finfo(torch.float32).eps
@@ -50,6 +51,16 @@ def test_a_start_in_float64_is_off_by_the_rounding_of_float32_where_it_was_drawn
     before = parameter.clone()
     rounding.parameters([parameter])
     assert torch.allclose(parameter, before, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+def test_every_replicas_start_in_float64_is_off_whichever_steps_it_takes(engine):
+    still = toy.arm(recipe=Recipe(SGD(lr=0.0), 8, 2, dtype="float64"))
+    twins = train(still, (3, 3, 5), toy.data(), engine=engine, jitter=twin_jitter(still))
+    start, end = (p["hidden1.weight"] for p in (twins.start, twins.parameters))
+    for off in end / start - 1:
+        assert 0.5 < off.std() / EPS < 2
+    assert not torch.equal(end[0], end[1])
 
 
 def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():

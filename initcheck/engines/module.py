@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +19,10 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train the starts one after the other, each in the plainest loop there is."""
     outcomes = []
     for start, seed, batches in zip(starts, work.seeds, work.batches, strict=True):
+        # Twins of a start are off once each: what one replica used up is there for the next.
+        own = replace(work, jitter=copy.copy(work.jitter))
         with randomness.own(seed, work.device):
-            outcomes.append(_one(start, work, batches))
+            outcomes.append(_one(start, own, batches))
     return join(outcomes)
 
 
