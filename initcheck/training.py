@@ -38,9 +38,10 @@ ACCELERATOR_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class Trained:
-    """An arm after training, R replicas in front of every tensor, on the device it ran on.
+    """An arm after training, R replicas in front of every tensor.
 
     Attributes:
+        device: where it is: the device it ran on, or the CPU after one that has no float64.
         start: parameters before the first step, on the CPU.
         start_buffers: running statistics and the like before the first step, on the CPU.
         first_batch: ``(R, B)`` int64 on the CPU, which images the first step saw; ``(R, 0)``
@@ -182,7 +183,22 @@ def train_together(
         outcome = join(_run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
     _check_device(outcome.parameters, device)
+    if not devices.has_float64(device):  # in which probes compute
+        whole, outcome = _on_the_cpu(whole, outcome, data)
     return list(_parted(wanted, whole, (before, buffers), outcome))
+
+
+def _on_the_cpu(work: Work, outcome: Outcome, data: DataSet) -> tuple[Work, Outcome]:
+    """What was trained, where everything can be measured."""
+
+    def moved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+    there = replace(work, device="cpu", data=data.to("cpu", DTYPES[work.recipe.dtype]))
+    return there, replace(
+        outcome, parameters=moved(outcome.parameters), buffers=moved(outcome.buffers),
+        kept={step: moved(kept) for step, kept in outcome.kept.items()},
+    )  # fmt: skip
 
 
 def _check_device(parameters: Mapping[str, Tensor], device: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from initcheck import drift, gate, judgement, seeds
+import pytest
+
+from initcheck import devices, drift, gate, judgement, seeds
 from initcheck.baselines import Baselines, LimitEntry
 from initcheck.drift import Drift
 from initcheck.image_arrays import DataError
@@ -169,10 +171,17 @@ class Verdict:
     # --- one comparison -------------------------------------------------------------------------
 
     def _ask(self, pair: Pair, only: str) -> None:
-        if only in ("", self.device.partition(":")[0]):
-            self._judge(pair)
-        else:
+        if only not in ("", self.device.partition(":")[0]):
             self.spared.add(pair.name)
+            return
+        self._demand_float64(pair)
+        self._judge(pair)
+
+    def _demand_float64(self, pair: Pair) -> None:
+        """Skip a claim whose arms train in float64 where there is none."""
+        wide = [arm.label for arm in pair.arms.values() if arm.recipe.dtype == "float64"]
+        if wide and not devices.has_float64(self.device):
+            pytest.skip(f"'{self.device}' has no float64, in which {wide[0]} is to be trained")
 
     def _judge(self, pair: Pair) -> None:
         limit = self.baselines.limit(self.claim, pair.name)

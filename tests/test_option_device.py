@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import projects
 import pytest
 
-from initcheck import devices
+from initcheck import devices, verdict
 
 
 @pytest.mark.parametrize("name", ["cuda:77", "meta", "nonsense"])
@@ -89,3 +90,25 @@ def test_collecting_only_is_green(project):
 def test_selecting_nothing_is_not_green(project):
     assert project.run("-k", "nothing").ret == 5
     assert project.run("-k", "nothing", "--initcheck-device=cpu").ret == 4
+
+
+FLOAT64 = """
+@claim(source="a test", kind="exact")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_zeros_stay(verdict, dtype):
+    \"\"\"Weights that start at zero stay there.\"\"\"
+    recipe = Recipe(SGD(lr=0.1), batch=32, steps=5, dtype=dtype)
+    verdict.holds(
+        weight_magnitude, treated=Arm(NETWORK, zeros, recipe), control=Arm(NETWORK, he, recipe)
+    )
+"""
+
+
+def test_a_claim_in_float64_is_skipped_where_there_is_none(project, monkeypatch):
+    """That it holds elsewhere says nothing of this device, and it is no failure of it."""
+    project.claims("import pytest\n" + projects.CLAIMS.partition("@claim")[0] + FLOAT64)
+    monkeypatch.setattr(verdict.devices, "has_float64", lambda name: False)
+    found = project.run("--initcheck-device=cpu", "-rs")
+    assert found.ret == 0
+    assert "1 passed, 1 skipped" in found.text
+    assert "'cpu' has no float64, in which zeros is to be trained" in found.text

@@ -170,6 +170,20 @@ def test_a_checkpoint_is_the_end_of_a_shorter_training(step, engine):
     assert all(torch.equal(kept[step][name], ends[name]) for name in names)
 
 
+def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatch):
+    """Probes compute in float64; the CPU by its number plays the device."""
+    arm = replace(ARM, recipe=replace(RECIPE, keep_at=(1,), keep=("output.bias",)))
+    there, moved = train(arm, SEEDS, toy.data(), device="cpu:0"), []
+    cpu = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: moved.append(self.shape) or cpu(self))
+    monkeypatch.setattr(training.devices, "has_float64", lambda name: name == "cpu")
+    here = train(arm, SEEDS, toy.data(), device="cpu:0")
+    assert (there.device, here.device) == ("cpu:0", "cpu")
+    assert {*(p.shape for p in here.parameters.values())} <= {*moved}
+    assert moved.count(here.kept[1]["output.bias"].shape) == 2  # after a step, and at the end
+    assert same_bits(here, there)
+
+
 def test_an_unknown_parameter_cannot_be_kept():
     arm = toy.arm(recipe=replace(RECIPE, keep_at=(5,), keep=("hidden9.weight",)))
     with pytest.raises(ValueError, match=r"'hidden9.weight'; the parameters are hidden1.weight, h"):
