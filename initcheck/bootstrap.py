@@ -64,9 +64,17 @@ def environment(checkout: str = CHECKOUT) -> str:
         return sys.executable
     venv = os.path.join(checkout, ".venv")
     with _lock(venv + ".lock"):
-        if _read(os.path.join(venv, STAMP)) != _digest(checkout):
+        if _read(os.path.join(venv, STAMP)) != _digest(checkout) or not _runs(_python_of(venv)):
             _install(checkout, venv)
     return _python_of(venv)
+
+
+def _runs(python: str) -> bool:
+    """Whether an environment's Python is there, and is the one that its packages were put in for.
+
+    An upgrade may have removed it, or put a newer one in its place, which has other packages.
+    """
+    return _call([python, "-c", "import pytest"], quiet=True)[0] == 0
 
 
 # --- the running interpreter

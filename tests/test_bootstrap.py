@@ -31,6 +31,7 @@ class Machine:
     def __init__(self, checkout: Path, works: tuple[str, ...] = ("venv", "own pip")) -> None:
         self.python = checkout / ".venv" / "bin" / "python"
         self.works = set(works)
+        self.upgraded = False  # another Python lies where the environment's was
         self.pip_exit = 0
         self.pip_seconds = 0.0
         self.installs: list[list[str]] = []
@@ -40,12 +41,15 @@ class Machine:
         assert quiet == ("install" not in command), "only pip's own progress is shown"
         if "--clear" in command:
             return self._create(command)
+        if command[1:] == ["-c", "import pytest"]:
+            return int(self.upgraded or not self.python.exists()), "No module named pytest"
         if command[-1] == "--version":
             way = "pip --python" if "--python" in command else "own pip"
             return (0 if way in self.works else 1), ""
         time.sleep(self.pip_seconds)
         assert cwd == str(self.python.parents[2])
         self.installs.append(command)
+        self.upgraded = False
         return self.pip_exit, ""
 
     def _create(self, command):
@@ -162,12 +166,22 @@ def test_no_way_to_an_environment_is_said(checkout, machine, capfd, works):
     assert "apt install python3-venv" in error
 
 
-def test_environment_whose_python_is_gone_is_made_again(checkout, machine):
+@pytest.mark.parametrize("stamped", [True, False])
+def test_environment_whose_python_is_gone_is_made_again(checkout, machine, stamped):
     run(checkout)
     machine.python.unlink()
-    (checkout / ".venv" / bootstrap.STAMP).unlink()
+    if not stamped:
+        (checkout / ".venv" / bootstrap.STAMP).unlink()
     assert run(checkout) == 0
     assert machine.python.exists()
+
+
+def test_environment_whose_python_was_upgraded_is_made_again(checkout, machine):
+    """The new one has none of the old one's packages."""
+    run(checkout)
+    machine.upgraded = True
+    assert run(checkout) == 0
+    assert (machine.upgraded, len(machine.installs)) == (False, 2)
 
 
 def test_two_commands_at_once_install_once(checkout, machine, capfd):
