@@ -56,3 +56,17 @@ def test_import_costs_nothing_beside_the_interpreter():
     assert statistics.median(ours - bare for ours, bare in rounds) < 0.5 * statistics.median(
         bare for _, bare in rounds
     )
+
+
+def test_a_cache_that_cannot_be_written_hides_no_report(tmp_path):
+    """In a checkout that belongs to somebody else; as an error it would end the run before it."""
+    (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
+    (tmp_path / "a_file").touch()
+    command = [
+        sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", ".",
+        "-o", f"cache_dir={tmp_path / 'a_file' / 'cache'}", "test_it.py",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "PytestCacheWarning" in done.stdout
+    assert "1 passed" in done.stdout
+    assert done.returncode == 0
