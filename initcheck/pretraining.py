@@ -157,9 +157,11 @@ class Pretrained(Initializer):
         """Fill the parameters in place.
 
         Raises:
-            InitializerError: where the network is not a stack of sigmoid layers, or its first layer
-                has not as many inputs as the images have pixels.
+            InitializerError: where the network is not a stack of sigmoid layers, its first layer
+                has not as many inputs as the images have pixels, or a pattern of ``but`` matches no
+                parameter.
         """
+        self._require_matches(module)
         hidden = hidden_layers(module, self.name)
         widths = tuple(layer.out_features for layer in hidden)
         machines = self.machines(widths, generator)
@@ -168,6 +170,7 @@ class Pretrained(Initializer):
         for layer, found in zip(hidden, machines, strict=True):
             layer.weight.copy_(found.weight)
             layer.bias.copy_(found.hidden_bias)
+        super().__call__(module, generator)
 
     def machines(self, widths: Sequence[int], generator: torch.Generator) -> tuple[Machine, ...]:
         """One machine a hidden layer, each trained on what the one below it answers.

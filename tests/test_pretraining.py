@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from initcheck import datasets
-from initcheck.initializers import InitializerError
+from initcheck.initializers import InitializerError, zeros_
 from initcheck.networks import mlp
 from initcheck.pretraining import (
     Machine,
@@ -125,6 +125,25 @@ def test_layers_take_weights_and_hidden_biases_of_the_machines():
         torch.testing.assert_close(layer.weight, found.weight.float())
         torch.testing.assert_close(layer.bias, found.hidden_bias.float())
     assert bool((module.output.bias == 0).all())  # Glorot's start
+
+
+def built(start):
+    return Arm(SIGMOID, start, Recipe(SGD(lr=0.1), batch=8, steps=0)).build(3)
+
+
+def test_rules_for_single_parameters_have_the_last_word():
+    """Its name says so, and evidence goes by the name."""
+    plain = pretrained(SCHEDULE)
+    ruled = plain.but("output.weight", zeros_).but("hidden1.bias", zeros_)
+    found, before = (built(start).state_dict() for start in (ruled, plain))
+    changed = {name for name in found if not torch.equal(found[name], before[name])}
+    assert changed == {"output.weight", "hidden1.bias"}
+    assert not any(found[name].any() for name in changed)
+
+
+def test_rule_for_a_parameter_that_is_not_there_is_refused():
+    with pytest.raises(InitializerError, match="matches no parameter"):
+        built(pretrained(SCHEDULE).but("outptu.weight", zeros_))
 
 
 def test_pooled_images_are_the_network_s():
