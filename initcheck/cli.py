@@ -275,7 +275,7 @@ def _parser() -> Parser:
 
     command = commands.add_parser("doctor", help="say what there is to run claims with")
     command.add_argument(
-        "--require", type=_names, default=(), metavar="NAME,…", help="exit 4 unless these work"
+        "--require", type=_names, default=(), metavar="NAME,...", help="exit 4 unless these work"
     )
     command.set_defaults(run=doctor)
     return parser

@@ -189,3 +189,9 @@ def test_command_needs_data(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("INITCHECK_DATA_ROOT", raising=False)
     assert command.main(["--only", "003-he-sgd", "--baselines", str(tmp_path)]) == 4
     assert "--initcheck-data-root" in capsys.readouterr().err
+
+
+def test_command_says_what_it_cannot_report_of(tmp_path, capsys):
+    """A table of what was recorded that is not there, after all runs, is no traceback."""
+    assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
+    assert "recorded.csv" in capsys.readouterr().err

@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not options.report:
             _run(options, configurations)
-    except (DataError, ValueError) as error:
+        path = report.write(options.baselines)
+    except (DataError, OSError, ValueError) as error:
         print(f"initcheck.reproduction: {error}", file=sys.stderr)
         return MISSING
-    path = report.write(options.baselines)
     print(f"wrote {path}")
     return 0
 
