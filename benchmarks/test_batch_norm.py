@@ -34,7 +34,7 @@ under_two_optimizers = pytest.mark.parametrize(
 @under_two_optimizers
 def test_all_zero_convolutions_stay_zero(verdict, optimizer):
     """Under SGD with momentum .9 and lr 1e-2 and under Adam with lr 1e-2, both without weight
-    decay, the notebook's all-zero MNIST network of two 5 x 5 ELU convolutions moves nothing but its
+    decay, the report's all-zero MNIST network of two 5 x 5 ELU convolutions moves nothing but its
     output biases, for 10 steps, bit by bit; from torch's default start it moves more."""
     recipe = Recipe(optimizer, batch=4, steps=10)
     verdict.holds(
@@ -96,8 +96,9 @@ def test_rounding_opens_batch_norm_lock(verdict, dtype):
 @claim(source="notebook 000; a0-zero-cnn-const, a0-bn-rounding", kind="exact")
 def test_batch_norm_locks_zero_weights_on_cifar(verdict):
     """Under Adam at lr 1e-3, the notebook's CIFAR network of six ReLU convolutions with batch
-    normalization keeps its zero weights bit-zero for 5 steps, whether its biases are zero or powers
-    of two; from torch's default start it moves them."""
+    normalization keeps the zero weights of its convolutions and of its first linear layer bit-zero
+    for 5 steps, whether its biases are zero or powers of two; from torch's default start it moves
+    them."""
     recipe = Recipe(Adam(lr=1e-3), batch=4, steps=5)  # dear: 0.8 GFLOP an image and step
     default = Arm(CIFAR_CNN, torch_default, recipe, "cifar10")
     locked = partial(movement, names=CIFAR_LOCKED)

@@ -1,7 +1,7 @@
 """Random biases alone: zero weights learn from them, later and at best as well as random weights.
 
-Notebook 000's network 784-500-10 narrowed to 64 units, on 14 x 14 images and with twenty times its
-lr, so that a few hundred steps decide what took it ten epochs.
+The network 784-500-10 of notebook 000's report narrowed to 64 units, on 14 x 14 images and with
+twenty times its lr, so that a few hundred steps decide what took it ten epochs.
 """
 
 from initcheck import SGD, Adam, Arm, Recipe, claim

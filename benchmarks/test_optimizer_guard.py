@@ -36,9 +36,9 @@ STALE = Network("mlp 784-16-10, parameters replaced", partial(Replaced, NETWORK)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_optimizer_moves_every_parameter(verdict, optimizer):
     """After 3 full-batch steps of SGD with lr 1e-2 or Adam with lr 1e-3 from torch's default start
-    of a ReLU network 784-16-10, every weight and bias that the optimizer was given has moved, since
-    initializers fill parameters in place; had the network replaced its own, none of those the
-    optimizer holds would."""
+    of a ReLU network 784-16-10, every weight matrix and bias vector that the optimizer was given
+    has moved, since initializers fill parameters in place; had the network replaced its own, none
+    of those the optimizer holds would."""
     recipe = Recipe(optimizer, IMAGES, steps=3)
     verdict.holds(
         unmoved_tensors,

@@ -54,7 +54,7 @@ def test_all_zero_network_learns_the_shares_of_labels_alone(verdict):
 @in_both_precisions
 def test_all_zero_elu_network_is_no_wiser_than_chance(verdict, optimizer, dtype):
     """Under SGD with Nesterov momentum .9 and lr .1 and under Adam and AdamW with lr 1e-2, the
-    notebook's all-zero ELU network 784-500-10 starts at a loss of ln 10 and for 10 steps keeps
+    report's all-zero ELU network 784-500-10 starts at a loss of ln 10 and for 10 steps keeps
     every weight and hidden bias bit-zero, so that it answers one class whatever the image; from
     torch's default start it does none of these."""
     arms = both_starts(MNIST_FNN, Recipe(optimizer, 16, 10, dtype=dtype))  # its MINI_BATCH

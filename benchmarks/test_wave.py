@@ -51,7 +51,7 @@ def test_one_more_layer_wakes_a_step(verdict, activation, optimizer, dtype):
 @claim(source="notebook 000; a0-wave", kind="exact")
 @under_two_optimizers
 def test_one_more_convolution_wakes_a_step(verdict, optimizer):
-    """Under SGD with momentum .9 and lr .1 and under Adam with lr 1e-2, the notebook's MNIST
+    """Under SGD with momentum .9 and lr .1 and under Adam with lr 1e-2, the report's MNIST
     network of two 5 x 5 ELU convolutions and one linear layer, with zero weights and N(0, 1)
     biases, wakes from its output layer backward, one layer a step; from torch's default start all
     layers are awake at once."""
@@ -61,7 +61,7 @@ def test_one_more_convolution_wakes_a_step(verdict, optimizer):
 
 @claim(source="notebook 000; report figure 12; a0-wave", kind="exact")
 def test_one_more_layer_wakes_a_step_on_cifar(verdict):
-    """Under Adam with lr 1e-3 and batch 16, the notebook's CIFAR network 3072-512-256-128-10 of ELU
+    """Under Adam with lr 1e-3 and batch 16, the report's CIFAR network 3072-512-256-128-10 of ELU
     units, with zero weights and N(0, 1) biases, lights up layers 4, 3, 2 and 1 at steps 1, 2, 3 and
     4; from torch's default start all are lit at once."""
     recipe = watched(Adam(lr=1e-3), DEEP, batch=16)

@@ -234,6 +234,7 @@ SAYS = {
         int((drawn(init.trunc_normal_, a=-1.0, b=1.0) == 1.0).sum()) > 100
     ),
     "truncation_forgotten": lambda: float(drawn(init.trunc_normal_, a=-1.0, b=1.0).max()) > 1.5,
+    "generator_ignored": lambda: not torch.equal(drawn(init.normal_), drawn(init.normal_)),
     "zeros_with_noise": lambda: close(float(init.zeros_(torch.empty(64, 64)).std()), 1e-3),
     "biases_not_zeroed": lambda: bool(init.zeros_(torch.ones(3)).any()),
     "constant_is_zero": lambda: not init.constant_(torch.ones(3), 2.0).any(),

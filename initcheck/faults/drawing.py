@@ -85,6 +85,10 @@ def _clamped(_function: Function) -> Function:
     return draw
 
 
+def _shared_generator(function: Function) -> Function:
+    return lambda tensor, *args, **kwargs: function(tensor, *args, **kwargs | {"generator": None})
+
+
 def _biases_kept(function: Function) -> Function:
     return lambda tensor: tensor if tensor.dim() == 1 else function(tensor)
 
@@ -147,6 +151,10 @@ FAULTS = (
         "truncation_forgotten", "A truncated normal law is cut at +-2, whatever was asked for.",
         "torch", ("truncated_normal_law_has_its_variance",),
         lambda: wrapped(init, "trunc_normal_", _no_truncation),
+    ),
+    Fault(
+        "generator_ignored", "Random initializers draw from torch's shared generator, not the one given.",
+        "torch", (), lambda: wrapped(init, EVERY, _shared_generator),
     ),
     Fault(
         "zeros_with_noise", "Zeros come out as N(0, 0.001^2).",
