@@ -153,7 +153,7 @@ FAULTS = (
         lambda: wrapped(init, "trunc_normal_", _no_truncation),
     ),
     Fault(
-        "generator_ignored", "Random initializers draw from torch's shared generator, not the one given.",
+        "generator_ignored", "Initializers draw from torch's shared generator, not from the given.",
         "torch", (), lambda: wrapped(init, EVERY, _shared_generator),
     ),
     Fault(
