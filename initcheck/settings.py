@@ -121,7 +121,8 @@ def _file(text: str) -> Path:
     path = Path(text).expanduser()
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file.")
-    there = next((place for place in path.absolute().parents if place.exists()), path)
+    target = path.resolve()  # a link may lead to where no file can be
+    there = next((place for place in target.parents if place.exists()), path)
     if not (there.is_dir() and os.access(path if path.exists() else there, os.W_OK)):
         raise ValueError(f"{path} cannot be written. Name a file in a folder that can be.")
     return path

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import projects
 import pytest
@@ -88,3 +92,35 @@ def test_home_that_is_not_there_is_a_sentence(project):
     result = project.run("--initcheck-json=~no-such-user/results.json")
     assert result.ret == 4
     assert "--initcheck-json: Could not determine home directory" in result.text
+
+
+@pytest.mark.skipif(not Path("/dev/fd/1").exists(), reason="no descriptors in the file system here")
+@pytest.mark.parametrize("into", ["pipe", "file"])
+def test_results_go_to_standard_output_beside_what_the_run_says(project, into):
+    """As to /dev/stdout, which is such a link: what the run says and the results are both there."""
+    link, log = project.path / "stdout", project.path / "log"
+    link.symlink_to("/dev/fd/1")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--initcheck-device=cpu"]
+    with log.open("wb") as file:
+        done = subprocess.run(
+            [*command, f"--initcheck-json={link}"], check=False,
+            cwd=project.path, env=os.environ | {"PYTHONPATH": str(projects.ROOT)},
+            stdout=subprocess.PIPE if into == "pipe" else file,
+        )  # fmt: skip
+    said = (done.stdout or log.read_bytes()).decode()
+    assert done.returncode == 0, said
+    start = said.index("{")
+    found, end = json.JSONDecoder().raw_decode(said[start:])
+    assert found["results"][0]["claim"] == "zeros_stay"
+    assert "1 passed" in said[start + end :]
+    assert link.is_symlink()
+
+
+def test_link_below_a_file_is_refused_before_training(project):
+    """A link is looked at where it leads to, since results are written there."""
+    link = project.path / "link.json"
+    link.symlink_to("pytest.ini/results.json")
+    result = project.run(f"--initcheck-json={link}")
+    assert result.ret == 4
+    assert "link.json cannot be written. Name a file" in result.text
+    assert "zeros_stay" not in result.text

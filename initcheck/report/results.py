@@ -11,6 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
+from initcheck.evidence import write_atomic
+
 SCHEMA = 1
 
 #: From best to worst. Only the first is green.
@@ -62,15 +64,8 @@ def write(path: str | os.PathLike[str], results: Mapping[str, Any]) -> None:
     """
     encoded = _encode(results)
     _check(encoded, "the results to be written")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     text = json.dumps(encoded, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
-    try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomic(Path(path), text + "\n")
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
