@@ -1,12 +1,14 @@
 """Initializers of whole networks, and under the same roof every initializer of one tensor."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from initcheck.draws import (
     TensorInitializer,
@@ -136,13 +138,15 @@ class Initializer:
         """Fill the parameters in place, in the order of `module.named_parameters()`.
 
         Raises:
-            InitializerError: where a pattern matches no parameter.
+            InitializerError: where a pattern matches no parameter, or a parametrization makes of
+                them what is not finite.
         """
         self._require_matches(module)
         for name, parameter in module.named_parameters():
             initializer = self._rule(module, name)
             if initializer is not None:
                 initializer(parameter, generator)
+        self._require_finite(module)
 
     def but(self, pattern: str, initializer: TensorInitializer) -> "Initializer":
         """A copy with one more rule, for the parameters whose name matches the fnmatch pattern."""
@@ -169,6 +173,19 @@ class Initializer:
                     f"parameter; the parameters are: {there}."
                 )
 
+    def _require_finite(self, module: nn.Module) -> None:
+        for name, part in module.named_modules():
+            if not isinstance(part, ParametrizationList):
+                continue
+            at_rest = deepcopy(part).eval()  # each look at a spectral norm that trains moves it
+            if not at_rest().isfinite().all():
+                raise InitializerError(
+                    f'The initializer "{self.name}" leaves {name.replace("parametrizations.", "")} '
+                    "with values that are not finite: its parametrization cannot take this start "
+                    "(a norm divides zeros by zero). Start that layer from other values, or build "
+                    "it without the parametrization."
+                )
+
 
 def is_weight(owner: nn.Module, parameter: nn.Parameter) -> bool:
     """Whether `parameter`, which belongs to the layer `owner`, is one of its weights."""
@@ -176,8 +193,11 @@ def is_weight(owner: nn.Module, parameter: nn.Parameter) -> bool:
 
 
 def has_weight(owner: nn.Module) -> bool:
-    """Whether one of the layer's own parameters is a weight."""
-    return any(is_weight(owner, parameter) for parameter in owner.parameters(recurse=False))
+    """Whether one of the layer's own parameters is a weight, or was until torch parametrized it."""
+    parts = [owner]
+    if is_parametrized(owner):
+        parts += owner.get_submodule("parametrizations").children()
+    return any(is_weight(owner, each) for part in parts for each in part.parameters(recurse=False))
 
 
 def every(

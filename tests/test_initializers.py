@@ -6,6 +6,7 @@ import fnmatch
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from initcheck import initializers
 from initcheck.initializers import (
@@ -288,3 +289,43 @@ def test_attention_biases_count_as_biases():
     nn.init.constant_(attention.in_proj_bias, MARK)
     zeros(attention, seeded())
     assert attention.in_proj_bias.eq(0).all()
+
+
+PARAMETRIZATIONS = {
+    "weight_norm": parametrizations.weight_norm,
+    "spectral_norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+}
+
+
+def parametrized(name):
+    """A network whose middle layer's weight torch makes from other parameters."""
+    layers = nn.Linear(3, 4), PARAMETRIZATIONS[name](nn.Linear(4, 4)), nn.Linear(4, 2)
+    nn.init.constant_(layers[1].bias, MARK)
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_biases_beside_a_parametrized_weight_count_as_biases(name):
+    """A layer has a weight, also where its parameters lie in a parametrization."""
+    network = parametrized(name)
+    he(network, seeded())
+    assert network[1].bias.eq(0).all()
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
+def test_start_that_a_parametrization_cannot_take_is_refused(name):
+    """Zeros over their norm, 0/0, are no start: the error names the layer's weight."""
+    with pytest.raises(InitializerError, match=r'"zeros" leaves 1\.weight with .* not finite'):
+        zeros(parametrized(name), seeded())
+    zeros(parametrized("orthogonal"), seeded())
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_looking_at_a_parametrized_weight_leaves_it_as_built(name):
+    """Also what moves with every look, such as the vectors of a spectral norm."""
+    network = parametrized(name)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    torch_default(network, seeded())
+    assert same(before, network.state_dict())
+    assert all(module.training for module in network.modules())
