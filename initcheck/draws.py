@@ -13,7 +13,6 @@ torch is seen here.
 """
 
 import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import Literal, ParamSpec
@@ -21,6 +20,8 @@ from typing import Literal, ParamSpec
 import torch
 from torch import Tensor
 from torch.nn import init
+
+from initcheck.signatures import signature_of
 
 TensorInitializer = Callable[[Tensor, torch.Generator], Tensor]
 """Fills a tensor on the CPU in place, with randomness from the generator alone, and returns it."""
@@ -41,7 +42,7 @@ def name_of(value: object) -> str:
 
 def factory(make: Callable[P, TensorInitializer]) -> Callable[P, TensorInitializer]:
     """Make `make` give the same object for the same arguments, named the way it was written."""
-    signature = inspect.signature(make)
+    signature = signature_of(make)
 
     @functools.cache
     def named(*args: P.args, **kwargs: P.kwargs) -> TensorInitializer:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from initcheck.draws import TensorInitializer
+from initcheck.signatures import signature_of
 
 ModuleFunction = Callable[[nn.Module, torch.Generator], None]
 
@@ -115,21 +116,23 @@ def takes_a_module(function: Callable[..., Any], name: str) -> bool:
     annotation = first.annotation
     if isinstance(annotation, type) and annotation is not inspect.Parameter.empty:
         return issubclass(annotation, nn.Module)
-    # Under `from __future__ import annotations` the annotation is text that may not even evaluate.
-    if isinstance(annotation, str) and annotation.rpartition(".")[2] in {"Module", "Tensor"}:
-        return annotation.endswith("Module")
+    # Under `from __future__ import annotations` the annotation is text that may not even evaluate,
+    # and from Python 3.14 on a reference with that text where it does not.
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(text, str) and text.rpartition(".")[2] in {"Module", "Tensor"}:
+        return text.endswith("Module")
     return first.name in WORDS_FOR_A_MODULE
 
 
 def parameters_of(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
-    """What can be handed over, at least one; a builtin that does not tell is taken for `(tensor)`.
+    """What can be handed over, at least one; a function that does not tell is taken for `(tensor)`.
 
     Raises:
         InitializerError: where nothing can be handed over by place.
     """
     try:
-        signature = inspect.signature(function)
-    except ValueError:
+        signature = signature_of(function)
+    except (ValueError, NameError):
         return [inspect.Parameter("tensor", inspect.Parameter.POSITIONAL_ONLY)]
     parameters = [one for one in signature.parameters.values() if one.kind not in VARIADIC]
     if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:

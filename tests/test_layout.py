@@ -13,6 +13,7 @@ PACKAGE = ROOT / "initcheck"
 
 # From low to high: a module may import those before it. A package's own modules count as one.
 ORDER = (
+    "signatures",
     "draws",
     "structured",
     "user_functions",

@@ -1,11 +1,15 @@
 """A researcher's own function becomes an initializer, or is refused in a sentence that says why."""
 
+import inspect
+import sys
+from typing import ForwardRef
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import init
 
-from initcheck.initializers import InitializerError, he, user_initializer, zeros_
+from initcheck.initializers import InitializerError, factory, he, user_initializer, zeros_
 
 
 def seeded(seed=0):
@@ -180,3 +184,64 @@ def keeps_the_annotation(network: Tensor):
 def test_annotation_decides_before_the_name():
     """A tensor may be called network, if it is annotated as a tensor."""
     assert start(keeps_the_annotation)[12:16].eq(7).all()
+
+
+def whole_by_reference(it):
+    whole_module(it)
+
+
+def network_by_reference(network):
+    network.fill_(1)
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "bias"),
+    [(whole_by_reference, "nn.Module", False), (network_by_reference, "torch.Tensor", True)],
+)
+def test_annotation_that_names_nothing_is_read_as_text(monkeypatch, function, text, bias):
+    """What is imported for type checkers alone comes as a reference where annotations are lazy."""
+    (name,) = inspect.signature(function).parameters
+    monkeypatch.setattr(function, "__annotations__", {name: ForwardRef(text)})
+    values = start(function)
+    assert values[:12].ne(7).all()
+    assert values[12:16].eq(7).all() == bias  # a function of a tensor leaves biases
+
+
+class Unreadable:
+    """A callable that cannot tell its signature, for a name that is nowhere."""
+
+    @property
+    def __signature__(self):
+        raise NameError("name 'Tensor' is not defined")
+
+    def __call__(self, tensor):
+        return tensor.fill_(1)
+
+
+def test_signature_that_names_nothing_is_taken_for_that_of_a_tensor():
+    """As that of a builtin that does not tell."""
+    assert start(Unreadable())[12:16].eq(7).all()
+
+
+LAZY = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+def whole(it: nn.Module):
+    for parameter in it.parameters():
+        parameter.fill_(1)
+
+def each(network: Tensor, *, std: Missing = 1):
+    network.fill_(std)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are lazy from Python 3.14 on")
+def test_lazy_annotations_need_no_imports():
+    """What a function's annotations name may be there for type checkers alone."""
+    there = {}
+    exec(compile(LAZY, "lazy", "exec", dont_inherit=True), there)  # noqa: S102 -- no future import
+    assert start(there["whole"]).eq(1).all()
+    assert start(there["each"])[12:16].eq(7).all()
+    assert factory(there["each"]).__name__ == "each"
