@@ -18,8 +18,8 @@ from initcheck.evidence import (
     choose,
     merged,
     read_evidence,
-    write_atomic,
 )
+from initcheck.files import write_atomic
 from initcheck.gate import Limit
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "nearest",
     "read_evidence",
     "read_limits",
-    "write_atomic",
 ]
 
 KINDS = ("measured", "theorem", "exact")  # from the weakest to the strictest

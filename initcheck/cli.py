@@ -138,7 +138,7 @@ def merge(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Write one page of one run or of several, or print them in one of three forms."""
-    from initcheck.evidence import write_atomic
+    from initcheck.files import write_atomic
     from initcheck.report import html, results
 
     try:

@@ -29,6 +29,11 @@ DATA_ROOT_VARIABLE = "INITCHECK_DATA_ROOT"
 CIFAR10_JPEG = "cifar10-jpeg"  # CIFAR-10 re-encoded as JPEG in ImageFolder layout: other pixels
 
 
+def changes(tensor: torch.Tensor) -> int:
+    """How often a tensor was changed in place since it was made, as torch counts."""
+    return tensor._version  # noqa: SLF001 -- has no public name
+
+
 @dataclass(frozen=True, eq=False)  # compared by identity: tensors have no truth value
 class DataSet:
     """A training and a test set that lie as whole tensors on one device.
@@ -60,7 +65,7 @@ class DataSet:
     def changes(self) -> tuple[int, ...]:
         """How often each tensor was changed in place since it was made, as torch counts."""
         held = (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
-        return tuple(tensor._version for tensor in held)  # noqa: SLF001 -- has no public name
+        return tuple(map(changes, held))
 
     @property
     def majority_share(self) -> float:

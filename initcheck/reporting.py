@@ -199,7 +199,7 @@ def _write(session: Session, results: list[dict[str, Any]]) -> str:
     settings = session.settings
     if settings.json is None and settings.html is None:
         return ""
-    from initcheck.evidence import write_atomic
+    from initcheck.files import write_atomic
     from initcheck.report import html
     from initcheck.report import results as files
 

@@ -27,8 +27,8 @@ from initcheck.evidence import (
     merged,
     read_evidence,
     same_place,
-    write_atomic,
 )
+from initcheck.files import write_atomic
 from initcheck.listing import Claim
 from initcheck.report.results import read
 

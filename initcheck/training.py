@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from initcheck import arithmetic, devices
-from initcheck.datasets import DataSet
+from initcheck.datasets import DataSet, changes
 from initcheck.engines import beside, ensemble, module, randomness, stacked
 from initcheck.engines.common import Jitter, Outcome, Work, join
 from initcheck.networks import NetworkError
@@ -109,9 +109,9 @@ def _answers(
     seen = inputs if beside.leaves_inputs(networks[0]) else inputs.clone()
     answers = []
     for network, state in zip(networks, states, strict=True):
-        before = seen._version  # noqa: SLF001 -- torch's count of changes in place
+        before = changes(seen)
         answers.append(torch.func.functional_call(network, state, (seen,)))
-        if seen._version != before:  # noqa: SLF001
+        if changes(seen) != before:
             seen = inputs.clone()
     return answers
 

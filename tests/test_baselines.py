@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import errno
 import json
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from initcheck.baselines import BaselineError, Baselines, read_limits
-from initcheck.evidence import alone, check_evidence, choose, merged, read_evidence, write_atomic
+from initcheck.evidence import alone, check_evidence, choose, merged, read_evidence
 
 GOOD = {"max": 1.0, "unit": "nats", "kind": "measured", "why": "because", "fault": "a fault"}
 
@@ -375,79 +373,3 @@ def test_registered_counts_three_a_comparison(tmp_path):
     assert Baselines(tmp_path).registered == 6  # one a limit and parameter
     baselines.store("a_claim[relu]", H200)
     assert Baselines(tmp_path).registered == 6  # error rates are stated per device
-
-
-@pytest.mark.parametrize("broken", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_interrupted_writing_leaves_the_old_file_whole(tmp_path, monkeypatch, broken, error):
-    path = tmp_path / "a.json"
-    write_atomic(path, "old")
-
-    def stop(*_):
-        raise error
-
-    if broken == "fsync":
-        monkeypatch.setattr(os, "fsync", stop)
-    else:
-        monkeypatch.setattr(Path, "replace", stop)
-    with pytest.raises(error):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_link_is_followed(tmp_path):
-    """What a link names is written, whether it is there or not, and the link stays one."""
-    (tmp_path / "below").mkdir()
-    link = tmp_path / "link.json"
-    link.symlink_to("below/a.json")
-    for text in ("old", "new"):
-        write_atomic(link, text)
-        assert link.is_symlink()
-        assert (tmp_path / "below" / "a.json").read_text() == text
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_pipe_is_written_into(tmp_path):
-    """What is no regular file stays what it is."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        write_atomic(pipe, "new")
-        assert os.read(reader, 9) == b"new"
-    finally:
-        os.close(reader)
-    assert pipe.is_fifo()
-    assert list(tmp_path.iterdir()) == [pipe]
-
-
-@pytest.mark.parametrize(
-    ("step", "number"),
-    [
-        ("replace", errno.EBUSY),
-        ("replace", errno.EPERM),
-        ("open", errno.EACCES),
-        ("open", errno.EROFS),
-    ],
-)
-def test_file_that_cannot_be_replaced_is_written_in_place(tmp_path, monkeypatch, step, number):
-    """A file that is mounted, or in a folder that takes no other; one that is new is refused."""
-    path = tmp_path / "a.json"
-    path.write_text("older and longer")
-    real = getattr(Path, step)
-
-    def refuse(self, *arguments, **options):
-        if self.name.startswith("."):
-            raise OSError(number, os.strerror(number), str(self))
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(Path, step, refuse)
-    with pytest.raises(UnicodeEncodeError):
-        write_atomic(path, "half a character, \ud800")
-    assert path.read_text() == "older and longer"
-    write_atomic(path, "new")
-    assert path.read_text() == "new"
-    with pytest.raises(OSError, match=os.strerror(number)):
-        write_atomic(tmp_path / "b.json", "new")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]

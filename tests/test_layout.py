@@ -20,6 +20,7 @@ ORDER = (
     "initializers",
     "networks",
     "convolutional",
+    "files",
     "forks",
     "early",
     "devices",

@@ -52,6 +52,11 @@ def default_arm(network: Network, recipe: Recipe = RECIPE) -> Arm:
     return arm(network, recipe, torch_default)
 
 
+def of_user(build, recipe=RECIPE):
+    """An arm whose network is a module of one's own."""
+    return default_arm(Network("of a user", build), recipe)
+
+
 class Residual(nn.Module):
     """A user's own module: two layers and a way around them."""
 

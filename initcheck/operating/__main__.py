@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from initcheck.evidence import write_atomic
+from initcheck.files import write_atomic
 from initcheck.operating import elsewhere, measure, page, shards
 
 

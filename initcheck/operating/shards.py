@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from initcheck.evidence import write_atomic
+from initcheck.files import write_atomic
 
 KINDS = ("clean", "innocent", "elsewhere", "fault")
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
-from initcheck.evidence import write_atomic
+from initcheck.files import write_atomic
 
 SCHEMA = 1
 

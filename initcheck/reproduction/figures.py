@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initcheck.evidence import write_atomic
+from initcheck.files import write_atomic
 
 COLUMNS = ("notebook", "configuration", "metric", "epoch", "value", "note")
 

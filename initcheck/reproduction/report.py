@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from initcheck.evidence import write_atomic
+from initcheck.files import write_atomic
 from initcheck.reproduction.compare import VERDICTS, Comparison, compare
 from initcheck.reproduction.figures import (
     Recorded,
