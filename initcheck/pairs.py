@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
+import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,10 +52,31 @@ class Pair:
         return {"treated": self.treated, "control": self.control}
 
     def fingerprint(self) -> str:
-        """Changes with the arms, and with the probe's own source."""
+        """Changes with the arms and with the probe's code, but not with its comments or docstring."""
         probe = self.probe.func if isinstance(self.probe, partial) else self.probe
         given = sorted(self.probe.keywords.items()) if isinstance(self.probe, partial) else []
-        text = "\n".join(
-            [str(self.treated), str(self.control), str(given), inspect.getsource(probe)]
-        )
+        text = "\n".join([str(self.treated), str(self.control), str(given), code_of(probe)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_of(function: Callable[..., object]) -> str:
+    """A function's syntax tree as text, without docstrings, comments, layout and line numbers.
+
+    Empty fields are left out, so that every Python from 3.11 on writes the same text.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return _written(tree.body[0])
+
+
+def _written(node: object) -> str:
+    if isinstance(node, ast.AST):
+        fields = {name: getattr(node, name, None) for name in node._fields if name != "kind"}
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            fields["body"] = node.body[ast.get_docstring(node, clean=False) is not None :]
+        kept = [
+            f"{name}={_written(value)}" for name, value in fields.items() if value not in ([], None)
+        ]
+        return f"{type(node).__name__}({', '.join(kept)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written, node))}]"
+    return repr(node)
