@@ -86,14 +86,14 @@ def peers(session: nox.Session) -> None:
 def reproduce(session: nox.Session) -> None:
     """Run the notebooks' own protocols in parts: `nox -s reproduce -- --data-root DIR --list`."""
     session.install("--editable", ".")
-    session.run("python", "-m", "initcheck.reproduction", *session.posargs)
+    session.run("python", "-m", "initcheck.notebooks", *session.posargs)
 
 
 @nox.session
 def operating(session: nox.Session) -> None:
     """Measure how often the gate is wrong, and write OPERATING.md: `nox -s operating -- --help`."""
     session.install("--editable", ".")
-    session.run("python", "-m", "initcheck.operating", *session.posargs)
+    session.run("python", "-m", "initcheck.error_rates", *session.posargs)
 
 
 @nox.session

@@ -10,15 +10,15 @@ import pytest
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import randn_, torch_default, zeros
-from initcheck.probes.answers import few_logit_spread, images_told_apart
-from initcheck.probes.rows import movement
-from initcheck.systems import (
+from initcheck.notebooks.arms import (
     BATCH_NORM_CNN,
     CIFAR_CNN,
     EXACT_BIASES,
     MNIST_CNN,
     normal_biases,
 )
+from initcheck.probes.outcomes import few_logit_spread, images_told_apart
+from initcheck.probes.units import movement
 
 BATCH, STEPS = 16, 20  # images, steps; 16 images of 4 x 4 pixels: a power of two for the mean
 LOCKED = ("conv1.weight", "conv2.weight", "norm.weight", "norm.bias", "hidden.weight")

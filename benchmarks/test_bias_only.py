@@ -6,14 +6,14 @@ twenty times its lr, so that a few hundred steps decide what took it ten epochs.
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default, zeros
-from initcheck.probes import test_accuracy
-from initcheck.probes.signals import nats_learned
-from initcheck.systems import (
+from initcheck.notebooks.arms import (
     MNIST_FNN_POOLED,
     SOFTMAX_POOLED,
     normal_biases,
     uniform_biases,
 )
+from initcheck.probes import test_accuracy
+from initcheck.probes.signals import nats_learned
 
 RECIPE = Recipe(Adam(lr=2e-2), batch=100, steps=150)  # its batch; its lr is 1e-3
 LONG = Recipe(Adam(lr=2e-2), batch=100, steps=600)  # until softmax regression gains no more

@@ -6,10 +6,14 @@ import pytest
 
 from initcheck import Adam, Arm, Recipe, RMSprop, claim
 from initcheck.initializers import ones, randn, torch_default
+from initcheck.notebooks.arms import (
+    NOTEBOOK_001_POOLED,
+    ONES_DEFAULT_BIASES,
+    ONES_ZERO_BIASES,
+)
 from initcheck.probes import test_accuracy, unit_spread
-from initcheck.probes.answers import loss_off_chance
-from initcheck.probes.rows import weight_spread
-from initcheck.systems import NOTEBOOK_001_POOLED, ONES_DEFAULT_BIASES, ONES_ZERO_BIASES
+from initcheck.probes.outcomes import loss_off_chance
+from initcheck.probes.units import weight_spread
 
 BATCH, STEPS = 32, 80  # images a step, the notebook's; steps
 RECIPE = Recipe(Adam(lr=1e-2), BATCH, STEPS)  # the notebook's lr; ten epochs of 562 steps there

@@ -6,9 +6,7 @@ import pytest
 
 from initcheck import Arm, Recipe, claim
 from initcheck.initializers import torch_default, zeros_
-from initcheck.probes import rows_against_bias
-from initcheck.probes.rows import dead_rows
-from initcheck.systems import (
+from initcheck.notebooks.arms import (
     MNIST_FNN,
     MNIST_FNN_RELU,
     NOTEBOOK_001,
@@ -16,6 +14,8 @@ from initcheck.systems import (
     normal_biases,
     uniform_biases,
 )
+from initcheck.probes import rows_against_bias
+from initcheck.probes.units import dead_rows
 
 STEPS = 10  # the wave has passed after two
 ZEROED = torch_default.but("hidden1.weight", zeros_)

@@ -2,9 +2,9 @@
 
 from initcheck import SGD, Arm, Recipe, claim, mlp
 from initcheck.initializers import zeros
+from initcheck.notebooks.arms import DEEP, DEPTH_RECIPE, SHALLOW, glorot_uniform
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import nats_learned
-from initcheck.systems_wide import DEEP, DEPTH_RECIPE, SHALLOW, glorot_uniform
 
 FIVE, THREE = (Arm(net, glorot_uniform, DEPTH_RECIPE, name=net.name) for net in (DEEP, SHALLOW))
 CONVEX = Recipe(SGD(lr=0.1), batch=32, steps=80)

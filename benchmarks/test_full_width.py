@@ -6,18 +6,23 @@ import pytest
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import he, randn, torch_default, zeros, zeros_
-from initcheck.probes import classes_predicted, residual_rank, rows_against_bias, test_accuracy
-from initcheck.probes.signals import final_nats_learned
-from initcheck.systems import NOTEBOOK_001
-from initcheck.systems_wide import (
+from initcheck.notebooks.arms import (
     MIXED_RECIPE,
     MIXED_WIDE,
+    NOTEBOOK_001,
     RANK_RECIPE,
     SQUARE,
     WIDE,
     hadamard_biased,
     identity_biased,
 )
+from initcheck.probes import (
+    classes_predicted,
+    residual_rank,
+    rows_against_bias,
+    test_accuracy,
+)
+from initcheck.probes.signals import final_nats_learned
 
 pytestmark = pytest.mark.usefixtures("full_scale")
 

@@ -4,6 +4,13 @@ from functools import partial
 
 from initcheck import Arm, claim, mlp
 from initcheck.initializers import every, hadamard, hadamard_, he, identity, scaled_
+from initcheck.notebooks.arms import (
+    PIXELS,
+    START,
+    equal_then,
+    hadamard_biased,
+    identity_biased,
+)
 from initcheck.probes.signals import start_logit_range, start_loss
 from initcheck.probes.starts import (
     identity_distance,
@@ -11,7 +18,6 @@ from initcheck.probes.starts import (
     orthonormal_defect,
     randomness_drawn,
 )
-from initcheck.systems_wide import PIXELS, START, equal_then, hadamard_biased, identity_biased
 
 WIDENING = "hidden1.weight"
 POWER_OF_TWO = mlp(PIXELS, 1024, 10)

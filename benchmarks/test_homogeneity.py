@@ -4,12 +4,12 @@ import pytest
 
 from initcheck import SGD, Adam, Arm, Recipe, claim, mlp
 from initcheck.initializers import every, glorot_uniform_, he, normal_, torch_default
+from initcheck.notebooks.arms import glorot_uniform
 from initcheck.probes.signals import (
     accuracy_kept_by_bytes,
     homogeneity_defect,
     loss_ratio_by_bytes,
 )
-from initcheck.systems_wide import glorot_uniform
 
 WIDTHS = (784, 64, 64, 10)  # a quarter of notebook 004's
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=80)

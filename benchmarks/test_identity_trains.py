@@ -1,9 +1,7 @@
 """Identity trains: a network without randomness learns, at every width."""
 
 from initcheck import Arm, claim
-from initcheck.probes import test_accuracy
-from initcheck.probes.signals import nats_learned
-from initcheck.systems_wide import (
+from initcheck.notebooks.arms import (
     IDENTITY_NARROWING,
     POOLED,
     POOLED_RECIPE,
@@ -12,6 +10,8 @@ from initcheck.systems_wide import (
     hadamard_biased,
     identity_biased,
 )
+from initcheck.probes import test_accuracy
+from initcheck.probes.signals import nats_learned
 
 NARROW, MIDDLE, BROAD = (
     Arm(equal_then(w, w, 10), identity_biased, POOLED_RECIPE) for w in (64, 128, 256)

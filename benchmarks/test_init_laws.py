@@ -20,8 +20,8 @@ from initcheck.initializers import (
     positive_uniform_,
     scaled_,
 )
+from initcheck.notebooks.arms import MIXED_WIDE, START
 from initcheck.probes.starts import bound_reached, mean_error, variance_error
-from initcheck.systems_wide import MIXED_WIDE, START
 
 
 def convolution():

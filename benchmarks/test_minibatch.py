@@ -2,8 +2,8 @@
 
 from initcheck import Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default
+from initcheck.notebooks.arms import MNIST_FNN_POOLED
 from initcheck.probes import test_accuracy
-from initcheck.systems import MNIST_FNN_POOLED
 
 EPOCH = 4000  # images
 ADAM = Adam(lr=1e-3)  # the notebook's; 64 units on 14 x 14 pixels for its 500 on 28 x 28

@@ -8,8 +8,8 @@ from torch import nn
 
 from initcheck import SGD, Adam, Arm, Network, Recipe, claim, mlp
 from initcheck.initializers import torch_default
-from initcheck.probes.answers import loss_movement
-from initcheck.probes.rows import unmoved_tensors
+from initcheck.probes.outcomes import loss_movement
+from initcheck.probes.units import unmoved_tensors
 
 IMAGES = 4000  # all of them in every batch, so that only the parameters can move the loss
 NETWORK = mlp(784, 16, 10)

@@ -4,9 +4,9 @@ import pytest
 
 from initcheck import Adam, Arm, Recipe, RMSprop, claim
 from initcheck.initializers import he, lecun, randn
+from initcheck.notebooks.arms import MIXED, MOMENTUM
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import nats_learned
-from initcheck.systems_wide import MIXED, MOMENTUM
 
 BATCH, STEPS = 32, 80  # images a step, steps
 SLOW_STEPS = 120  # under an optimizer that is not adaptive

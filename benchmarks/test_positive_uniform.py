@@ -3,10 +3,16 @@
 import pytest
 
 from initcheck import Adam, Arm, Recipe, claim
-from initcheck.initializers import every, he_uniform_, lecun_uniform_, positive_uniform_, zeros_
+from initcheck.initializers import (
+    every,
+    he_uniform_,
+    lecun_uniform_,
+    positive_uniform_,
+    zeros_,
+)
+from initcheck.notebooks.arms import MIXED, MIXED_WIDE, MOMENTUM, START
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import top_share
-from initcheck.systems_wide import MIXED, MIXED_WIDE, MOMENTUM, START
 
 RULES = {"he": he_uniform_, "lecun": lecun_uniform_}
 BATCH = 32  # images a step

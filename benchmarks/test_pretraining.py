@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from initcheck import Arm, claim
 from initcheck.initializers import glorot, torch_default
-from initcheck.probes import test_accuracy
-from initcheck.probes.pretraining import epochs_without_fall, reconstruction_share
-from initcheck.systems_wide import (
+from initcheck.notebooks.arms import (
     PRETRAINED,
     SIGMOID_RECIPE,
     START,
     TURNED_ROUND,
     sigmoid_network,
 )
+from initcheck.probes import test_accuracy
+from initcheck.probes.reconstruction import epochs_without_fall, reconstruction_share
 
 DEPTH = 4  # hidden layers
 DEEP, SHALLOW = sigmoid_network(DEPTH), sigmoid_network(1)

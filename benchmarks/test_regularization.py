@@ -7,8 +7,12 @@ from torch import nn
 
 from initcheck import Adam, Arm, Network, Recipe, claim, mlp
 from initcheck.initializers import he
-from initcheck.probes.dropout import emptied_samples, mask_mean_error, masked_accuracy_error
-from initcheck.systems_wide import ACTIVATIONS, START
+from initcheck.notebooks.arms import ACTIVATIONS, START
+from initcheck.probes.dropout import (
+    emptied_samples,
+    mask_mean_error,
+    masked_accuracy_error,
+)
 
 KEPT = (0.8, 0.8, 0.9)  # of the three hidden layers: notebook 003
 WIDTHS = (784, 128, 128, 64, 10)

@@ -6,8 +6,7 @@ import pytest
 
 from initcheck import SGD, Adam, AdamW, Arm, Recipe, RMSprop, claim
 from initcheck.initializers import every, hadamard_, normal_, partial_identity_
-from initcheck.probes import residual_outside, residual_rank
-from initcheck.systems_wide import (
+from initcheck.notebooks.arms import (
     HADAMARD,
     IDENTITY,
     POOLED,
@@ -17,6 +16,7 @@ from initcheck.systems_wide import (
     SQUARE,
     identity_biased,
 )
+from initcheck.probes import residual_outside, residual_rank
 
 rank = partial(residual_rank, layer=SQUARE)
 outside = partial(residual_outside, layer=SQUARE, inputs=POOLED_PIXELS)

@@ -2,10 +2,12 @@
 
 import pytest
 
-from initcheck import Adam, Arm, Recipe, arithmetic, devices, mlp, timing
-from initcheck.engines import ensemble, module
+from initcheck import Adam, Arm, Recipe, devices, mlp
+from initcheck.devices import compute
 from initcheck.initializers import torch_default
-from initcheck.training import ready
+from initcheck.stats import speed
+from initcheck.training import ensemble, plain
+from initcheck.training.train import ready
 
 REPLICAS, STEPS = 8, 3
 ARM = Arm(mlp(784, 64, 32, 32, 10), torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=STEPS))
@@ -28,8 +30,8 @@ def test_ensemble_takes_half_the_time_of_plain_loops(initcheck_session, initchec
 
         return train
 
-    with arithmetic.threads(1):
-        found = timing.compare(call(ensemble.run), call(module.run), limit=LIMIT)
+    with compute.threads(1):
+        found = speed.compare(call(ensemble.run), call(plain.run), limit=LIMIT)
     if found.verdict == "invalid":
         pytest.skip(found.sentence)  # too noisy to judge: not green, and no fault of the code
     assert found.verdict == "pass", found.sentence

@@ -2,10 +2,18 @@
 
 import pytest
 
-from initcheck import SGD, Adam, Arm, Recipe, arithmetic, devices, mlp
-from initcheck.initializers import every, hadamard_, he, partial_identity_, torch_default, zeros
-from initcheck.systems_wide import MIXED_HALF, WIDE, WIDENING
-from initcheck.training import ENGINES, ready
+from initcheck import SGD, Adam, Arm, Recipe, devices, mlp
+from initcheck.devices import compute
+from initcheck.initializers import (
+    every,
+    hadamard_,
+    he,
+    partial_identity_,
+    torch_default,
+    zeros,
+)
+from initcheck.notebooks.arms import MIXED_HALF, WIDE, WIDENING
+from initcheck.training.train import ENGINES, ready
 
 ROUNDS = 3  # timed, after one that is not
 SMALL = mlp(784, 64, 32, 32, 10)  # notebook 001
@@ -35,7 +43,7 @@ def test_training_speed(benchmark, initcheck_session, initcheck_device, case, en
     starts, work = ready(arm, range(replicas), data, initcheck_device)
 
     def train():
-        with arithmetic.threads(1):
+        with compute.threads(1):
             outcome = ENGINES[engine](starts, work)
         devices.synchronize(initcheck_device)
         return outcome

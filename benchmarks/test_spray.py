@@ -1,9 +1,7 @@
 """Spray: averaging all inputs but one leaves one direction, as a constant start does."""
 
 from initcheck import Arm, claim, mlp
-from initcheck.probes import test_accuracy
-from initcheck.probes.signals import top_share
-from initcheck.systems_wide import (
+from initcheck.notebooks.arms import (
     ONE_NARROWING,
     PIXELS,
     SPRAY_NARROWING,
@@ -11,6 +9,8 @@ from initcheck.systems_wide import (
     one_n_each_biased,
     spray_biased,
 )
+from initcheck.probes import test_accuracy
+from initcheck.probes.signals import top_share
 
 NARROW_256 = mlp(PIXELS, PIXELS, 256, 256, 10)  # the notebook at hidden width 256
 SPRAY_START = Arm(NARROW_256, spray_biased, START)

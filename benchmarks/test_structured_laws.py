@@ -17,9 +17,9 @@ from initcheck.initializers import (
     scaled_,
     trunc_normal_,
 )
+from initcheck.notebooks.arms import START
 from initcheck.probes.signals import changed_between
 from initcheck.probes.starts import moment_error, singular_value_error, trace_error
-from initcheck.systems_wide import START
 
 STD = 0.05  # of every weight, cut or not
 GAIN = 2**0.5  # He's, for ReLU

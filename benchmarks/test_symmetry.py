@@ -4,9 +4,9 @@ import pytest
 
 from initcheck import Arm, Recipe, claim
 from initcheck.initializers import torch_default, zeros
+from initcheck.notebooks.arms import DECAYING, MNIST_FNN, NOTEBOOK_001, STILL
 from initcheck.probes import classes_predicted, unit_spread, weight_magnitude
-from initcheck.probes.answers import loss_off_chance, loss_off_entropy
-from initcheck.systems import DECAYING, MNIST_FNN, NOTEBOOK_001, STILL
+from initcheck.probes.outcomes import loss_off_chance, loss_off_entropy
 
 BATCH, STEPS = 32, 30
 LONGER = {"sgd": 100}  # after 30, its control predicts at most two classes on every other seed

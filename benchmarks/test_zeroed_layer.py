@@ -7,9 +7,13 @@ from functools import partial
 
 from initcheck import Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default, zeros, zeros_
+from initcheck.notebooks.arms import (
+    DEFAULT_ZERO_BIASES,
+    NOTEBOOK_001_POOLED,
+    ZEROS_DEFAULT_BIASES,
+)
 from initcheck.probes import rows_against_bias, test_accuracy
-from initcheck.probes.rows import movement, zero_atom_error
-from initcheck.systems import DEFAULT_ZERO_BIASES, NOTEBOOK_001_POOLED, ZEROS_DEFAULT_BIASES
+from initcheck.probes.units import movement, zero_atom_error
 
 RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)  # the notebook's lr and batch; ten epochs there
 

@@ -7,9 +7,9 @@ and needs neither torch nor pytest.
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would be all the cost here
 
 if TYPE_CHECKING:
+    from initcheck.arms import SGD, Adagrad, Adam, AdamW, Arm, Recipe, RMSprop
+    from initcheck.claims import claim
     from initcheck.networks import Network, mlp
-    from initcheck.plugin import claim
-    from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Arm, Recipe, RMSprop
 
 __version__ = "0.1.0"
 
@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "Arm": "recipes",
-    "Recipe": "recipes",
-    "Adagrad": "recipes",
-    "Adam": "recipes",
-    "AdamW": "recipes",
-    "RMSprop": "recipes",
-    "SGD": "recipes",
+    "Arm": "arms",
+    "Recipe": "arms",
+    "Adagrad": "arms",
+    "Adam": "arms",
+    "AdamW": "arms",
+    "RMSprop": "arms",
+    "SGD": "arms",
     "Network": "networks",
     "mlp": "networks",
-    "claim": "plugin",
+    "claim": "claims",
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 import toy
 
-from initcheck import training
-from initcheck.faults.common import replaced
-from initcheck.training import train
+from initcheck.faults.fault import replaced
+from initcheck.training import train as training
+from initcheck.training.train import train
 
 SEEDS = (3, 5, 8)
 TOGETHER = 2  # replicas a chunk, so that there is one of two and one of a single one

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from initcheck import data_cache
-from initcheck.datasets import MNIST5K_FINGERPRINT, load
-from initcheck.image_arrays import DataError
+from initcheck.datasets import MNIST5K_FINGERPRINT, cache, load
+from initcheck.datasets.arrays import DataError
 
 COLOURS = {"ant": (255, 0, 0), "bee": (0, 255, 0), "cat": (0, 0, 51)}
 
@@ -26,7 +25,7 @@ def message(name: str, **options: Any) -> str:
 def load_would_use(directory: Path) -> bool:
     """Whether the cache in `directory` holds a copy that a later load accepts."""
     path = directory / f"mnist5k-{MNIST5K_FINGERPRINT}.npz"
-    return data_cache._read_cache(path, MNIST5K_FINGERPRINT) is not None
+    return cache._read_cache(path, MNIST5K_FINGERPRINT) is not None
 
 
 def make_folder(path: Path, *, suffix: str = "png") -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from initcheck.operating.shards import Run
+from initcheck.error_rates.runs import Run
 
 LIMITS = """
 [sun_rises.accuracy]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from initcheck.report.results import read
+from initcheck.results import read
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 import toy
 
-from initcheck.envelope import compare, record
+from initcheck.arms import SGD, Adam, Recipe
+from initcheck.envelope.compare import compare, record
+from initcheck.envelope.twins import TWINS, twin_jitter
+from initcheck.gate.seeds import reference
 from initcheck.networks import mlp
-from initcheck.recipes import SGD, Adam, Recipe
-from initcheck.seeds import reference
-from initcheck.training import train
-from initcheck.twins import TWINS, twin_jitter
+from initcheck.training.train import train
 
 SEEDS = reference()
 EPS = torch.finfo(torch.float32).eps

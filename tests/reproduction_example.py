@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from initcheck.datasets import DataSet
-from initcheck.reproduction.figures import Figures, Recorded, Run
-from initcheck.reproduction.handwritten import Handwritten
-from initcheck.reproduction.table import Configuration
+from initcheck.notebooks.figures import Figures, Recorded, Run
+from initcheck.notebooks.handwritten import Handwritten
+from initcheck.notebooks.protocols import Configuration
 
 SMALL = Handwritten("he", "sgd", lr=0.1, batch=10, epochs=2, momentum=0.9, faults=())
 

@@ -9,8 +9,9 @@ import multiprocessing.connection
 import projects
 import pytest
 
-from initcheck import ahead, errands, forks, session
-from initcheck.laboratory import Laboratory
+from initcheck.devices import forks
+from initcheck.gate.trainer import Laboratory
+from initcheck.plugin import plan, prefetch, session
 
 SHARED = """
 @claim(source="a test", kind="exact")
@@ -45,14 +46,14 @@ def two_processes(monkeypatch):
     """Two cores, and nothing too small to be worth a process; the errands that were sent."""
     sent = []
 
-    class Noted(ahead.Ahead):
+    class Noted(prefetch.Ahead):
         def __init__(self, laboratory, work, processes):
             sent.extend(work)
             super().__init__(laboratory, work, processes)
 
     monkeypatch.setattr(session, "_threads", lambda config: 2)
-    monkeypatch.setattr(ahead, "WORTH", 0)
-    monkeypatch.setattr(ahead, "Ahead", Noted)
+    monkeypatch.setattr(prefetch, "WORTH", 0)
+    monkeypatch.setattr(prefetch, "Ahead", Noted)
     return sent
 
 
@@ -106,7 +107,7 @@ def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two
     (asked,) = [errand.asked for errand in two_processes]  # one network, recipe and data
     assert [arm.initializer.name for arm in asked] == ["zeros", "he"]
     assert [len(sides) for sides in asked.values()] == [3, 3]
-    assert [len(errands.drawn(sides)) for sides in asked.values()] == [3, 3]
+    assert [len(plan.drawn(sides)) for sides in asked.values()] == [3, 3]
 
 
 def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
@@ -192,8 +193,8 @@ def test_claims_train_here_where_no_process_can_be_had(shared, monkeypatch, trai
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(session, "_threads", lambda config: 2)
-    monkeypatch.setattr(ahead, "WORTH", 0)
-    monkeypatch.setattr(ahead, "Ahead", none_left)
+    monkeypatch.setattr(prefetch, "WORTH", 0)
+    monkeypatch.setattr(prefetch, "Ahead", none_left)
     assert shared.run("--initcheck-device=cpu").ret == 0
     assert trained_here
 
@@ -207,7 +208,7 @@ def as_accelerator(monkeypatch):
         trained.append([arm.initializer.name for arm in wanted])
         train(self, wanted, device)
 
-    monkeypatch.setattr(ahead, "send", lambda rehearsals, *_: ahead.at_once(rehearsals))
+    monkeypatch.setattr(prefetch, "send", lambda rehearsals, *_: prefetch.at_once(rehearsals))
     monkeypatch.setattr(Laboratory, "train_together", noted)
     return trained
 
@@ -221,7 +222,7 @@ def test_accelerator_trains_arms_that_go_together_once(shared, as_accelerator, t
 
 def test_accelerator_finds_what_the_claims_would_have(shared, as_accelerator, monkeypatch):
     there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
-    monkeypatch.setattr(ahead, "send", lambda *_: None)
+    monkeypatch.setattr(prefetch, "send", lambda *_: None)
     here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
     assert len(as_accelerator) == 1
     assert numbers(there) == numbers(here)
@@ -256,7 +257,7 @@ def test_nothing_is_sent_for_where_it_would_not_be_judged(shared, two_processes,
 
 
 def test_little_work_is_done_here(shared, two_processes, monkeypatch, trained_here):
-    monkeypatch.setattr(ahead, "WORTH", 10**6)
+    monkeypatch.setattr(prefetch, "WORTH", 10**6)
     shared.run("--initcheck-device=cpu")
     assert not two_processes
     assert trained_here

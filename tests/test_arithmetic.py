@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from initcheck import arithmetic
-from initcheck.arithmetic import matmul_precision, threads
+from initcheck.devices import compute
+from initcheck.devices.compute import matmul_precision, threads
 
 
 def run_alone(code: str) -> str:
     """Run `code` in a process of its own: torch's precision switches cannot all be set back."""
-    package = str(Path(arithmetic.__file__).parents[1])
+    package = str(Path(compute.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
@@ -34,7 +34,7 @@ def test_ieee_float32_overrides_what_was_set_before() -> None:
     """Whatever set of switches was used before, every float32 operator is IEEE afterwards."""
     told = run_alone(
         "import torch\n"
-        "from initcheck.arithmetic import matmul_precision, use_ieee_float32\n"
+        "from initcheck.devices.compute import matmul_precision, use_ieee_float32\n"
         "torch.set_float32_matmul_precision('high')\n"
         "print(matmul_precision())\n"
         "use_ieee_float32()\n"
@@ -57,8 +57,8 @@ def test_precision_differing_between_operators_is_told_for_each(
         "matmul": SimpleNamespace(fp32_precision="tf32"),
         "convolution": SimpleNamespace(fp32_precision="none"),
     }
-    monkeypatch.setattr(arithmetic, "_has_new_switches", lambda: True)
-    monkeypatch.setattr(arithmetic, "_new_switches", lambda: switches)
+    monkeypatch.setattr(compute, "_has_new_switches", lambda: True)
+    monkeypatch.setattr(compute, "_new_switches", lambda: switches)
     assert matmul_precision() == "matmul tf32, convolution ieee"
 
 
@@ -71,6 +71,6 @@ def test_threads_are_restored_even_after_an_error() -> None:
 
 
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
-    assert arithmetic.keep_freed_memory() == (arithmetic.platform.libc_ver()[0] == "glibc")
-    monkeypatch.setattr(arithmetic.platform, "libc_ver", lambda: ("", ""))
-    assert not arithmetic.keep_freed_memory()
+    assert compute.keep_freed_memory() == (compute.platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(compute.platform, "libc_ver", lambda: ("", ""))
+    assert not compute.keep_freed_memory()

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from initcheck.baselines import BaselineError, Baselines, read_limits
-from initcheck.evidence import alone, check_evidence, choose, merged, read_evidence
+from initcheck.baselines.evidence import (
+    BaselineError,
+    alone,
+    check_evidence,
+    choose,
+    merged,
+    read_evidence,
+)
+from initcheck.baselines.folder import Baselines
+from initcheck.baselines.limits import read_limits
 
 GOOD = {"max": 1.0, "unit": "nats", "kind": "measured", "why": "because", "fault": "a fault"}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import initcheck
-from initcheck import doctor, listing
-from initcheck.cli import main
+from initcheck import claims
+from initcheck.cli import doctor
+from initcheck.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 CONFTEST = """
@@ -139,7 +140,7 @@ def test_folder_without_claims_is_said(project, capsys):
 
 def test_place_without_benchmarks_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(listing, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(claims, "PACKAGE", "no_such_package")
     assert main(["claims"]) == 4
     assert "no folder benchmarks here" in capsys.readouterr().err
 
@@ -297,7 +298,7 @@ def test_doctor_finds_the_baselines(tmp_path, monkeypatch, files):
 
 def test_doctor_finds_this_machine_in_order():
     done = subprocess.run(
-        [sys.executable, "-m", "initcheck.cli", "doctor", "--require", "cpu"],
+        [sys.executable, "-m", "initcheck.cli.main", "doctor", "--require", "cpu"],
         capture_output=True,
         text=True,
         check=False,
@@ -307,7 +308,7 @@ def test_doctor_finds_this_machine_in_order():
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    program = "from initcheck.cli import main; raise SystemExit(main(['claims']))"
+    program = "from initcheck.cli.main import main; raise SystemExit(main(['claims']))"
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from results_example import drifted, example, passing, refuted
 
-from initcheck.cli import main
-from initcheck.report.results import write
+from initcheck.cli.main import main
+from initcheck.results import write
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from initcheck.convolutional import cifar_cnn, mnist_cnn, small_batch_norm_cnn
-from initcheck.engines.stacked import stack
+from initcheck.notebooks.networks import cifar_cnn, mnist_cnn, small_batch_norm_cnn
+from initcheck.training.stacked import stack
 
 # Layer by layer: outputs x (inputs x kernel + 1), and two numbers a normalized channel.
 CIFAR_CONVOLUTIONS = 896 + 18_496 + 128 + 73_856 + 147_584 + 256 + 295_168 + 590_080 + 512

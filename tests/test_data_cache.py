@@ -11,8 +11,8 @@ import pytest
 import torch
 from data_example import load_would_use
 
-from initcheck import data_cache, datasets
-from initcheck.datasets import MNIST5K_FINGERPRINT, load
+from initcheck import datasets
+from initcheck.datasets import MNIST5K_FINGERPRINT, cache, load
 
 pytestmark = pytest.mark.usefixtures("isolated_data")
 
@@ -41,7 +41,7 @@ def test_damaged_cache_is_built_again(
     middle = len(whole) // 2
     if damage == "other":  # intact in itself, but other data
         other = replace(stored_mnist5k, test_images=stored_mnist5k.test_images[::-1])
-        data_cache._write_cache(path, other)
+        cache._write_cache(path, other)
     elif damage == "directory":
         path.unlink()
         path.mkdir()
@@ -72,7 +72,7 @@ def test_missing_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "expanduser", no_home)
-    assert data_cache._cache_directory().name == "initcheck"
+    assert cache._cache_directory().name == "initcheck"
 
 
 def test_interrupted_write_leaves_nothing_behind(

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from initcheck import devices, forks
+from initcheck import devices
 from initcheck.devices import (
     DeviceError,
     available,
     backends,
     describe,
+    detect,
     examine,
-    findings,
+    forks,
     hardware,
     require,
 )
@@ -39,7 +40,7 @@ def fresh_findings() -> Iterator[None]:
 
 
 def right_product(_name: str) -> torch.Tensor:
-    return findings._integers() @ findings._integers()
+    return detect._integers() @ detect._integers()
 
 
 @pytest.fixture
@@ -58,10 +59,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
             get_device_properties=lambda device: properties,
         )
         vars(backend).update(attributes)
-        multiply = findings._product
+        multiply = detect._product
         monkeypatch.setattr(backends, "named", lambda kind: backend if kind == FAKE else real(kind))
         monkeypatch.setattr(
-            findings,
+            detect,
             "_product",
             lambda name: product(name) if name.startswith(FAKE) else multiply(name),
         )
@@ -89,7 +90,7 @@ def test_cpu_works_and_names_its_hardware() -> None:
 
 def test_probed_product_is_neither_zero_nor_symmetric() -> None:
     """A device that returns zeros, its input or a transposed product does not pass."""
-    factor = findings._integers()
+    factor = detect._integers()
     product = factor @ factor
     assert not torch.equal(product, product.T)
     assert not torch.equal(product, factor)
@@ -99,7 +100,7 @@ def test_probed_product_is_neither_zero_nor_symmetric() -> None:
 
 def test_backend_that_computes_rightly_works(fake: Callable[..., SimpleNamespace]) -> None:
     fake()
-    assert examine(FAKE) == findings.Finding(FAKE, True, "", "Fake 9000")
+    assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
     assert examine(f"{FAKE}:1").works
 
 
@@ -222,7 +223,7 @@ FORKS = pytest.mark.skipif(not forks.possible(), reason="no process can be forke
 @FORKS
 def test_accelerator_is_asked_elsewhere(asleep: Callable[..., list[str]]) -> None:
     here = asleep()
-    assert examine(FAKE) == findings.Finding(FAKE, True, "", "Fake 9000")
+    assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
     assert describe(FAKE)["driver"] == "1.2"
     assert here == []
 
@@ -240,7 +241,7 @@ def test_accelerator_that_ends_its_process_does_not_end_ours(
 def test_accelerator_that_does_not_answer_is_given_up(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(findings, "PATIENCE", 0.5)
+    monkeypatch.setattr(detect, "PATIENCE", 0.5)
     asleep(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
     assert examine(FAKE).reason == "The process that multiplied on it gave no answer in 0.5 s."
 
@@ -278,8 +279,8 @@ def test_process_that_started_an_accelerator_is_not_to_be_forked(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
 ) -> None:
     asleep(is_initialized=lambda: awake)
-    monkeypatch.setattr(findings, "candidates", lambda: (FAKE, ABSENT))
-    assert findings.forkable() is not awake
+    monkeypatch.setattr(detect, "candidates", lambda: (FAKE, ABSENT))
+    assert detect.forkable() is not awake
 
 
 # ---- available and require -----------------------------------------------------------------------
@@ -294,7 +295,7 @@ def test_available_lists_a_working_accelerator_once(
     fake: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake()
-    monkeypatch.setattr(findings, "_current_accelerator", lambda: (FAKE,))
+    monkeypatch.setattr(detect, "_current_accelerator", lambda: (FAKE,))
     assert available().count(FAKE) == 1
 
 
@@ -325,7 +326,7 @@ def test_require_names_the_missing_device_the_reason_and_the_mend(
     fake: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(device_count=lambda: 0)
-    monkeypatch.setattr(findings, "candidates", lambda: (FAKE,))
+    monkeypatch.setattr(detect, "candidates", lambda: (FAKE,))
     with pytest.raises(DeviceError) as caught:
         require(["cpu", FAKE])
     assert str(caught.value) == (
@@ -398,9 +399,9 @@ def test_xla_is_automatic_only_where_it_drives_other_hardware(
     monkeypatch: pytest.MonkeyPatch, hardware: str, listed: bool
 ) -> None:
     cpu = examine("cpu")
-    xla = findings.Finding("xla", works=True, reason="", hardware=f"XLA on {hardware}")
-    monkeypatch.setattr(findings, "candidates", lambda: ("xla",))
-    monkeypatch.setattr(findings, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
+    xla = detect.Finding("xla", works=True, reason="", hardware=f"XLA on {hardware}")
+    monkeypatch.setattr(detect, "candidates", lambda: ("xla",))
+    monkeypatch.setattr(detect, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
     assert ("xla" in available()) is listed
     assert require(["xla"]) == ("xla",)
 

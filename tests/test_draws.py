@@ -26,8 +26,8 @@ from scipy import stats
 from torch import nn
 from torch.nn import init
 
-from initcheck import draws
-from initcheck.draws import TensorInitializer
+from initcheck.initializers import independent
+from initcheck.initializers.factory import TensorInitializer
 
 Law = Callable[[int, int], Any]  # a frozen scipy distribution, from fan-in and fan-out
 
@@ -45,41 +45,44 @@ def symmetric(bound: float) -> Any:
 
 
 NORMAL: dict[str, tuple[TensorInitializer, Law]] = {
-    "he_normal_": (draws.he_normal_, lambda n, _: normal(math.sqrt(2 / n))),
-    "he_fan_out_": (draws.he_fan_out_, lambda _, m: normal(math.sqrt(2 / m))),
-    "lecun_normal_": (draws.lecun_normal_, lambda n, _: normal(math.sqrt(1 / n))),
-    "glorot_normal_": (draws.glorot_normal_, lambda n, m: normal(math.sqrt(2 / (n + m)))),
-    "randn_": (draws.randn_, lambda *_: normal(1)),
-    "normal_(0.02)": (draws.normal_(0.02), lambda *_: normal(0.02)),
+    "he_normal_": (independent.he_normal_, lambda n, _: normal(math.sqrt(2 / n))),
+    "he_fan_out_": (independent.he_fan_out_, lambda _, m: normal(math.sqrt(2 / m))),
+    "lecun_normal_": (independent.lecun_normal_, lambda n, _: normal(math.sqrt(1 / n))),
+    "glorot_normal_": (independent.glorot_normal_, lambda n, m: normal(math.sqrt(2 / (n + m)))),
+    "randn_": (independent.randn_, lambda *_: normal(1)),
+    "normal_(0.02)": (independent.normal_(0.02), lambda *_: normal(0.02)),
     "scaled_(he_normal_)": (
-        draws.scaled_(draws.he_normal_, 0.5),
+        independent.scaled_(independent.he_normal_, 0.5),
         lambda n, _: normal(0.5 * math.sqrt(2 / n)),
     ),
 }
 UNIFORM: dict[str, tuple[TensorInitializer, Law]] = {
-    "he_uniform_": (draws.he_uniform_, lambda n, _: symmetric(math.sqrt(6 / n))),
-    "lecun_uniform_": (draws.lecun_uniform_, lambda n, _: symmetric(math.sqrt(3 / n))),
-    "glorot_uniform_": (draws.glorot_uniform_, lambda n, m: symmetric(math.sqrt(6 / (n + m)))),
-    "torch_default_weight_": (draws.torch_default_weight_, lambda n, _: symmetric(n**-0.5)),
-    "uniform_(-0.3, 0.1)": (draws.uniform_(-0.3, 0.1), lambda *_: uniform(-0.3, 0.1)),
-    "siren_(30)": (draws.siren_(30), lambda n, _: symmetric(math.sqrt(6 / n) / 30)),
-    "siren_(first)": (draws.siren_(30, first=True), lambda n, _: symmetric(1 / n)),
+    "he_uniform_": (independent.he_uniform_, lambda n, _: symmetric(math.sqrt(6 / n))),
+    "lecun_uniform_": (independent.lecun_uniform_, lambda n, _: symmetric(math.sqrt(3 / n))),
+    "glorot_uniform_": (
+        independent.glorot_uniform_,
+        lambda n, m: symmetric(math.sqrt(6 / (n + m))),
+    ),
+    "torch_default_weight_": (independent.torch_default_weight_, lambda n, _: symmetric(n**-0.5)),
+    "uniform_(-0.3, 0.1)": (independent.uniform_(-0.3, 0.1), lambda *_: uniform(-0.3, 0.1)),
+    "siren_(30)": (independent.siren_(30), lambda n, _: symmetric(math.sqrt(6 / n) / 30)),
+    "siren_(first)": (independent.siren_(30, first=True), lambda n, _: symmetric(1 / n)),
     "positive_uniform_(he)": (
-        draws.positive_uniform_("he"),
+        independent.positive_uniform_("he"),
         lambda n, _: uniform(0, math.sqrt(2 / n)),
     ),
     "positive_uniform_(lecun)": (
-        draws.positive_uniform_("lecun"),
+        independent.positive_uniform_("lecun"),
         lambda n, _: uniform(0, math.sqrt(1 / n)),
     ),
 }
 CUT = {
     "trunc_normal_(0.02)": (
-        draws.trunc_normal_(0.02),
+        independent.trunc_normal_(0.02),
         lambda *_: stats.truncnorm(-2, 2, scale=0.02 / stats.truncnorm(-2, 2).std()),
     ),
     "trunc_normal_(2)": (
-        draws.trunc_normal_(2),
+        independent.trunc_normal_(2),
         lambda *_: stats.truncnorm(-2, 2, scale=2 / stats.truncnorm(-2, 2).std()),
     ),
 }
@@ -169,45 +172,47 @@ def test_cut_weights_do_not_pile_up_at_the_edge(law, dtype):
 
 def test_constant_weights_are_that_constant():
     """constant_ fills with the value it was made with."""
-    filled = draws.constant_(0.01)(torch.empty(3, 4, dtype=torch.float64), torch.Generator())
+    filled = independent.constant_(0.01)(torch.empty(3, 4, dtype=torch.float64), torch.Generator())
     assert torch.equal(filled, torch.full((3, 4), 0.01, dtype=torch.float64))
 
 
-@pytest.mark.parametrize(("initializer", "value"), [(draws.zeros_, 0.0), (draws.ones_, 1.0)])
+@pytest.mark.parametrize(
+    ("initializer", "value"), [(independent.zeros_, 0.0), (independent.ones_, 1.0)]
+)
 def test_zeros_and_ones_are_exact(initializer, value):
     """zeros_ and ones_ leave nothing of what was there."""
     assert initializer(torch.full((5,), torch.nan), torch.Generator()).tolist() == [value] * 5
 
 
-def he_draw(initializer: TensorInitializer = draws.he_normal_) -> torch.Tensor:
+def he_draw(initializer: TensorInitializer = independent.he_normal_) -> torch.Tensor:
     return initializer(torch.empty(50, 40), torch.Generator().manual_seed(7))
 
 
 def test_scaled_is_the_draw_times_the_factor():
     """scaled_ draws what its initializer draws, bit for bit, and multiplies."""
-    assert torch.equal(he_draw(draws.scaled_(draws.he_normal_, 0.25)), he_draw() * 0.25)
+    assert torch.equal(he_draw(independent.scaled_(independent.he_normal_, 0.25)), he_draw() * 0.25)
 
 
 def test_sign_of_keeps_signs_and_one_magnitude():
     """sign_of_ keeps each sign of the draw, and the root mean square around its mean."""
     expected_values = he_draw().sign() * he_draw().std(correction=0)
-    assert torch.equal(he_draw(draws.sign_of_(draws.he_normal_)), expected_values)
+    assert torch.equal(he_draw(independent.sign_of_(independent.he_normal_)), expected_values)
 
 
 def test_magnitude_of_keeps_magnitudes_alone():
     """magnitude_of_ keeps each magnitude of the draw and no sign."""
-    assert torch.equal(he_draw(draws.magnitude_of_(draws.he_normal_)), he_draw().abs())
+    assert torch.equal(he_draw(independent.magnitude_of_(independent.he_normal_)), he_draw().abs())
 
 
 WRAPPED = {
-    "constant_": draws.constant_(1),
-    "normal_": draws.randn_,
-    "uniform_": draws.uniform_(0, 1),
-    "kaiming_normal_": draws.he_normal_,
-    "kaiming_uniform_": draws.torch_default_weight_,
-    "xavier_normal_": draws.glorot_normal_,
-    "xavier_uniform_": draws.glorot_uniform_,
-    "trunc_normal_": draws.trunc_normal_(1),
+    "constant_": independent.constant_(1),
+    "normal_": independent.randn_,
+    "uniform_": independent.uniform_(0, 1),
+    "kaiming_normal_": independent.he_normal_,
+    "kaiming_uniform_": independent.torch_default_weight_,
+    "xavier_normal_": independent.glorot_normal_,
+    "xavier_uniform_": independent.glorot_uniform_,
+    "trunc_normal_": independent.trunc_normal_(1),
 }
 
 
@@ -221,15 +226,15 @@ def test_fault_in_torch_is_seen(wrapped, monkeypatch):
 @pytest.mark.parametrize(
     ("initializer", "name"),
     [
-        (draws.constant_(0.01), "constant_(0.01)"),
-        (draws.constant_(1), "constant_(1)"),
-        (draws.normal_(1e-6), "normal_(1e-06)"),
-        (draws.uniform_(-1, 0.5), "uniform_(-1, 0.5)"),
-        (draws.positive_uniform_("he"), 'positive_uniform_("he")'),
-        (draws.siren_(30), "siren_(30)"),
-        (draws.siren_(30, first=True), "siren_(30, first=True)"),
-        (draws.scaled_(draws.normal_(2), 0.5), "scaled_(normal_(2), 0.5)"),
-        (draws.sign_of_(draws.he_normal_), "sign_of_(he_normal_)"),
+        (independent.constant_(0.01), "constant_(0.01)"),
+        (independent.constant_(1), "constant_(1)"),
+        (independent.normal_(1e-6), "normal_(1e-06)"),
+        (independent.uniform_(-1, 0.5), "uniform_(-1, 0.5)"),
+        (independent.positive_uniform_("he"), 'positive_uniform_("he")'),
+        (independent.siren_(30), "siren_(30)"),
+        (independent.siren_(30, first=True), "siren_(30, first=True)"),
+        (independent.scaled_(independent.normal_(2), 0.5), "scaled_(normal_(2), 0.5)"),
+        (independent.sign_of_(independent.he_normal_), "sign_of_(he_normal_)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -241,9 +246,12 @@ def test_initializer_is_named_as_written(initializer, name):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (draws.constant_(1), draws.constant_(value=1.0)),
-        (draws.siren_(30), draws.siren_(30.0, first=False)),
-        (draws.scaled_(draws.he_normal_, 2), draws.scaled_(draws.he_normal_, factor=2.0)),
+        (independent.constant_(1), independent.constant_(value=1.0)),
+        (independent.siren_(30), independent.siren_(30.0, first=False)),
+        (
+            independent.scaled_(independent.he_normal_, 2),
+            independent.scaled_(independent.he_normal_, factor=2.0),
+        ),
     ],
     ids=["constant_", "siren_", "scaled_"],
 )
@@ -254,10 +262,10 @@ def test_same_arguments_give_the_same_initializer(one, other):
 
 def test_different_arguments_give_different_initializers():
     """The cache keeps what differs apart."""
-    assert draws.constant_(1) is not draws.constant_(2)
+    assert independent.constant_(1) is not independent.constant_(2)
 
 
 def test_unknown_rule_is_refused():
     """positive_uniform_ says which rules there are."""
     with pytest.raises(ValueError, match='knows the rules "he" and "lecun", not "glorot"'):
-        draws.positive_uniform_("glorot")
+        independent.positive_uniform_("glorot")

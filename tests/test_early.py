@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from initcheck import forks
-from initcheck.early import Early
+from initcheck.devices import forks
+from initcheck.plugin.prefetch import Early
 
 pytestmark = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
 

@@ -10,11 +10,11 @@ import torch
 import toy
 from agreement import assert_engines_agree
 
-from initcheck.engines import ensemble
-from initcheck.engines.common import Stack
-from initcheck.networks import mlp
-from initcheck.recipes import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
-from initcheck.training import NetworkError, train
+from initcheck.arms import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
+from initcheck.networks import NetworkError, mlp
+from initcheck.training import ensemble
+from initcheck.training.train import train
+from initcheck.training.work import Stack
 
 OPTIMIZERS = [
     SGD(lr=0.1),

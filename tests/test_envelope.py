@@ -11,13 +11,21 @@ import toy
 from recorded_example import CASES, EPS, SEEDS, case, precisely, recorded
 from torch import nn
 
-from initcheck import training
-from initcheck.envelope import CHAOS, FACTOR, FLOOR, compare, envelopes, growth, steps_judged
+from initcheck.arms import SGD, Adam, Recipe
+from initcheck.envelope.compare import (
+    CHAOS,
+    FACTOR,
+    FLOOR,
+    compare,
+    envelopes,
+    growth,
+    steps_judged,
+)
+from initcheck.envelope.fingerprints import BEYOND
 from initcheck.initializers import every, he, normal_, ones, zeros
-from initcheck.marks import BEYOND
 from initcheck.networks import Network, mlp
-from initcheck.recipes import SGD, Adam, Recipe
-from initcheck.training import train
+from initcheck.training import train as training
+from initcheck.training.train import train
 
 # --- which steps
 

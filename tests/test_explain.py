@@ -7,9 +7,9 @@ from statistics import NormalDist
 import pytest
 from evidence_example import comparison, evidence
 
-from initcheck.cli import main
-from initcheck.explain import UnknownClaimError, find, folder_of
-from initcheck.listing import Claim
+from initcheck.claims import Claim
+from initcheck.cli.explain import UnknownClaimError, find, folder_of
+from initcheck.cli.main import main
 
 LIMITS = """
 [sun_rises.accuracy]

@@ -12,23 +12,14 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.nn import init
 
-from initcheck import (
-    SGD,
-    Arm,
-    Network,
-    Recipe,
-    gate,
-    laboratory,
-    mlp,
-    pretraining,
-    training,
-    verdict,
-)
-from initcheck.baselines import LimitEntry, read_limits
+from initcheck import SGD, Arm, Network, Recipe, mlp
+from initcheck.baselines.limits import LimitEntry, read_limits
 from initcheck.faults import FAULTS, bound, find, missing, unbound
-from initcheck.faults.common import replaced
+from initcheck.faults.fault import replaced
+from initcheck.gate import trainer, verdict
 from initcheck.initializers import (
     hadamard_,
+    pretrained,
     randn,
     spray_,
     torch_default,
@@ -36,6 +27,8 @@ from initcheck.initializers import (
     zeros_,
 )
 from initcheck.probes import weight_magnitude
+from initcheck.stats import decisions
+from initcheck.training import train as training
 
 ROOT = Path(__file__).parents[1]
 
@@ -142,8 +135,8 @@ NETWORK = mlp(16, 8, 8, 10)
 def loaded():
     """A made-up data set, and what the laboratory makes of it."""
     whole = tiny()
-    with replaced(laboratory.datasets, "load", lambda name, **_: whole):
-        return whole, laboratory.Laboratory().data("tiny")
+    with replaced(trainer.datasets, "load", lambda name, **_: whole):
+        return whole, trainer.Laboratory().data("tiny")
 
 
 def changed(name):
@@ -182,7 +175,7 @@ def order_of_first_batch():
 
 
 def blind():
-    return gate.holds([0.5], [math.nan], gate.Limit(high=1.0)) != "invalid"
+    return decisions.holds([0.5], [math.nan], decisions.Limit(high=1.0)) != "invalid"
 
 
 def adamw(parameters):
@@ -201,9 +194,9 @@ def dropped():
 def contrastive_step():
     """How one step of contrastive divergence moves the visible biases."""
     batch = (torch.arange(12) % 2).double().expand(20, 12)
-    machine = pretraining.machine(batch, 6, generator())
+    machine = pretrained.machine(batch, 6, generator())
     before = machine.visible_bias.clone()
-    pretraining.cd1(machine, batch, lr=0.5, generator=generator())
+    pretrained.cd1(machine, batch, lr=0.5, generator=generator())
     return machine.visible_bias - before
 
 

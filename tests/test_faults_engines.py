@@ -10,24 +10,10 @@ import torch
 from faults_example import tiny
 from torch import nn
 
-from initcheck import (
-    SGD,
-    Adam,
-    AdamW,
-    Arm,
-    Network,
-    Recipe,
-    mlp,
-    training,
-)
+from initcheck import SGD, Adam, AdamW, Arm, Network, Recipe, mlp
 from initcheck.faults import FAULTS
-from initcheck.initializers import (
-    Initializer,
-    every,
-    he_normal_,
-    torch_default,
-    zeros_,
-)
+from initcheck.initializers import Initializer, every, he_normal_, torch_default, zeros_
+from initcheck.training import train as training
 
 ENGINES = ("ensemble", "module")
 WITH = SGD(lr=0.1, momentum=0.9)

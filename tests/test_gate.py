@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from initcheck import gate
+from initcheck import results
+from initcheck.stats import decisions
 
 RECORDINGS = 4000
-N, NOW = gate.ENOUGH_RECORDED, 16
+N, NOW = decisions.ENOUGH_RECORDED, 16
 REGISTERED = (11, 300)  # comparisons: a small suite and a large one
 NAN, INF = math.nan, math.inf
 
@@ -43,17 +44,19 @@ def bimodal(rng, *shape):
 
 
 def alpha1(m: int) -> float:
-    return gate.per_stage(gate.split(m))
+    return decisions.per_stage(decisions.split(m))
 
 
 # --- the tolerance of a mean --------------------------------------------------------------------
 
 
 def test_alpha_is_split_over_what_is_registered_and_over_two_stages():
-    assert gate.split(40) == 0.01 / 40
-    assert gate.split(0) == 0.01
-    assert gate.per_stage(1e-4) == pytest.approx(1e-2)
-    assert gate.per_stage(gate.split(40)) ** 2 * 40 == pytest.approx(gate.SUITE_FALSE_ALARMS)
+    assert decisions.split(40) == 0.01 / 40
+    assert decisions.split(0) == 0.01
+    assert decisions.per_stage(1e-4) == pytest.approx(1e-2)
+    assert decisions.per_stage(decisions.split(40)) ** 2 * 40 == pytest.approx(
+        decisions.SUITE_FALSE_ALARMS
+    )
 
 
 @pytest.mark.parametrize("m", REGISTERED)
@@ -62,32 +65,34 @@ def test_k_keeps_its_promise_for_normal_outcomes(m):
     rng = np.random.default_rng(1)
     recorded = normal(rng, RECORDINGS, N)
     mean, s = recorded.mean(1), recorded.std(1, ddof=1)
-    reach = gate.k_factor(N, NOW, alpha1(m)) * s
+    reach = decisions.k_factor(N, NOW, alpha1(m)) * s
     above = stats.norm.sf((mean + reach) * math.sqrt(NOW))  # exact, given the recording
     below = stats.norm.cdf((mean - reach) * math.sqrt(NOW))
     for side in (above, below):
         kept = (side <= alpha1(m) / 2).mean()
-        assert abs(kept - gate.CONFIDENCE) < tolerance(gate.CONFIDENCE)
-    assert (above + below <= alpha1(m)).mean() > gate.CONFIDENCE - tolerance(gate.CONFIDENCE)
+        assert abs(kept - decisions.CONFIDENCE) < tolerance(decisions.CONFIDENCE)
+    assert (above + below <= alpha1(m)).mean() > decisions.CONFIDENCE - tolerance(
+        decisions.CONFIDENCE
+    )
 
 
 def test_more_comparisons_make_k_larger_and_more_seeds_smaller():
-    k = gate.k_factor(N, NOW, 1e-2)
-    assert gate.k_factor(N, NOW, 1e-3) > k
-    assert gate.k_factor(N, 2 * NOW, 1e-2) < k
-    assert gate.k_factor(10 * N, NOW, 1e-2) < k
+    k = decisions.k_factor(N, NOW, 1e-2)
+    assert decisions.k_factor(N, NOW, 1e-3) > k
+    assert decisions.k_factor(N, 2 * NOW, 1e-2) < k
+    assert decisions.k_factor(10 * N, NOW, 1e-2) < k
 
 
 def test_k_of_a_boundless_recording_is_the_normal_quantile():
-    assert gate.k_factor(10**6, NOW, 0.05) == pytest.approx(
+    assert decisions.k_factor(10**6, NOW, 0.05) == pytest.approx(
         stats.norm.isf(0.025) / math.sqrt(NOW), rel=1e-2
     )
 
 
 def test_transforms_are_what_they_say():
-    assert gate.transformed([1.0, math.e], "log") == pytest.approx([0.0, 1.0])
-    assert gate.transformed([0.5, 0.75], "logit") == pytest.approx([0.0, math.log(3)])
-    assert gate.transformed([0.5, 2.0], "identity").tolist() == [0.5, 2.0]
+    assert decisions.transformed([1.0, math.e], "log") == pytest.approx([0.0, 1.0])
+    assert decisions.transformed([0.5, 0.75], "logit") == pytest.approx([0.0, math.log(3)])
+    assert decisions.transformed([0.5, 2.0], "identity").tolist() == [0.5, 2.0]
 
 
 # --- gains --------------------------------------------------------------------------------------
@@ -97,16 +102,16 @@ def test_transforms_are_what_they_say():
 def test_gain_is_shown_by_chance_as_rarely_as_it_says(draw):
     """Distributions symmetric about 0; 800 samples of 16."""
     rng = np.random.default_rng(6)
-    p = np.array([gate.gain_p(draw(rng, NOW)) for _ in range(800)])
-    for level in (gate.GAIN_P, 0.05):
+    p = np.array([decisions.gain_p(draw(rng, NOW)) for _ in range(800)])
+    for level in (decisions.GAIN_P, 0.05):
         assert (p <= level).mean() <= level + tolerance(level, 800)
     assert (p <= 0.05).mean() > 0.02  # and it is a test, not a constant
 
 
 def test_gain_p_is_exact():
-    assert gate.gain_p(np.arange(1.0, 17.0)) == pytest.approx(2.0**-16)
-    assert gate.gain_p(-np.arange(1.0, 17.0)) == 1.0
-    assert gate.gain_p(np.array([-1.0, 2, 3, 4, 5, 6, 7, 8])) == pytest.approx(2 / 2**8)
+    assert decisions.gain_p(np.arange(1.0, 17.0)) == pytest.approx(2.0**-16)
+    assert decisions.gain_p(-np.arange(1.0, 17.0)) == 1.0
+    assert decisions.gain_p(np.array([-1.0, 2, 3, 4, 5, 6, 7, 8])) == pytest.approx(2 / 2**8)
 
 
 @pytest.mark.parametrize(
@@ -120,14 +125,14 @@ def test_gain_p_is_exact():
     ],
 )
 def test_ties_and_zeros_go_to_the_sign_test(d, p):
-    assert gate.gain_p(np.array(d)) == pytest.approx(p)
+    assert decisions.gain_p(np.array(d)) == pytest.approx(p)
 
 
 def test_sign_test_holds_for_skewed_ties():
     """Rounded exponential differences with median 0, full of ties; 800 samples of 16."""
     rng = np.random.default_rng(7)
     d = np.round(rng.standard_exponential((800, NOW)) - math.log(2), 1)
-    p = np.array([gate.gain_p(row) for row in d])
+    p = np.array([decisions.gain_p(row) for row in d])
     assert (p <= 0.05).mean() <= 0.05 + tolerance(0.05, 800)
 
 
@@ -152,7 +157,7 @@ UP = np.linspace(1.0, 2.0, NOW)
     ],
 )
 def test_gains(d, margin, verdict):
-    assert gate.gains(d, margin) == verdict
+    assert decisions.gains(d, margin) == verdict
 
 
 TENTHS = np.array([9, 7, 8, 6, 5, 9, 4, 3, 7, 6]), np.array([6, 4, 5, 4, 6, 6, 1, 0, 1, 2])
@@ -165,7 +170,7 @@ def test_rounding_hides_no_tie_of_shares(margin):
     shares = treated / 10 - control / 10 - margin / 10
     exact = (treated - control - margin).astype(float)
     assert len(np.unique(shares)) > len(np.unique(exact))
-    assert gate.gain_p(shares) == gate.gain_p(exact)
+    assert decisions.gain_p(shares) == decisions.gain_p(exact)
 
 
 @pytest.mark.parametrize("behind", [0, 2, 4, 12, 40, 64])
@@ -174,17 +179,17 @@ def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
     d = np.ones(N)
     d[:behind] = -1.0
     expected = stats.hypergeom.sf(2, N, behind, NOW)
-    assert gate.gain_missed(d, NOW) == pytest.approx(expected, abs=tolerance(expected))
+    assert decisions.gain_missed(d, NOW) == pytest.approx(expected, abs=tolerance(expected))
 
 
 @pytest.mark.parametrize("d", [UP, -UP])
 def test_gain_of_no_more_than_a_stage_says_nothing_of_others(d):
-    assert gate.gain_missed(d, len(d)) == 0.0
+    assert decisions.gain_missed(d, len(d)) == 0.0
 
 
 def test_upper_bound_covers_the_mean():
     rng = np.random.default_rng(8)
-    bounds = np.array([gate.upper_bound(row, 0.95) for row in normal(rng, RECORDINGS, NOW)])
+    bounds = np.array([decisions.upper_bound(row, 0.95) for row in normal(rng, RECORDINGS, NOW)])
     assert abs((bounds >= 0).mean() - 0.95) < tolerance(0.95)
 
 
@@ -198,21 +203,21 @@ def test_least_successes_keeps_its_promise(share):
     counts, times = np.unique(rng.binomial(N, share, RECORDINGS), return_counts=True)
     kept = 0
     for count, number in zip(counts, times, strict=True):
-        least = gate.least_successes((int(count), N), NOW, 1e-2)
+        least = decisions.least_successes((int(count), N), NOW, 1e-2)
         kept += number * (stats.binom.cdf(least - 1, NOW, share) <= 1e-2)
-    assert kept / RECORDINGS >= gate.CONFIDENCE - tolerance(gate.CONFIDENCE)
+    assert kept / RECORDINGS >= decisions.CONFIDENCE - tolerance(decisions.CONFIDENCE)
 
 
 def test_least_successes_by_hand():
     p_low = 0.05 ** (1 / 64)  # Clopper and Pearson for 64 of 64
     assert stats.binom.cdf(12, 16, p_low) <= 1e-2 < stats.binom.cdf(13, 16, p_low)
-    assert gate.least_successes((64, 64), 16, 1e-2) == 13
-    assert gate.least_successes((0, 64), 16, 1e-2) == 0
+    assert decisions.least_successes((64, 64), 16, 1e-2) == 13
+    assert decisions.least_successes((0, 64), 16, 1e-2) == 0
 
 
 def test_least_of_a_share_is_the_largest_bound_that_keeps_alpha():
     for share in (0.3, 0.5, 0.9):
-        least = gate.least_of(share, NOW, 1e-2)
+        least = decisions.least_of(share, NOW, 1e-2)
         assert stats.binom.cdf(least - 1, NOW, share) <= 1e-2 < stats.binom.cdf(least, NOW, share)
 
 
@@ -229,12 +234,12 @@ def test_least_of_a_share_is_the_largest_bound_that_keeps_alpha():
     ],
 )
 def test_rate(treated, control, least, verdict):
-    assert gate.rate(treated, control, least) == verdict
+    assert decisions.rate(treated, control, least) == verdict
 
 
 # --- limits and verdicts ------------------------------------------------------------------------
 
-ZERO, ABOVE, BAND = gate.Limit(high=0.0), gate.Limit(low=0.5), gate.Limit(0.2, 0.4)
+ZERO, ABOVE, BAND = decisions.Limit(high=0.0), decisions.Limit(low=0.5), decisions.Limit(0.2, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +263,12 @@ ZERO, ABOVE, BAND = gate.Limit(high=0.0), gate.Limit(low=0.5), gate.Limit(0.2, 0
     ],
 )
 def test_holds(treated, control, limit, verdict):
-    assert gate.holds(treated, control, limit) == verdict
+    assert decisions.holds(treated, control, limit) == verdict
 
 
 def test_nan_is_inside_no_limit():
-    assert not gate.Limit().inside([NAN]).any()
-    assert gate.Limit().inside([-INF, 0.0, INF]).all()
+    assert not decisions.Limit().inside([NAN]).any()
+    assert decisions.Limit().inside([-INF, 0.0, INF]).all()
 
 
 @pytest.mark.parametrize(
@@ -275,13 +280,13 @@ def test_nan_is_inside_no_limit():
         ([0.9, 0.4], [0.1], ABOVE, (-0.1, "units")),  # on the wrong side
         ([0.9], [0.6], ABOVE, (-0.1, "units")),
         ([0.0], [3.0, 2.0], ZERO, (2.0, "units")),  # equality: the control sets it
-        ([1e-9, 1e-8], [1e-2, 1e-1], gate.Limit(high=1e-6), (2.0, "decades")),
-        ([1e-9], [1e-5], gate.Limit(high=1e-6), (1.0, "decades")),
-        ([1e-9], [-1.0], gate.Limit(high=1e-6), (-1.0 - 1e-6, "units")),
+        ([1e-9, 1e-8], [1e-2, 1e-1], decisions.Limit(high=1e-6), (2.0, "decades")),
+        ([1e-9], [1e-5], decisions.Limit(high=1e-6), (1.0, "decades")),
+        ([1e-9], [-1.0], decisions.Limit(high=1e-6), (-1.0 - 1e-6, "units")),
     ],
 )
 def test_margin(treated, control, limit, margin):
-    found = gate.margin(treated, control, limit)
+    found = decisions.margin(treated, control, limit)
     assert found[0] == pytest.approx(margin[0])
     assert found[1] == margin[1]
 
@@ -300,11 +305,11 @@ def test_margin(treated, control, limit, margin):
     ],
 )
 def test_room_between_arms(one, other, room):
-    assert gate.room(one, other) == pytest.approx(room)
+    assert decisions.room(one, other) == pytest.approx(room)
 
 
 def test_margin_of_nothing_is_none():
-    assert math.isnan(gate.margin([], [1.0], ZERO)[0])
+    assert math.isnan(decisions.margin([], [1.0], ZERO)[0])
 
 
 @pytest.mark.parametrize(
@@ -319,8 +324,8 @@ def test_margin_of_nothing_is_none():
     ],
 )
 def test_worst(verdicts, worst):
-    assert gate.worst(verdicts) == worst
-    assert gate.worst(iter(verdicts)) == worst
+    assert results.worst(verdicts) == worst
+    assert results.worst(iter(verdicts)) == worst
 
 
 @pytest.mark.parametrize(
@@ -336,9 +341,9 @@ def test_worst(verdicts, worst):
     ],
 )
 def test_two_stages_say_the_milder(first, fresh, both):
-    assert gate.confirmed(first, fresh) == both
+    assert results.confirmed(first, fresh) == both
 
 
 def test_contract():
-    assert (gate.SUITE_FALSE_ALARMS, gate.POWER, gate.GAIN_P) == (0.01, 0.95, 0.005)
-    assert gate.SEEDS["measured"] >= 16  # the exact test can then reach 2**-16
+    assert (decisions.SUITE_FALSE_ALARMS, decisions.POWER, decisions.GAIN_P) == (0.01, 0.95, 0.005)
+    assert decisions.SEEDS["measured"] >= 16  # the exact test can then reach 2**-16

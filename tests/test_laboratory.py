@@ -10,13 +10,13 @@ import torch
 import toy
 from torch import nn
 
-from initcheck import datasets, laboratory
+from initcheck import datasets
+from initcheck.arms import Adam, Recipe
+from initcheck.envelope.twins import TWINS
+from initcheck.gate import trainer
+from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import zeros
-from initcheck.laboratory import Laboratory
-from initcheck.networks import Network
-from initcheck.recipes import Adam, Recipe
-from initcheck.training import NetworkError
-from initcheck.twins import TWINS
+from initcheck.networks import Network, NetworkError
 
 RECIPE = Recipe(Adam(lr=0.01), batch=8, steps=6, keep_at=(3,), keep=("hidden1.weight",))
 ARM = toy.arm(recipe=RECIPE)
@@ -31,13 +31,13 @@ NORMED = Network(
 def trainings(monkeypatch):
     """Every training that takes place, as (what initializer, which seeds)."""
     calls = []
-    train = laboratory.train
+    train = trainer.train
 
     def counted(arm, seeds, data, **how):
         calls.append((arm.initializer.name, tuple(seeds)))
         return train(arm, seeds, data, **how)
 
-    monkeypatch.setattr(laboratory, "train", counted)
+    monkeypatch.setattr(trainer, "train", counted)
     monkeypatch.setattr(datasets, "load", lambda name, **where: toy.data())
     return calls
 
@@ -203,7 +203,7 @@ def test_data_are_forgotten_although_the_probe_fails_as_well():
 
 @pytest.fixture
 def room_for_one(monkeypatch):
-    monkeypatch.setattr(laboratory, "KEPT_BYTES", 1)
+    monkeypatch.setattr(trainer, "KEPT_BYTES", 1)
 
 
 @pytest.mark.usefixtures("room_for_one")
@@ -216,8 +216,8 @@ def test_the_oldest_networks_go_first(trainings):
 
 def test_what_was_asked_for_last_stays(trainings, monkeypatch):
     here = Laboratory()
-    one = laboratory._bytes(here.trained(ARM, (3,), "cpu"))
-    monkeypatch.setattr(laboratory, "KEPT_BYTES", 2 * one)
+    one = trainer._bytes(here.trained(ARM, (3,), "cpu"))
+    monkeypatch.setattr(trainer, "KEPT_BYTES", 2 * one)
     here.trained(OTHER, (3,), "cpu")
     here.trained(ARM, (3,), "cpu")  # now OTHER is the one that was not asked for longest
     here.trained(toy.arm(recipe=replace(RECIPE, batch=9)), (3,), "cpu")
@@ -230,9 +230,9 @@ def test_what_was_asked_for_last_stays(trainings, monkeypatch):
 
 def test_an_arm_that_grows_beyond_the_bound_throws_out_others(trainings, monkeypatch):
     here = Laboratory()
-    one = laboratory._bytes(here.trained(ARM, (3,), "cpu"))
+    one = trainer._bytes(here.trained(ARM, (3,), "cpu"))
     here.trained(OTHER, (3,), "cpu")
-    monkeypatch.setattr(laboratory, "KEPT_BYTES", 2 * one)
+    monkeypatch.setattr(trainer, "KEPT_BYTES", 2 * one)
     assert here.trained(ARM, (3, 5), "cpu").seeds == (3, 5)
     trainings.clear()
     here.trained(OTHER, (3,), "cpu")
@@ -268,10 +268,10 @@ def test_every_kind_of_tensor_counts(trainings):
     linear = (20 + 1) * toy.CLASSES * 4
     start = 2 * 20 * 4 + linear + 2 * 20 * 4 + 8  # its running mean, variance and count, too
     losses = RECIPE.steps * 8
-    assert laboratory._bytes(trained) == 2 * (start + normed + linear + losses)
-    kept = laboratory._bytes(here.trained(ARM, (3,), "cpu"))
+    assert trainer._bytes(trained) == 2 * (start + normed + linear + losses)
+    kept = trainer._bytes(here.trained(ARM, (3,), "cpu"))
     bare = replace(ARM, recipe=replace(RECIPE, keep_at=(), keep=()))
-    assert kept - laboratory._bytes(here.trained(bare, (3,), "cpu")) == 16 * 20 * 4
+    assert kept - trainer._bytes(here.trained(bare, (3,), "cpu")) == 16 * 20 * 4
 
 
 # --- twins, progress
@@ -337,9 +337,9 @@ def test_twins_are_trained_where_their_reference_is(trainings, monkeypatch):
     """Twins on the CPU around a curve of a GPU would make its distance part of the envelope."""
     asked = []
     monkeypatch.setattr(
-        laboratory, "train", lambda arm, seeds, data, **how: asked.append((arm.recipe.dtype, how))
+        trainer, "train", lambda arm, seeds, data, **how: asked.append((arm.recipe.dtype, how))
     )
-    monkeypatch.setattr(laboratory.devices, "has_float64", lambda name: name != "mps")
+    monkeypatch.setattr(trainer.devices, "has_float64", lambda name: name != "mps")
     for device in ("cuda", "mps"):
         Laboratory().twins(ARM, (3, 5), device)
     found = [(dtype, how["device"]) for dtype, how in asked]

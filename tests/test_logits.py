@@ -10,7 +10,7 @@ import toy
 from torch import nn
 
 from initcheck.networks import Network
-from initcheck.training import train
+from initcheck.training.train import train
 
 SEEDS = (11, 12, 13)
 

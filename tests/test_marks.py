@@ -11,13 +11,13 @@ import toy
 from recorded_example import EPS, SEEDS, case, recorded
 from torch import nn
 
-from initcheck import training
-from initcheck.envelope import FACTOR, compare
+from initcheck.arms import SGD, Recipe
+from initcheck.envelope.compare import FACTOR, compare
+from initcheck.envelope.fingerprints import layers_at_start, start_marks
 from initcheck.initializers import he, ones
-from initcheck.marks import layers_at_start, start_marks
 from initcheck.networks import Network
-from initcheck.recipes import SGD, Recipe
-from initcheck.training import train
+from initcheck.training import train as training
+from initcheck.training.train import train
 
 # --- the start
 

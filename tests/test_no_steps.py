@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from initcheck import datasets, envelope, twins
+from initcheck import datasets
+from initcheck.arms import SGD, Arm, Optimizer, Recipe
+from initcheck.envelope import compare, twins
 from initcheck.initializers import he
 from initcheck.networks import Network, mlp
 from initcheck.probes import final_loss, first_loss
 from initcheck.probes import test_accuracy as accuracy
-from initcheck.recipes import SGD, Arm, Optimizer, Recipe
-from initcheck.training import ENGINES, train
+from initcheck.training.train import ENGINES, train
 
 ARM = Arm(mlp(784, 8, 10), he, Recipe(SGD(lr=0.1), batch=16, steps=0))
 
@@ -76,16 +77,16 @@ def test_losses_are_not_numbers(trained):
 
 def test_envelope_is_recorded_and_followed(trained):
     disturbed = train(ARM, (3, 4) * twins.TWINS, trained.data, jitter=twins.twin_jitter(ARM))
-    recorded = envelope.record(ARM, trained, [disturbed])
-    departure = envelope.compare(ARM, trained, recorded)
+    recorded = compare.record(ARM, trained, [disturbed])
+    departure = compare.compare(ARM, trained, recorded)
     assert (departure.r, departure.start, departure.left) == (None, True, False)
     assert departure.why_not == "it takes no step: its start is as recorded"
 
 
 def test_envelope_sees_another_start(trained):
-    recorded = envelope.record(ARM, trained, [trained])
+    recorded = compare.record(ARM, trained, [trained])
     other = train(ARM, (5, 6), trained.data)
-    assert not envelope.compare(ARM, other, recorded).start
+    assert not compare.compare(ARM, other, recorded).start
 
 
 def test_optimizer_of_ones_own_takes_the_steps():

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 from operating_example import LIMITS, baselines_in, run
 
-from initcheck.listing import Claim
-from initcheck.operating import figures, measure, shards
-from initcheck.operating.shards import Run
+from initcheck.claims import Claim
+from initcheck.error_rates import measure, rates
+from initcheck.error_rates import runs as shards
+from initcheck.error_rates.runs import Run
 
 
 @pytest.fixture
@@ -55,8 +56,8 @@ def test_arm_that_left_its_start_is_infinitely_far(name):
     left = results("drifted", r=None)
     left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
     found = shards.of_results(left, kind="fault", name="seed_ignored", salt="s")
-    assert figures.rounded(found.arms["a"]["warm (one)"]) == "inf"
-    assert figures.by_envelope(found)
+    assert rates.rounded(found.arms["a"]["warm (one)"]) == "inf"
+    assert rates.by_envelope(found)
 
 
 def test_run_keeps_what_moved():
@@ -74,7 +75,7 @@ def test_every_parameter_of_a_claim_keeps_its_arms():
     found = shards.of_results(whole, kind="fault", name="lr_halved", salt="s")
     rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
     assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
-    assert figures.by_envelope(found)
+    assert rates.by_envelope(found)
 
 
 def test_the_farthest_of_several_devices_is_kept():
@@ -166,12 +167,12 @@ def test_change_travels_as_variables_options_or_context(baselines):
     plans = {plan.name: plan for plan in measure.innocents([claim("a")])}
     assert plans["aten-avx2"].variables()["ATEN_CPU_CAPABILITY"] == "avx2"
     assert "module" in plans["module"].command(baselines, baselines)[-4:]
-    assert "initcheck.operating.innocent" in plans["float64"].command(baselines, baselines)
+    assert "initcheck.error_rates.changes" in plans["float64"].command(baselines, baselines)
 
 
 def test_clean_runs_leave_the_envelope_out(baselines):
     (plan,) = measure.clean([claim("a")], 1)
-    assert "initcheck.operating.outcomes" in plan.command(baselines, baselines)
+    assert "initcheck.error_rates.outcomes" in plan.command(baselines, baselines)
 
 
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch, capsys):
@@ -237,7 +238,7 @@ def test_fault_that_the_envelope_caught_twice_is_run_until_one_claim_is_red(
     assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 8
     assert [salt for salt in whole if "envelope" in salt] == ["by_envelope-0", "by_envelope-1"]
     assert len([salt for salt in whole if "outcome" in salt]) == 4
-    kills = figures.kills(shards.read(tmp_path))
+    kills = rates.kills(shards.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
 
 

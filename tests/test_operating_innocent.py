@@ -9,10 +9,12 @@ import torch
 from evidence_example import ARMS, REFERENCE, comparison, evidence
 from operating_example import baselines_in, run
 
-from initcheck import forks, recipes, training
-from initcheck.marks import BEYOND
-from initcheck.operating import elsewhere, page
-from initcheck.operating.innocent import INNOCENT
+from initcheck import arms as recipes
+from initcheck.devices import forks
+from initcheck.envelope.fingerprints import BEYOND
+from initcheck.error_rates import other_machines, page
+from initcheck.error_rates.changes import INNOCENT
+from initcheck.training import train as training
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def folder_of_evidence(folder, losses, envelope=1e-6, **environment):
 def test_another_record_is_judged_by_our_envelopes(tmp_path, losses, r):
     here = folder_of_evidence(tmp_path / "here", [1.0, 0.5])
     there = folder_of_evidence(tmp_path / "there", losses, envelope=1.0, device="an old abacus")
-    found = elsewhere.judged(there, here)
+    found = other_machines.judged(there, here)
     assert (found.kind, found.name, found.machine) == (
         "elsewhere",
         "an-old-abacus",
@@ -87,13 +89,13 @@ def test_another_record_of_other_seeds_is_not_judged(tmp_path):
     there = folder_of_evidence(tmp_path / "there", [1.0, 0.5])
     path = next(there.glob("*.json"))
     path.write_text(path.read_text().replace('"seeds": [1], "steps"', '"seeds": [2], "steps"'))
-    assert {*elsewhere.judged(there, here).arms["sun_rises[always]"].values()} == {None}
+    assert {*other_machines.judged(there, here).arms["sun_rises[always]"].values()} == {None}
 
 
 def test_folders_without_a_common_arm_are_refused(tmp_path):
     here = folder_of_evidence(tmp_path / "here", [1.0, 0.5])
     with pytest.raises(ValueError, match="no arm in common"):
-        elsewhere.judged(tmp_path, here)
+        other_machines.judged(tmp_path, here)
 
 
 def test_page_names_the_farthest_of_another_record(baselines):

@@ -7,7 +7,7 @@ import json
 import pytest
 from projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
 
-from initcheck.report.results import read
+from initcheck.results import read
 
 SALT = ("--initcheck-device=cpu", "--initcheck-salt=x")
 
@@ -24,7 +24,7 @@ def recorded(project):
 def results(project, plugin, *options):
     """What a run found in a process of its own: the plugin stays in force."""
     file = project.path / "results.json"
-    named = ("-p", f"initcheck.operating.{plugin}", f"--initcheck-json={file}")
+    named = ("-p", f"initcheck.error_rates.{plugin}", f"--initcheck-json={file}")
     project.start(*SALT, *named, *options)
     found = read(file)["results"]
     assert len(found) == 2

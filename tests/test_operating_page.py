@@ -10,11 +10,13 @@ from evidence_example import comparison, evidence
 from operating_example import baselines_in, run
 from scipy.stats import beta
 
-from initcheck import gate, scales
-from initcheck.baselines import Baselines, LimitEntry
-from initcheck.evidence import read_evidence
+from initcheck.baselines.evidence import read_evidence
+from initcheck.baselines.folder import Baselines
+from initcheck.baselines.limits import LimitEntry
+from initcheck.error_rates import page, rates
+from initcheck.error_rates import runs as shards
 from initcheck.faults import FAULTS
-from initcheck.operating import figures, page, shards
+from initcheck.stats import decisions, distributions
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,16 +33,16 @@ def baselines(tmp_path):
 def test_bounds_are_those_of_clopper_and_pearson(hits, runs):
     low = beta.ppf(0.05, hits, runs - hits + 1) if hits else 0.0
     high = beta.ppf(0.95, hits + 1, runs - hits) if hits < runs else 1.0
-    assert figures.lower_bound(hits, runs) == pytest.approx(low)
-    assert figures.upper_bound(hits, runs) == pytest.approx(high)
+    assert rates.lower_bound(hits, runs) == pytest.approx(low)
+    assert rates.upper_bound(hits, runs) == pytest.approx(high)
 
 
 def test_bounds_of_the_two_numbers_of_runs():
     """20 of 20 shows a power of 0.86 and 59 of 59 one of 0.95; 299 clean runs bound 1 %."""
-    assert figures.lower_bound(20, 20) == pytest.approx(0.861, abs=5e-4)
-    assert figures.lower_bound(59, 59) == pytest.approx(0.950, abs=5e-4)
-    assert figures.upper_bound(0, 299) <= 0.01 < figures.upper_bound(0, 298)
-    assert (figures.lower_bound(0, 0), figures.upper_bound(0, 0)) == (0.0, 1.0)
+    assert rates.lower_bound(20, 20) == pytest.approx(0.861, abs=5e-4)
+    assert rates.lower_bound(59, 59) == pytest.approx(0.950, abs=5e-4)
+    assert rates.upper_bound(0, 299) <= 0.01 < rates.upper_bound(0, 298)
+    assert (rates.lower_bound(0, 0), rates.upper_bound(0, 0)) == (0.0, 1.0)
 
 
 def test_largest_r_is_found_over_arms_and_changes():
@@ -48,10 +50,10 @@ def test_largest_r_is_found_over_arms_and_changes():
         run("innocent", "threads", arms={"a": {"x": 1.5, "y": None}}),
         run("innocent", "module", arms={"a": {"x": 0.5}, "b": {"z": 2.5}}),
     ]
-    table = figures.envelopes(runs)
+    table = rates.envelopes(runs)
     assert table["a", "x"] == {"threads": 1.5, "module": 0.5}
-    assert figures.largest(table) == (2.5, ("b", "z"), "module")
-    assert figures.largest({}) is None
+    assert rates.largest(table) == (2.5, ("b", "z"), "module")
+    assert rates.largest({}) is None
 
 
 def test_kill_matrix_counts_runs_claim_by_claim():
@@ -59,31 +61,31 @@ def test_kill_matrix_counts_runs_claim_by_claim():
         run("fault", "leaky_relu", "0", claims={"a": "drifted", "b": "pass"}),
         run("fault", "leaky_relu", "1", claims={"a": "pass", "b": "pass"}),
     ]
-    kills = figures.kills(runs)["leaky_relu"]
+    kills = rates.kills(runs)["leaky_relu"]
     assert (kills.caught, kills.runs) == (1, 2)
     assert kills.by_claim == {"a": (1, 2), "b": (0, 2)}
 
 
 def sample(values, delta=0.0, name="identity"):
-    return figures.Sample("a", "p", "arm", scales.Scale(name, values, delta))
+    return rates.Sample("a", "p", "arm", distributions.Scale(name, values, delta))
 
 
 def test_split_halves_of_a_normal_law_keep_their_rate():
-    found = figures.sensitivity(sample(np.random.default_rng(3).normal(size=64)), 3, 16)
+    found = rates.sensitivity(sample(np.random.default_rng(3).normal(size=64)), 3, 16)
     assert found.alarms == found.alarms_without_delta
-    assert found.alarms_without_delta / figures.SPLITS <= found.nominal
+    assert found.alarms_without_delta / rates.SPLITS <= found.nominal
 
 
 @pytest.mark.parametrize("name", ["identity", "ranks"])
 def test_split_halves_of_rare_jumps_keep_their_rate(name):
     """Four of 64 far away: a test of means alone alarms at twice its rate; ranks must agree."""
-    found = figures.sensitivity(sample(np.r_[np.zeros(60), np.full(4, 50.0)], name=name), 33, 16)
-    assert found.alarms / figures.SPLITS <= found.nominal
+    found = rates.sensitivity(sample(np.r_[np.zeros(60), np.full(4, 50.0)], name=name), 33, 16)
+    assert found.alarms / rates.SPLITS <= found.nominal
 
 
 def test_what_does_not_matter_is_no_alarm():
     y = np.r_[np.zeros(40), np.ones(24)]
-    found = figures.sensitivity(sample(y, 1e3, "ranks"), 1, 16)
+    found = rates.sensitivity(sample(y, 1e3, "ranks"), 1, 16)
     assert found.alarms == 0 < found.alarms_without_delta
 
 
@@ -97,7 +99,7 @@ def test_samples_are_what_was_recorded_on_the_scale_of_its_unit():
                     "control": [0.0] * 63 + [1.0]},
     }}]}  # fmt: skip
     limit = LimitEntry("a_claim", "loss", unit="nats", kind="measured", why="", fault="")
-    found = list(figures.samples([whole], {"a_claim": {"loss": limit}}))
+    found = list(rates.samples([whole], {"a_claim": {"loss": limit}}))
     assert [(s.claim, s.probe, s.arm, s.scale.name) for s in found] == [
         ("a_claim[x]", "loss (case)", "T", "log"), ("a_claim[x]", "loss (case)", "C", "log"),
     ]  # fmt: skip
@@ -107,7 +109,7 @@ def test_samples_are_what_was_recorded_on_the_scale_of_its_unit():
     ("r", "words"), [(None, "-"), (0.51, "0.51"), (12345.0, "1.2e+04"), (1e30, "inf")]
 )
 def test_r_is_written_in_few_digits(r, words):
-    assert figures.rounded(r) == words
+    assert rates.rounded(r) == words
 
 
 MARGIN = LimitEntry("sun_rises", "light", "lux", "measured", "so", "leaky_relu", margin=0.0)
@@ -125,7 +127,7 @@ def test_a_gain_is_missed_the_oftener_the_more_pairs_are_behind(behind, least, m
     """Of 64, by about as much as the others are ahead."""
     ahead = np.random.default_rng(0).uniform(0.5, 1.5, 64)
     ahead[:behind] *= -1
-    (gain,) = figures.gains([recorded(ahead.tolist())], {"sun_rises": {"light": MARGIN}}, 16)
+    (gain,) = rates.gains([recorded(ahead.tolist())], {"sun_rises": {"light": MARGIN}}, 16)
     assert gain.behind == behind
     assert least <= gain.missed <= most
     assert gain.alarms == gain.missed**2
@@ -133,17 +135,17 @@ def test_a_gain_is_missed_the_oftener_the_more_pairs_are_behind(behind, least, m
 
 def test_a_limit_beside_a_margin_is_no_gain():
     held = recorded([1.0] * 64, form="holds")
-    assert figures.gains([held], {"sun_rises": {"light": MARGIN}}, 16) == []
+    assert rates.gains([held], {"sun_rises": {"light": MARGIN}}, 16) == []
 
 
 def test_shipped_gains_are_seldom_missed():
     """With nothing changed, in half a percent of runs at most, all of them together."""
     known = Baselines(ROOT / "baselines")
     evidence = [read_evidence(path) for path in known.files()]
-    found = figures.gains(evidence, known.limits, 16)
+    found = rates.gains(evidence, known.limits, 16)
     assert len(found) > 10
     assert sum(gain.alarms for gain in found) <= 0.005
-    assert max(gain.alarms for gain in found) <= gate.GAIN_MISSED
+    assert max(gain.alarms for gain in found) <= decisions.GAIN_MISSED
 
 
 # --- the page -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from initcheck.report.results import read
+from initcheck.results import read
 from tests.projects import CLAIMS, ZEROS_STAY
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import projects
 import pytest
 
-from initcheck import devices, verdict
+from initcheck import devices
+from initcheck.gate import verdict
 
 
 @pytest.mark.parametrize("name", ["cuda:77", "meta", "nonsense"])

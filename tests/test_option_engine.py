@@ -28,9 +28,9 @@ def test_engines_agree_on_verdicts_and_closely_on_values(project):
 
 def test_engine_is_the_one_asked_for(project):
     (project.path / "conftest.py").write_text(
-        "from initcheck.laboratory import Laboratory\n"
+        "from initcheck.gate.trainer import Laboratory\n"
         "def pytest_runtest_teardown(item):\n"
-        "    from initcheck.opening import open_session\n"
+        "    from initcheck.plugin.lazy_session import open_session\n"
         "    laboratory = open_session(item.config).laboratory\n"
         "    print('ran on', {t.engine for t in laboratory._trained.values()})\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import projects
 import pytest
 
-from initcheck.report import results
+from initcheck import results
 
 
 def test_results_fit_their_schema_and_say_all(project):

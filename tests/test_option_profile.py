@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from initcheck.profile import DEAREST, Profile
+from initcheck.gate.profile import DEAREST, Profile
 
 
 class Clock:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from initcheck.evidence import read_evidence
+from initcheck.baselines.evidence import read_evidence
 from tests.projects import CLAIMS, ZEROS_STAY
 
 RECORD = ("--initcheck-record=a reason", "--initcheck-device=cpu")

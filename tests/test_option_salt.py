@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from initcheck import seeds
+from initcheck.gate import seeds
 
 
 def test_salt_draws_other_seeds_and_keeps_the_verdict(project):

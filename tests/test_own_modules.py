@@ -13,7 +13,7 @@ from agreement import assert_engines_agree
 from torch import nn
 from torch.nn.utils import prune
 
-from initcheck.training import draws, train
+from initcheck.training.train import draws, train
 
 
 def layers():

@@ -34,7 +34,7 @@ def test_version_is_the_one_in_pyproject():
     assert f'\nversion = "{initcheck.__version__}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
-@pytest.mark.parametrize("module", ["initcheck", "initcheck.cli", "initcheck.bootstrap"])
+@pytest.mark.parametrize("module", ["initcheck", "initcheck.cli.main", "initcheck.bootstrap"])
 def test_import_needs_nothing_installed(module):
     code = f"import {module}, sys; print(*sys.modules)"
     command = [sys.executable, "-S", "-c", code]  # -S: no site-packages to find anything in

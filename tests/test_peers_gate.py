@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.peers import bound, errands, names, notebooks, whole
+from benchmarks.peers import bounds, gate_plan, gate_subset, names
+from benchmarks.peers import gate as whole
 from initcheck import Adam, Arm, Recipe, mlp
 from initcheck.initializers import torch_default
-from initcheck.systems import MNIST_CNN
+from initcheck.notebooks.arms import MNIST_CNN
 
 ARM = {
     "widths": [784, 64, 10], "batch": 32, "steps": 5, "replicas": 20, "dtype": "float32",
@@ -26,28 +27,28 @@ def arm(network):
 
 
 def test_a_perceptron_has_widths_and_a_convolution_none():
-    assert errands._widths(arm(mlp(784, 64, 10))) == [784, 64, 10]
-    assert errands._widths(arm(MNIST_CNN)) is None
+    assert gate_plan._widths(arm(mlp(784, 64, 10))) == [784, 64, 10]
+    assert gate_plan._widths(arm(MNIST_CNN)) is None
 
 
 def test_every_step_of_every_chunk_is_in_the_bound():
-    gate = bound.Gate((ARM, ARM | {"steps": 2}), cores=2)
+    gate = bounds.Gate((ARM, ARM | {"steps": 2}), cores=2)
     kind = (784, 64, 10), 32, torch.float32, "Adam"
     assert gate.steps == {(*kind, 10): 7}  # two chunks of ten, seven steps, halved
 
 
 def test_optimizers_count_by_what_they_move():
-    assert bound._optimizer(ARM) == "Adam"
-    assert bound._optimizer(ARM | {"optimizer": "SGD", "momentum": True}) == "momentum"
-    assert bound._optimizer(ARM | {"optimizer": "OneCounterAdam"}) == "SGD"
+    assert bounds._optimizer(ARM) == "Adam"
+    assert bounds._optimizer(ARM | {"optimizer": "SGD", "momentum": True}) == "momentum"
+    assert bounds._optimizer(ARM | {"optimizer": "OneCounterAdam"}) == "SGD"
     # Adam holds 4 numbers a parameter and moves 7; an addition of halves moves 6.
-    assert bound._additions(60, "Adam") == 70
-    assert bound._halves(50, "Adam").shape == (2, 100)
+    assert bounds._additions(60, "Adam") == 70
+    assert bounds._halves(50, "Adam").shape == (2, 100)
 
 
 @pytest.mark.parametrize("widths", [(8, 20, 4), (8, 20, 20)], ids=["narrow", "wide"])
 def test_products_are_those_of_a_step(widths):
-    calls = bound._calls(widths, 3, 2)
+    calls = bounds._calls(widths, 3, 2)
     forward = [2 * 2 * 3 * i * o for i, o in pairwise(widths)]
     work = [2 * a.numel() * b.shape[2] for a, b, _ in calls]
     assert sum(work) == 3 * sum(forward) - forward[0]  # no gradient of the images
@@ -57,7 +58,7 @@ def test_products_are_those_of_a_step(widths):
 
 def test_the_bound_of_the_gate_runs():
     for way in names.BOUNDS:
-        assert bound.WAYS[way](bound.Gate((ARM,), cores=1))().size == 0
+        assert bounds.WAYS[way](bounds.Gate((ARM,), cores=1))().size == 0
 
 
 def test_only_claims_of_notebooks_are_kept():
@@ -73,7 +74,7 @@ def test_only_claims_of_notebooks_are_kept():
 
     hook = SimpleNamespace(pytest_deselected=pytest_deselected)
     items = [other, kept, timing]
-    notebooks.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
+    gate_subset.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
     assert items == [kept]
     assert told == [other, timing]
 
@@ -112,6 +113,6 @@ def test_processor_time_is_that_of_the_child(tmp_path):
 
 
 def test_the_gate_tells_its_arms():
-    told = json.loads(whole._run(("-m", "benchmarks.peers.errands")))
+    told = json.loads(whole._run(("-m", "benchmarks.peers.gate_plan")))
     bounded = sum(each["steps"] * each["replicas"] for each in told["perceptrons"])
     assert 0 < bounded < told["steps"]  # convolutions are left out

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from benchmarks.peers import figures, names, page, same
+from benchmarks.peers import agreement, goals, names, page
 
 SECONDS = {  # one a round, on one core; a process a core takes half
     names.NOTEBOOK: [16.0, 18.0, 20.0],
@@ -156,17 +156,17 @@ def test_a_quick_look_says_so(results):
 
 
 def test_quartiles_are_those_of_rounds():
-    assert f"{figures.ratio([2, 4, 6, 8, 10], [2] * 5):.1f}" == "3.0 (2.0 to 4.0)"
+    assert f"{goals.ratio([2, 4, 6, 8, 10], [2] * 5):.1f}" == "3.0 (2.0 to 4.0)"
 
 
 def test_losses_dealt_out_are_put_back_in_order():
-    found = same.together([[[0.0], [2.0]], [[1.0]]])
+    found = agreement.together([[[0.0], [2.0]], [[1.0]]])
     assert found[:, 0].tolist() == [0.0, 1.0, 2.0]
 
 
 def test_distance_sees_one_replica_that_ends_elsewhere():
-    ours = same.together([[[1.0] * 20, [1.0] * 20]])
+    ours = agreement.together([[[1.0] * 20, [1.0] * 20]])
     theirs = ours.copy()
     theirs[1, -10:] *= 1.01
-    assert same.distance(theirs, ours) == pytest.approx([0, 0.01])
-    assert not same.is_same(names.PLAIN, trained(64)["job"], [0, 0.01])
+    assert agreement.distance(theirs, ours) == pytest.approx([0, 0.01])
+    assert not agreement.is_same(names.PLAIN, trained(64)["job"], [0, 0.01])

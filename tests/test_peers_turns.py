@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.peers import same, turns
+from benchmarks.peers import agreement, rounds
 from benchmarks.peers.names import EACH_CORE, ONE_CORE
 
 
@@ -23,7 +23,7 @@ class Noting:
 @pytest.fixture
 def crew():
     """Four cores."""
-    made = turns.Crew()
+    made = rounds.Crew()
     made.pinned, made.free = [Noting() for _ in range(4)], Noting()
     return made
 
@@ -37,7 +37,7 @@ def test_every_seed_is_dealt_once_and_nobody_gets_an_empty_share(crew, count):
     assert [len(worker.told) for worker in crew.pinned] == [1] * min(4, count) + [0] * (4 - count)
     assert all(told)
     assert sorted(seed for share in told for seed in share) == seeds
-    assert same.together(found)[:, 0].tolist() == seeds
+    assert agreement.together(found)[:, 0].tolist() == seeds
     assert seconds == 1.0
 
 

@@ -114,7 +114,7 @@ def test_workers_give_the_same_results(two_claims):
     result = two_claims.start(f"--initcheck-json={files[1]}", "-n2")
     assert result.ret == 0, result.output
     assert "split over 6 registered comparisons" in result.text
-    from initcheck.report.results import read
+    from initcheck.results import read
 
     one, other = (read(file) for file in files)
     for whole in (one, other):
@@ -165,7 +165,7 @@ import sys
 
 def test_what_is_loaded():
     heavy = {"torch", "numpy", "scipy", "pandas", "matplotlib", "jsonschema"}
-    print("loaded:", "initcheck.plugin" in sys.modules, sorted(heavy & set(sys.modules)))
+    print("loaded:", "initcheck.plugin.hooks" in sys.modules, sorted(heavy & set(sys.modules)))
 """
 
 

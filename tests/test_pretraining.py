@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from initcheck import datasets
+from initcheck.arms import SGD, Arm, Recipe, stream
 from initcheck.initializers import InitializerError, zeros_
-from initcheck.networks import mlp
-from initcheck.pretraining import (
+from initcheck.initializers.pretrained import (
     Machine,
     Schedule,
     cd1,
@@ -20,8 +20,7 @@ from initcheck.pretraining import (
     machine,
     pretrained,
 )
-from initcheck.recipes import SGD, Arm, Recipe, stream
-from initcheck.systems import pooled
+from initcheck.networks import mlp, pooled
 
 SCHEDULE = Schedule(epochs=2, images=60, batch=20, lr=0.2)
 SIGMOID = mlp(784, 12, 8, 10, activation="sigmoid")

@@ -12,8 +12,12 @@ from torch import nn
 from initcheck import SGD, Adam, Arm, Network, Recipe
 from initcheck.faults import FAULTS
 from initcheck.initializers import lecun
-from initcheck.probes.arithmetic import first_step_error, gradient_error, split_optimizer_gap
-from initcheck.training import train
+from initcheck.probes.optimizers import (
+    first_step_error,
+    gradient_error,
+    split_optimizer_gap,
+)
+from initcheck.training.train import train
 
 
 def tanh_with(factor):

@@ -4,11 +4,11 @@ import torch
 import toy
 from trained_example import trained_with
 
+from initcheck.arms import SGD, Recipe
 from initcheck.initializers import every, randn_, torch_default, zeros_
+from initcheck.notebooks.arms import parameters_of
 from initcheck.probes.gradients import second_direction, wave_errors
-from initcheck.recipes import SGD, Recipe
-from initcheck.systems import parameters_of
-from initcheck.training import train
+from initcheck.training.train import train
 
 LAYERS = parameters_of("hidden1", "hidden2", "output")
 WATCHED = Recipe(SGD(lr=0.1), batch=8, steps=4, keep_at=(1, 2, 3, 4), keep=LAYERS)

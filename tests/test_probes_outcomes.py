@@ -12,13 +12,19 @@ from torch import nn
 from trained_example import trained_with
 
 from initcheck import probes
-from initcheck.engines import randomness
 from initcheck.initializers import every, normal_
 from initcheck.networks import Network
-from initcheck.probes import classes_predicted, final_loss, first_loss, logit_spread, name_of
+from initcheck.probes import (
+    classes_predicted,
+    final_loss,
+    first_loss,
+    logit_spread,
+    name_of,
+)
 from initcheck.probes.dropout import masked_accuracy_error
 from initcheck.probes.signals import accuracy_kept_by_bytes
-from initcheck.training import train
+from initcheck.training import randomness
+from initcheck.training.train import train
 
 SEEDS = (3, 5)
 LINEAR = Network("linear", lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, toy.CLASSES)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from trained_example import trained_with
 
-from initcheck.arithmetic import threads
+from initcheck.devices.compute import threads
 from initcheck.probes import rank, residual_outside, residual_rank
 from initcheck.probes.ranks import RANK_TOLERANCE
 

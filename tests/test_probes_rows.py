@@ -6,7 +6,7 @@ from torch import nn
 from trained_example import trained_with
 
 from initcheck.networks import mlp
-from initcheck.probes import rows
+from initcheck.probes import units
 
 WEIGHT = torch.tensor([[[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]], [[0.0, 0.0], [0.0, 1.0], [3.0, 0.5]]])
 BIAS = torch.tensor([[-1.0, 1.0, 1.0], [-1.0, -1.0, 1.0]])
@@ -19,33 +19,33 @@ def trained(**start):
 
 
 def test_a_row_is_dead_where_all_its_weights_are_zero():
-    assert rows.dead_rows(trained(), "hidden1").tolist() == [1, 1]
+    assert units.dead_rows(trained(), "hidden1").tolist() == [1, 1]
 
 
 def test_weight_spread_leaves_biases_out():
     alike = trained_with({"hidden1.weight": torch.ones(2, 3, 2), "hidden1.bias": BIAS})
-    assert rows.weight_spread(alike, "hidden1").tolist() == [0, 0]
-    assert rows.weight_spread(trained(), "hidden1").tolist() == [2, 3]
+    assert units.weight_spread(alike, "hidden1").tolist() == [0, 0]
+    assert units.weight_spread(trained(), "hidden1").tolist() == [2, 3]
 
 
 def test_a_tensor_has_moved_if_one_of_its_entries_has():
     before = WEIGHT.clone()
     before[1, 0, 0] = 0.5
-    assert rows.unmoved_tensors(trained(**{"hidden1.weight": before})).tolist() == [3, 2]
+    assert units.unmoved_tensors(trained(**{"hidden1.weight": before})).tolist() == [3, 2]
 
 
 def test_movement_leaves_the_output_bias_out_unless_it_is_named():
     after = {"output.weight": OUTPUT, "output.bias": torch.ones(2, 4)}
     moved = trained_with(after, start=after | {"output.bias": torch.zeros(2, 4)})
-    assert rows.movement(moved).tolist() == [0, 0]
-    assert rows.movement(moved, names=("output.bias",)).tolist() == [1, 1]
+    assert units.movement(moved).tolist() == [0, 0]
+    assert units.movement(moved, names=("output.bias",)).tolist() == [1, 1]
 
 
 def zeroed(weight):
     """Two units on the toy data, one with a negative bias; every pixel is lit in every image."""
     start = {"hidden1.weight": weight, "hidden1.bias": torch.tensor([[-1.0, 1.0]])}
     trained = trained_with(start, arm=toy.arm(mlp(20, 2, toy.CLASSES)))
-    return rows.zero_atom_error(trained, "hidden1").tolist()
+    return units.zero_atom_error(trained, "hidden1").tolist()
 
 
 def test_the_atom_counts_pixels_as_the_layer_sees_them():
@@ -54,7 +54,7 @@ def test_the_atom_counts_pixels_as_the_layer_sees_them():
     weight = torch.tensor([[[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]]])
     start = {"2.weight": weight, "2.bias": torch.tensor([[-1.0, 1.0]])}
     trained = trained_with(start, arm=toy.arm(network))
-    assert rows.zero_atom_error(trained, "2").tolist() == [5 / 8 - 1 / 2]
+    assert units.zero_atom_error(trained, "2").tolist() == [5 / 8 - 1 / 2]
 
 
 def test_the_atom_is_the_share_of_negative_biases():

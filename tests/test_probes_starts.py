@@ -14,7 +14,7 @@ from trained_example import trained_with
 
 from initcheck.initializers import he, partial_identity_, torch_default, zeros
 from initcheck.probes import signals, starts
-from initcheck.training import train
+from initcheck.training.train import train
 
 WEIGHT = "hidden1.weight"
 

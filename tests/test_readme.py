@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import goals, names
-from initcheck import listing
-from initcheck.operating import figures, shards
-from initcheck.settings import OPTIONS
+from initcheck import claims
+from initcheck.error_rates import rates
+from initcheck.error_rates import runs as shards
+from initcheck.plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +27,7 @@ def test_its_first_code_block_is_the_two_commands():
 
 def test_its_claims_are_those_of_the_code(monkeypatch):
     monkeypatch.chdir(ROOT)
-    table = listing.as_markdown(listing.collect())
+    table = claims.as_markdown(claims.collect())
     assert table in README, "paste what `initcheck claims --markdown` prints into README.md"
 
 
@@ -42,7 +43,7 @@ def test_it_explains_no_option_that_is_gone():
 
 def test_its_error_rates_are_those_of_the_runs():
     runs = shards.read(ROOT / "baselines" / "operating")
-    changes = figures.envelopes(run for run in runs if run.kind == "innocent")
+    changes = rates.envelopes(run for run in runs if run.kind == "innocent")
     every = [(name, r) for row in changes.values() for name, r in row.items() if r is not None]
     here, there = (max(r for name, r in every if (name == "cuda") is on) for on in (False, True))
     assert f"moved no arm by more than {here:.2f};" in WORDS

@@ -6,9 +6,7 @@ import pytest
 import torch
 import toy
 
-from initcheck.initializers import he, torch_default, zeros, zeros_
-from initcheck.networks import mlp
-from initcheck.recipes import (
+from initcheck.arms import (
     SGD,
     Adagrad,
     Adam,
@@ -21,6 +19,8 @@ from initcheck.recipes import (
     order,
     stream,
 )
+from initcheck.initializers import he, torch_default, zeros, zeros_
+from initcheck.networks import mlp
 
 PURPOSES = ("constructor", "weights", "order", "twin", "training")
 IMAGES = 50

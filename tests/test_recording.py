@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from initcheck import SGD, Arm, Recipe, gate, mlp, recording, seeds
-from initcheck.baselines import BaselineError, Baselines
-from initcheck.evidence import check_evidence, read_evidence
+from initcheck import SGD, Arm, Recipe, mlp
+from initcheck.baselines.evidence import BaselineError, check_evidence, read_evidence
+from initcheck.baselines.folder import Baselines
+from initcheck.gate import record, seeds
+from initcheck.gate.trainer import Laboratory
+from initcheck.gate.verdict import Verdict
 from initcheck.initializers import he, zeros
-from initcheck.laboratory import Laboratory
 from initcheck.probes import logit_spread
-from initcheck.verdict import Verdict
+from initcheck.stats import decisions
 from tests.projects import HE_APART
 
 RECIPE = Recipe(SGD(lr=0.1), batch=32, steps=5)
@@ -39,7 +41,7 @@ def laboratory():
 
 def test_entry_has_all_that_judging_needs(verdict, tmp_path):
     verdict.holds(logit_spread, treated=HE, control=ZEROS)
-    path = recording.record(verdict, "a reason")
+    path = record.record(verdict, "a reason")
     whole = read_evidence(path)
     assert path == tmp_path / "evidence" / "he_tells_images_apart.json"
     check_evidence(path, whole)
@@ -48,7 +50,7 @@ def test_entry_has_all_that_judging_needs(verdict, tmp_path):
     assert entry["environment"]["device type"] == "cpu"
     assert entry["data"] == {"mnist5k": verdict.laboratory.data("mnist5k").fingerprint}
     comparison = entry["comparisons"]["logit_spread"]
-    drawn = seeds.stage(seeds.RECORDING, gate.ENOUGH_RECORDED)
+    drawn = seeds.stage(seeds.RECORDING, decisions.ENOUGH_RECORDED)
     for side, arm in (("treated", HE), ("control", ZEROS)):
         assert comparison[f"{side}_arm"] == str(arm)
         assert comparison[side] == verdict.laboratory.values(logit_spread, arm, drawn, "cpu")
@@ -61,7 +63,7 @@ def test_entry_has_all_that_judging_needs(verdict, tmp_path):
 
 def test_what_was_recorded_is_then_followed(verdict):
     verdict.holds(logit_spread, treated=HE, control=ZEROS)
-    recording.record(verdict, "a reason")
+    record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.holds(logit_spread, treated=HE, control=ZEROS)
     (entry,) = again.probes
@@ -75,7 +77,7 @@ def test_what_was_recorded_is_then_followed(verdict):
 def test_exact_claims_are_recorded_on_the_seeds_of_the_envelope(verdict):
     exact = replace(verdict, kind="exact")
     exact.holds(logit_spread, treated=HE, control=ZEROS)
-    (entry,) = read_evidence(recording.record(exact, "a reason"))["environments"]
+    (entry,) = read_evidence(record.record(exact, "a reason"))["environments"]
     assert len(entry["comparisons"]["logit_spread"]["treated"]) == seeds.REFERENCE
 
 
@@ -84,7 +86,7 @@ def test_rates_are_not_compared_by_their_means(verdict):
         verdict.baselines.limit("he_tells_images_apart", "logit_spread"), low=0.5
     )
     verdict.rate(spread_at_all, treated=HE, control=ZEROS)
-    recording.record(verdict, "a reason")
+    record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.rate(spread_at_all, treated=HE, control=ZEROS)
     assert again.summary() == "pass"
@@ -107,7 +109,7 @@ def test_value_that_is_not_finite_is_not_recorded(verdict):
     )
     verdict.holds(not_finite, treated=HE, control=ZEROS)
     with pytest.raises(BaselineError, match="not_finite has values that are not finite"):
-        recording.record(verdict, "a reason")
+        record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 
 
@@ -124,7 +126,7 @@ def test_limit_between_arms_that_lie_close_is_not_recorded(verdict):
     with pytest.raises(
         BaselineError, match=r"half_of_it leaves .* between the two.*verdict\.gains"
     ):
-        recording.record(verdict, "a reason")
+        record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 
 
@@ -140,7 +142,7 @@ def test_gain_that_sixteen_seeds_often_fail_to_show_is_not_recorded(verdict, mar
     limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=margin)
     verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
     with pytest.raises(BaselineError, match=rf"beyond its margin .* on {ahead} of 64 seeds"):
-        recording.record(verdict, "a reason")
+        record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 
 
@@ -148,7 +150,7 @@ def test_gain_that_nearly_every_seed_shows_is_recorded(verdict):
     limits = verdict.baselines.limits["he_tells_images_apart"]
     limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=-0.19)
     verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
-    assert recording.record(verdict, "a reason").exists()
+    assert record.record(verdict, "a reason").exists()
 
 
 def test_shipped_measured_limits_lie_between_arms_far_apart():
@@ -160,23 +162,23 @@ def test_shipped_measured_limits_lie_between_arms_far_apart():
             for key, comparison in entry["comparisons"].items():
                 limit = shipped.limit(whole["claim"].partition("[")[0], key.partition(" (")[0])
                 if (limit.kind, comparison["form"]) == ("measured", "holds"):
-                    room = gate.room(comparison["treated"], comparison["control"])
-                    assert room >= gate.ROOM, f"{path.stem}, {key}"
+                    room = decisions.room(comparison["treated"], comparison["control"])
+                    assert room >= decisions.ROOM, f"{path.stem}, {key}"
                     found += 1
     assert found > 20
 
 
 def test_second_recording_far_from_the_first_is_refused(verdict):
     verdict.holds(logit_spread, treated=HE, control=ZEROS)
-    path = recording.record(verdict, "first")
+    path = record.record(verdict, "first")
     before = path.read_bytes()
     larger = replace(HE, initializer=he.but("output.weight", twice))
     other = replace(verdict, probes=[], pairs=[])
     other.holds(logit_spread, treated=larger, control=ZEROS)
     with pytest.raises(BaselineError, match="--initcheck-accept-drift"):
-        recording.record(other, "second")
+        record.record(other, "second")
     assert path.read_bytes() == before
-    recording.record(other, "second", "the output starts larger")
+    record.record(other, "second", "the output starts larger")
     (entry,) = read_evidence(path)["environments"]
     assert entry["accepted"][0]["reason"] == "the output starts larger"
     assert entry["reason"] == "second"
@@ -192,4 +194,4 @@ def test_commit_is_empty_where_there_is_no_git(monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(subprocess, "run", missing)
-    assert recording._commit() == ""
+    assert record._commit() == ""

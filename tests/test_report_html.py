@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from results_example import drifted, example, gain, passing, probe, refuted, result
 
-from initcheck.report import strips
+from initcheck.report import plots
 from initcheck.report.html import page
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=y>&"
@@ -133,7 +133,7 @@ def test_a_hundred_claims_take_less_than_three_seconds():
     ids=str,
 )
 def test_any_values_have_a_place(values):
-    strip = strips.of_probe(probe(treated=values, control=values, drift={}, limit={}))
+    strip = plots.of_probe(probe(treated=values, control=values, drift={}, limit={}))
     places = [x for row in strip.rows for x in row.dots] + [x for x, _ in strip.ticks]
     assert all(0 <= x <= 100 for x in places)
     assert len(strip.ticks) <= 8
@@ -141,32 +141,32 @@ def test_any_values_have_a_place(values):
 
 
 def test_values_of_many_decades_have_a_logarithmic_axis_with_zero_apart():
-    axis = strips.axis([0.0, 1e-6, 1e-3, 1.0])
-    assert axis.place(0.0) == strips.LEFT
-    assert axis.place(1e-6) == strips.AFTER_ZERO
-    assert axis.place(1e-3) == (strips.AFTER_ZERO + strips.RIGHT) / 2
+    axis = plots.axis([0.0, 1e-6, 1e-3, 1.0])
+    assert axis.place(0.0) == plots.LEFT
+    assert axis.place(1e-6) == plots.AFTER_ZERO
+    assert axis.place(1e-3) == (plots.AFTER_ZERO + plots.RIGHT) / 2
     assert [text for _, text in axis.ticks()][:2] == ["0", "1e-6"]
 
 
 def test_a_recorded_deviation_below_zero_does_not_bend_the_axis():
     arm = {"recorded_mean": 0.001, "recorded_std": 0.01}
-    strip = strips.of_probe(probe(treated=[0.001], control=[2.0], drift={"treated": arm}))
+    strip = plots.of_probe(probe(treated=[0.001], control=[2.0], drift={"treated": arm}))
     assert strip.rows[0].recorded is not None
     assert "0.01" in [text for _, text in strip.ticks]
 
 
 def test_a_gain_joins_the_two_values_of_each_seed():
-    strip = strips.of_probe(gain("pass"))
+    strip = plots.of_probe(gain("pass"))
     assert len(strip.pairs) == 4
     assert strip.limits == []
-    assert strips.of_probe(probe()).pairs == []
+    assert plots.of_probe(probe()).pairs == []
 
 
 def test_a_limit_that_is_a_count_of_seeds_is_not_drawn_among_values():
-    strip = strips.of_probe(probe(form="rate", treated=[1.0, 0.0], limit={"min": 3}))
+    strip = plots.of_probe(probe(form="rate", treated=[1.0, 0.0], limit={"min": 3}))
     assert (strip.limits, strip.allowed, strip.limit_text) == ([], None, ">= 3")
 
 
 def test_ticks_tell_close_values_apart():
-    texts = [text for _, text in strips.axis([0.1234, 0.1236]).ticks()]
+    texts = [text for _, text in plots.axis([0.1234, 0.1236]).ticks()]
     assert len(set(texts)) == len(texts) > 2

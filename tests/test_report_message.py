@@ -20,7 +20,7 @@ from results_example import (
     result,
 )
 
-from initcheck.report.message import failure
+from initcheck.report.failure import failure
 
 EVERY = [refuted(), refuted_gain(), drifted(), inconclusive(), invalid(), result("crashed")]
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 from results_example import example, invalid, passing
 
-from initcheck.report.results import VERDICTS, ResultsError, read, validate, worst, write
+from initcheck.results import ORDER, ResultsError, read, validate, worst, write
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_what_is_no_text_file_says_so(path):
 
 def test_the_worst_verdict_wins_and_nothing_is_not_green():
     assert worst(["pass", "drifted", "inconclusive"]) == "drifted"
-    assert worst(VERDICTS) == "invalid"
+    assert worst(ORDER) == "invalid"
     assert worst(["pass", "pass"]) == "pass"
     assert worst([]) == "invalid"
 
@@ -147,11 +147,14 @@ def test_the_written_file_is_plain_json(path):
 
 
 def test_reports_are_imported_without_the_slow_libraries():
-    modules = ["compare", "html", "markdown", "message", "results", "terminal"]
+    modules = [
+        "results",
+        *(f"report.{name}" for name in ("compare", "html", "markdown", "failure", "terminal")),
+    ]
     code = f"""
 import sys
 for name in {modules}:
-    __import__("initcheck.report." + name)
+    __import__("initcheck." + name)
 slow = {{"torch", "numpy", "scipy", "pandas", "matplotlib", "jinja2", "jsonschema"}}
 print(sorted(slow & set(sys.modules)))
 """

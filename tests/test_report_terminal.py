@@ -18,7 +18,7 @@ from results_example import (
     result,
 )
 
-from initcheck.report import words
+from initcheck.report import format
 from initcheck.report.terminal import closing, header, table
 
 EXTREME = [-1.2345e-300, 1.2345e300, math.nan, math.inf]
@@ -42,7 +42,7 @@ EXTREME = [-1.2345e-300, 1.2345e300, math.nan, math.inf]
     ],
 )
 def test_numbers_have_three_digits_and_integers_are_whole(value, text):
-    assert words.number(value) == text
+    assert format.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_numbers_have_three_digits_and_integers_are_whole(value, text):
     ],
 )
 def test_ranges_name_what_is_not_finite(values, text):
-    assert words.span(values) == text
+    assert format.span(values) == text
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_ranges_name_what_is_not_finite(values, text):
     ],
 )
 def test_limits_read_as_inequalities(limit, text):
-    assert words.limit({"limit": limit}) == text
+    assert format.limit({"limit": limit}) == text
 
 
 def test_a_rate_is_a_count_of_seeds():
     rate = probe(form="rate", treated=[1.0, 1.0, 0.0], limit={"min": 2})
-    assert words.arm(rate, "treated") == "2 of 3"
-    assert words.arm(rate | {"treated": [0.2, 0.5]}, "treated") == "0.2..0.5"
+    assert format.arm(rate, "treated") == "2 of 3"
+    assert format.arm(rate | {"treated": [0.2, 0.5]}, "treated") == "0.2..0.5"
 
 
 def test_what_is_not_finite_lies_inside_no_limit():
-    assert not words.inside(math.inf, {"min": 1.0})
-    assert not words.inside(math.nan, {"min": 1.0, "max": 2.0})
-    assert words.inside(2.0, {"min": 1.0, "max": 2.0})
+    assert not format.inside(math.inf, {"min": 1.0})
+    assert not format.inside(math.nan, {"min": 1.0, "max": 2.0})
+    assert format.inside(2.0, {"min": 1.0, "max": 2.0})
 
 
 def test_the_table_has_one_line_a_probe():
@@ -128,7 +128,7 @@ def test_the_table_has_one_line_a_probe():
     ],
 )
 def test_ratios_of_both_arms_are_told_apart(treated, control, text):
-    assert words.ratios({"drift": {"treated": treated, "control": control}}) == text
+    assert format.ratios({"drift": {"treated": treated, "control": control}}) == text
 
 
 @pytest.mark.parametrize("name", ["x", "a_claim_" + "of_many_words_" * 4, "endless" * 30, "größe"])

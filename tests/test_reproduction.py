@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from reproduction_example import configuration, images, run_of, silent
 
-from initcheck.reproduction import __main__ as command
-from initcheck.reproduction import runner
-from initcheck.reproduction.figures import read_recorded, read_run, read_runs, write_run
-from initcheck.reproduction.table import CONFIGURATIONS
+from initcheck.notebooks import __main__ as command
+from initcheck.notebooks import run as runner
+from initcheck.notebooks.figures import read_recorded, read_run, read_runs, write_run
+from initcheck.notebooks.protocols import CONFIGURATIONS
 
 ROOT = Path(__file__).parents[1]
 RECORDED = read_recorded(ROOT / "baselines" / "recorded.csv")

@@ -10,7 +10,7 @@ from reproduction_example import SMALL, images, silent
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.datasets import DataSet
-from initcheck.reproduction import handwritten
+from initcheck.notebooks import handwritten
 
 
 def network(**options: object) -> handwritten.Network:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from reproduction_example import images, silent
 
+from initcheck.arms import SGD, Adam
 from initcheck.initializers import torch_default, zeros
 from initcheck.networks import mlp
-from initcheck.recipes import SGD, Adam
-from initcheck.reproduction.library import Library
+from initcheck.notebooks.torch_loop import Library
 
 LIBRARY = Library(mlp(784, 8, 10), torch_default, Adam(lr=1e-2), batch=10, epochs=2)
 

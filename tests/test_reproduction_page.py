@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from reproduction_example import configuration, recorded, run_of
 
-from initcheck.reproduction import report
-from initcheck.reproduction.compare import compare
-from initcheck.reproduction.figures import Recorded, by_configuration, read_recorded, write_run
-from initcheck.reproduction.reasons import Reason, read_reasons
-from initcheck.reproduction.table import CONFIGURATIONS
+from initcheck.notebooks import page as report
+from initcheck.notebooks.compare import Reason, compare, read_reasons
+from initcheck.notebooks.figures import (
+    Recorded,
+    by_configuration,
+    read_recorded,
+    write_run,
+)
+from initcheck.notebooks.protocols import CONFIGURATIONS
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from initcheck import gate, scales
-from initcheck.scales import RANKS
+from initcheck.stats import decisions, distributions
+from initcheck.stats.distributions import RANKS
 
 RECORDINGS, STAGES = 300, 200
-N, NOW = gate.ENOUGH_RECORDED, 16
+N, NOW = decisions.ENOUGH_RECORDED, 16
 REGISTERED = (11, 300)  # comparisons: a small suite and a large one
 
 LAWS = {
@@ -36,7 +36,7 @@ LAWS = {
 
 
 def alpha1(m: int) -> float:
-    return gate.per_stage(gate.split(m))
+    return decisions.per_stage(decisions.split(m))
 
 
 @cache
@@ -45,10 +45,10 @@ def alarms(law: str, m: int):
     rng = np.random.default_rng(0)
     found, names = [], []
     while len(found) < RECORDINGS:
-        scale = scales.scale(LAWS[law](rng, N), [0.0] * N, "units")
+        scale = distributions.scale(LAWS[law](rng, N), [0.0] * N, "units")
         if scale is None:  # all the same: not compared
             continue
-        scale = scales.Scale(scale.name, scale.values, delta=0.0)  # allows nothing
+        scale = distributions.Scale(scale.name, scale.values, delta=0.0)  # allows nothing
         found.append(scale.moved(LAWS[law](rng, STAGES, NOW), alpha1(m)))
         names.append(scale.name)
     return np.array(found), np.array(names)
@@ -77,7 +77,7 @@ def test_both_stages_alarm_at_alpha_at_most(law, m):
     found, _ = alarms(law, m)
     count = found.sum(1)
     both = count * (count - 1) / (STAGES * (STAGES - 1))
-    assert within(both, gate.split(m))
+    assert within(both, decisions.split(m))
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -87,7 +87,7 @@ def test_most_recordings_keep_the_rate_of_a_stage(law):
     found, _ = alarms(law, m)
     most = stats.binom.isf(0.05, STAGES, alpha1(m))
     kept = (found.sum(1) <= most).mean()
-    assert kept >= gate.CONFIDENCE - 0.05 - 3 * math.sqrt(0.1 * 0.9 / RECORDINGS)
+    assert kept >= decisions.CONFIDENCE - 0.05 - 3 * math.sqrt(0.1 * 0.9 / RECORDINGS)
 
 
 @pytest.mark.parametrize("law", ["exponential", "t with 3", "gamma of 4", "rare jumps"])
@@ -101,15 +101,15 @@ def test_recordings_that_pass_for_normal_by_chance_do_no_harm(law):
         return
     count = passing.sum(1)
     assert within(passing.mean(1), alpha1(m))
-    assert within(count * (count - 1) / (STAGES * (STAGES - 1)), gate.split(m))
+    assert within(count * (count - 1) / (STAGES * (STAGES - 1)), decisions.split(m))
 
 
 def test_means_alone_would_alarm_too_often_which_is_why_ranks_must_agree():
     m = 300
     rng = np.random.default_rng(1)
-    k = gate.k_factor(N, NOW, alpha1(m))
+    k = decisions.k_factor(N, NOW, alpha1(m))
     recorded = LAWS["t with 3"](rng, 4000, N)
-    near = [r for r in recorded if scales.choose(r, r, "units") == "identity"]
+    near = [r for r in recorded if distributions.choose(r, r, "units") == "identity"]
     now = LAWS["t with 3"](rng, len(near), STAGES, NOW).mean(-1)
     r = np.array(near)
     rate = (np.abs(now - r.mean(1)[:, None]) > k * r.std(1, ddof=1)[:, None]).mean()
@@ -123,23 +123,23 @@ def test_means_alone_would_alarm_too_often_which_is_why_ranks_must_agree():
 def test_detectable_shift_is_seen_by_both_stages_and_little_less_is_not(m):
     rng = np.random.default_rng(2)
     unit = stats.norm.ppf((np.arange(N) + 0.5) / N)
-    scale = scales.Scale("identity", unit / unit.std(ddof=1), 0.0)
-    shift = scales.detectable(scale, NOW, alpha1(m))  # in deviations, since there is one
+    scale = distributions.Scale("identity", unit / unit.std(ddof=1), 0.0)
+    shift = distributions.detectable(scale, NOW, alpha1(m))  # in deviations, since there is one
     recorded = rng.standard_normal((4000, N))
     for less, enough in ((0.0, True), (-0.2, False)):
         seen = np.ones(4000, dtype=bool)
         for _ in range(2):
             now = rng.standard_normal((4000, NOW)) + shift + less
             seen &= scale.apart(recorded, now, alpha1(m))
-        least = gate.POWER - 3 * math.sqrt(0.05 * 0.95 / 4000)
+        least = decisions.POWER - 3 * math.sqrt(0.05 * 0.95 / 4000)
         assert (seen.mean() >= least) == enough
 
 
 @pytest.mark.parametrize("law", ["two peaks", "exponential"])
 def test_shift_by_trial_is_seen_in_new_draws_too(law):
     rng = np.random.default_rng(3)
-    scale = scales.Scale(RANKS, LAWS[law](rng, N), 0.0)
-    shift = scales.detectable_by_trial(scale, NOW, alpha1(300))
+    scale = distributions.Scale(RANKS, LAWS[law](rng, N), 0.0)
+    shift = distributions.detectable_by_trial(scale, NOW, alpha1(300))
     fresh = LAWS[law](rng, 2000, NOW)
     assert scale.moved(fresh + shift, alpha1(300)).mean() > 0.9
     assert scale.moved(fresh + shift / 3, alpha1(300)).mean() < 0.9
@@ -147,19 +147,22 @@ def test_shift_by_trial_is_seen_in_new_draws_too(law):
 
 def test_no_shift_is_seen_where_a_tenth_of_the_distance_is_far():
     values = np.random.default_rng(4).standard_exponential(N)
-    assert scales.detectable_by_trial(scales.Scale(RANKS, values, 1e3), NOW, 1e-2) is None
+    assert (
+        distributions.detectable_by_trial(distributions.Scale(RANKS, values, 1e3), NOW, 1e-2)
+        is None
+    )
 
 
 def test_ranks_ask_for_more_than_their_own_level():
-    assert scales.rank_level(N, NOW, 1e-2) < 1e-2 / 2
-    assert scales.rank_level(10**8, NOW, 1e-2) == pytest.approx(1e-2, rel=1e-2)
+    assert distributions.rank_level(N, NOW, 1e-2) < 1e-2 / 2
+    assert distributions.rank_level(10**8, NOW, 1e-2) == pytest.approx(1e-2, rel=1e-2)
 
 
 @pytest.mark.parametrize(("now", "moved"), [(-3.0, True), (0.0, True), (1.0, False)])
 def test_what_has_no_logarithm_lies_below_all_that_was_recorded(now, moved):
     """A loss that rose learned less than nothing, and not the one nat whose logarithm is 0."""
     recorded = np.exp(stats.norm.ppf((np.arange(N) + 0.5) / N))
-    name, shift = scales.compare(
+    name, shift = distributions.compare(
         recorded, [now] * NOW, other=recorded * 10, unit="nats", alpha1=alpha1(300)
     )
     assert (name, shift.moved) == ("log", moved)
@@ -187,18 +190,18 @@ PEAKS = LAWS["two peaks"](RNG, N)
     ],
 )
 def test_unit_and_values_choose_the_scale(unit, values, name):
-    assert scales.choose(values, values, unit) == name
+    assert distributions.choose(values, values, unit) == name
 
 
 def test_each_arm_has_its_own_scale():
-    assert scales.scale(NORMAL, PEAKS, "units").name == "identity"
-    assert scales.scale(PEAKS, NORMAL, "units").name == RANKS
+    assert distributions.scale(NORMAL, PEAKS, "units").name == "identity"
+    assert distributions.scale(PEAKS, NORMAL, "units").name == RANKS
 
 
 def test_other_arm_must_be_finite_on_the_scale():
     share = np.clip(0.8 + 0.01 * RNG.standard_normal(N), 0, 1)
-    assert scales.choose(share, [0.1] * N, "share") == "logit"
-    assert scales.choose(share, [0.0] * N, "share") == "identity"
+    assert distributions.choose(share, [0.1] * N, "share") == "logit"
+    assert distributions.choose(share, [0.0] * N, "share") == "identity"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,7 @@ def shifted(by, recorded=NORMAL, other=None, law=NORMAL):
     """``NOW`` of the recorded values, moved; a mean as recorded but for ``by``."""
     now = np.sort(law)[2::4] - np.sort(law)[2::4].mean() + np.mean(law) + by
     beside = list(recorded) if other is None else other
-    return scales.compare(list(recorded), now, other=beside, unit="units", alpha1=1e-2)
+    return distributions.compare(list(recorded), now, other=beside, unit="units", alpha1=1e-2)
 
 
 def test_shift_is_two_sided():
@@ -243,7 +246,7 @@ def test_shift_below_a_tenth_of_the_distance_is_no_drift(law):
 def test_shift_that_is_not_finite_on_its_scale_counts_as_moved():
     before = list(np.clip(LOGIT, 0.01, 0.99))
     for now in ([0.0] * NOW, [1.0] * NOW):
-        _, found = scales.compare(before, now, other=before, unit="share", alpha1=1e-2)
+        _, found = distributions.compare(before, now, other=before, unit="share", alpha1=1e-2)
         assert found.moved
 
 

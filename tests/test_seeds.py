@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from initcheck.seeds import FIRST, FRESH, RECORDING, REFERENCE, reference, stage
+from initcheck.gate.seeds import FIRST, FRESH, RECORDING, REFERENCE, reference, stage
 
 STAGES = (RECORDING, FIRST, FRESH)
 SALTS = ("", "0", "a", "nightly 2026-11-22")

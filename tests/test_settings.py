@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from initcheck.settings import OPTIONS, Settings
+from initcheck.plugin.options import OPTIONS, Settings
 
 
 @pytest.fixture(autouse=True)

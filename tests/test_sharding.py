@@ -9,11 +9,11 @@ import sys
 import projects
 import pytest
 
-from initcheck import sharding
-from initcheck.baselines import Baselines
-from initcheck.cli import main
-from initcheck.evidence import BaselineError, read_evidence
-from initcheck.listing import Claim
+from initcheck.baselines.evidence import BaselineError, read_evidence
+from initcheck.baselines.folder import Baselines
+from initcheck.claims import Claim
+from initcheck.cli import record
+from initcheck.cli.main import main
 
 ANOTHER = projects.CLAIMS.replace("test_zeros_stay", "test_zeros_remain")
 REMAIN = projects.limit("zeros_remain", "weight_magnitude", "max = 0")
@@ -55,15 +55,15 @@ def claims(*files):
 
 def test_shards_are_every_nth_file_and_nothing_twice(tmp_path):
     every = claims("a", "a", "b", "c", "d", "e")
-    parts = [sharding.jobs(every, [], tmp_path, shard=(i, 3)) for i in (1, 2, 3)]
+    parts = [record.jobs(every, [], tmp_path, shard=(i, 3)) for i in (1, 2, 3)]
     assert [[job.file for job in part] for part in parts] == [["a", "d"], ["b", "e"], ["c"]]
     assert parts[0][0].claims == ("in_a", "in_a")
 
 
 def test_jobs_share_the_cores(tmp_path, monkeypatch):
-    monkeypatch.setattr(sharding, "CORES", 8)
-    assert [j.threads for j in sharding.jobs(claims("a"), [], tmp_path, workers=3)] == [2]
-    assert [j.threads for j in sharding.jobs(claims("a"), [], tmp_path, workers=9)] == [1]
+    monkeypatch.setattr(record, "CORES", 8)
+    assert [j.threads for j in record.jobs(claims("a"), [], tmp_path, workers=3)] == [2]
+    assert [j.threads for j in record.jobs(claims("a"), [], tmp_path, workers=9)] == [1]
 
 
 def test_two_shards_merged_are_what_one_recording_writes(two, capsys):
@@ -132,7 +132,7 @@ def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
 def untried(two, monkeypatch):
     """Two files of claims, and a list of those that were tried, which must stay empty."""
     tried = []
-    monkeypatch.setattr(sharding, "run", lambda job: tried.append(job.file))
+    monkeypatch.setattr(record, "run", lambda job: tried.append(job.file))
     return two, tried
 
 
@@ -155,8 +155,8 @@ def test_evidence_that_cannot_be_kept_is_a_sentence(two, monkeypatch, capsys):
     def full(done, folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sharding, "run", lambda job: sharding.Done(job.file, {}, (), (), ""))
-    monkeypatch.setattr(sharding, "keep", full)
+    monkeypatch.setattr(record, "run", lambda job: record.Done(job.file, {}, (), (), ""))
+    monkeypatch.setattr(record, "keep", full)
     assert main(["record", "why", "."]) == 4
     assert "The evidence was not written: [Errno 28] No space" in capsys.readouterr().err
 
@@ -195,7 +195,7 @@ def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(BaselineError, match="pip install distributed"):
-        list(sharding.run_all([], 1, "tcp://nowhere:1"))
+        list(record.run_all([], 1, "tcp://nowhere:1"))
 
 
 # --- merging --------------------------------------------------------------------------------------

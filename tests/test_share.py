@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from initcheck import arithmetic, devices, session
+from initcheck import devices
+from initcheck.devices import compute
+from initcheck.plugin import session
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def taken(monkeypatch):
     """Which number took an accelerator; torch has its threads back afterwards."""
     numbers = []
     monkeypatch.setattr(devices, "take_one", numbers.append)
-    with arithmetic.threads(8):
+    with compute.threads(8):
         yield numbers
 
 

@@ -8,9 +8,9 @@ import toy
 from agreement import assert_engines_agree
 from torch import nn
 
+from initcheck.arms import SGD, Recipe
 from initcheck.networks import ACTIVATIONS, Network, mlp
-from initcheck.recipes import SGD, Recipe
-from initcheck.training import train
+from initcheck.training.train import train
 
 
 def dense(inputs, outputs=toy.CLASSES, **how):

@@ -9,7 +9,7 @@ from scipy import linalg
 from torch import nn
 from torch.nn import functional, init
 
-from initcheck import draws, structured
+from initcheck.initializers import independent, structured
 
 DTYPES = {
     torch.float32: 1e-5,
@@ -239,9 +239,11 @@ def test_delta_orthogonal_is_zero_off_centre(kernel):
 @every_kernel
 def test_looks_linear_mirrors_a_smaller_draw(kernel):
     """The weight is [[W0, -W0], [-W0, W0]] with W0 drawn by the given initializer."""
-    half = fill(draws.he_normal_, 3, 2, *kernel)
+    half = fill(independent.he_normal_, 3, 2, *kernel)
     expected = torch.cat([torch.cat([half, -half], 1), torch.cat([-half, half], 1)])
-    assert torch.equal(fill(structured.looks_linear_(draws.he_normal_), 6, 4, *kernel), expected)
+    assert torch.equal(
+        fill(structured.looks_linear_(independent.he_normal_), 6, 4, *kernel), expected
+    )
 
 
 def mirrored_network(depth, width):
@@ -266,7 +268,7 @@ def test_looks_linear_network_is_as_good_as_linear():
 def test_looks_linear_refuses_odd_sizes(size):
     """An odd number of inputs or outputs has no mirror, and the error gives the size."""
     with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} is odd"):
-        fill(structured.looks_linear_(draws.he_normal_), *size)
+        fill(structured.looks_linear_(independent.he_normal_), *size)
 
 
 WRAPPED = {

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from initcheck.networks import mlp
-from initcheck.systems import (
+from initcheck.networks import mlp, pooled
+from initcheck.notebooks.arms import (
     DECAYING,
     EXACT_BIASES,
     STILL,
     normal_biases,
-    pooled,
     power_of_two_,
 )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from initcheck import timing
+from initcheck.stats import speed
 
 
 class Machine:
@@ -29,7 +29,7 @@ def lognormal(sigma, seed=0):
 
 
 def compare(machine, a, b, limit):
-    return timing.compare(machine.call(a), machine.call(b), limit=limit, clock=machine.clock)
+    return speed.compare(machine.call(a), machine.call(b), limit=limit, clock=machine.clock)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_compare_judges_a_ratio_by_its_limit(a, b, limit, verdict):
 
 def test_steady_drift_cancels_within_each_block():
     warming = Machine(lambda tick: 1.01**tick)
-    logs = timing.turns(warming.call(1), warming.call(1), clock=warming.clock)
-    assert len(logs) == timing.PAIRS
+    logs = speed.turns(warming.call(1), warming.call(1), clock=warming.clock)
+    assert len(logs) == speed.PAIRS
     assert abs(logs.mean()) < 1e-12
     assert (abs(logs) > 0.009).all()
 
 
 def test_one_bad_look_is_not_enough():
-    looks = timing.PAIRS * 2
+    looks = speed.PAIRS * 2
     calls_before = 2 + looks  # warm-up and control
     # Ticks count calls. The first look starts at tick 42, so its As are at 42, 45, 46, 49, ...
     slow_once = Machine(

@@ -13,18 +13,12 @@ import torch
 import toy
 from torch import nn
 
-from initcheck import arithmetic, training
+from initcheck.arms import SGD, Adam, Recipe
+from initcheck.devices import compute
 from initcheck.initializers import constant_, every, he, zeros, zeros_
-from initcheck.networks import Network, mlp
-from initcheck.recipes import SGD, Adam, Recipe
-from initcheck.training import (
-    CHUNK_BYTES,
-    MOST_REPLICAS,
-    NetworkError,
-    chunks,
-    train,
-    train_together,
-)
+from initcheck.networks import Network, NetworkError, mlp
+from initcheck.training import train as training
+from initcheck.training.train import CHUNK_BYTES, MOST_REPLICAS, chunks, train, train_together
 
 SEEDS = (11, 12, 13, 14, 15)
 ENGINES = ("ensemble", "module")
@@ -65,10 +59,10 @@ def test_jobs_change_no_bit(arm, engine):
 
 
 def test_callers_threads_change_no_bit():
-    with arithmetic.threads(2):
+    with compute.threads(2):
         two = train(ARM, SEEDS, toy.data())
         assert torch.get_num_threads() == 2
-    with arithmetic.threads(1):
+    with compute.threads(1):
         assert same_bits(two, train(ARM, SEEDS, toy.data()))
 
 
@@ -212,7 +206,7 @@ def test_losses_are_those_before_each_step(engine):
 
 def loss_on_next_batch(trained, seed, batch):
     """Cross-entropy of the first replica on the batch that it would see next, in numpy."""
-    from initcheck.recipes import order
+    from initcheck.arms import order
 
     steps = trained.arm.recipe.steps
     longer = replace(trained.arm.recipe, steps=steps + 1)

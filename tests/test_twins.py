@@ -6,9 +6,9 @@ import pytest
 import torch
 import toy
 
-from initcheck.recipes import SGD, Recipe
-from initcheck.training import train
-from initcheck.twins import twin_jitter
+from initcheck.arms import SGD, Recipe
+from initcheck.envelope.twins import twin_jitter
+from initcheck.training.train import train
 
 EPS = torch.finfo(torch.float32).eps
 
@@ -26,7 +26,7 @@ def test_twins_disturb_parameters_and_shares_by_one_epsilon():
 
 @pytest.mark.parametrize("shape", [(), (1,), (64,), (65,), (7, 30)], ids=str)
 def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
-    monkeypatch.setattr("initcheck.twins.POOL", 64)
+    monkeypatch.setattr("initcheck.envelope.twins.POOL", 64)
     arm = toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 4, dtype="float64"))
     parameter = torch.ones(shape, dtype=torch.float64)
     disturb = twin_jitter(arm)(0).parameters

@@ -21,9 +21,10 @@ from verdict_example import (
     size,
 )
 
-from initcheck import gate, seeds
-from initcheck.image_arrays import DataError
-from initcheck.training import NetworkError
+from initcheck.datasets.arrays import DataError
+from initcheck.gate import seeds
+from initcheck.networks import NetworkError
+from initcheck.stats import decisions
 
 # --- two stages -----------------------------------------------------------------------------------
 
@@ -33,7 +34,7 @@ def test_green_needs_one_stage():
     assert entry["verdict"] == "pass"
     assert entry["stage"] == 1
     assert {stage for _, stage in entry["asked"]} == {1}
-    assert entry["seeds"] == list(seeds.stage(seeds.FIRST, gate.SEEDS["measured"]))
+    assert entry["seeds"] == list(seeds.stage(seeds.FIRST, decisions.SEEDS["measured"]))
 
 
 def test_red_takes_two_stages_and_lists_the_fresh_seeds():
@@ -100,7 +101,7 @@ def test_gains(first, fresh, verdict):
     entry = judged(script, form="gains", limit=GAIN)
     assert entry["verdict"] == verdict
     assert entry["limit"] == {"margin": 0.5}
-    assert (entry["p_value"] <= gate.GAIN_P) == (verdict == "pass")
+    assert (entry["p_value"] <= decisions.GAIN_P) == (verdict == "pass")
 
 
 def test_few_seeds_cannot_show_a_gain_and_it_says_so():

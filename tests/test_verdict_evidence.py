@@ -16,8 +16,8 @@ from verdict_example import (
     normal,
 )
 
-from initcheck import drift
-from initcheck.envelope import Departure
+from initcheck.envelope.compare import Departure
+from initcheck.gate import drift
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from functools import cache, partial
 import torch
 from torch import nn
 
+from initcheck.arms import SGD, Arm, Recipe
 from initcheck.datasets import DataSet
 from initcheck.initializers import he, torch_default
 from initcheck.networks import Network, mlp
-from initcheck.recipes import SGD, Arm, Recipe
 
 CLASSES = 4
 SHAPE = (1, 4, 5)  # an image: 20 numbers

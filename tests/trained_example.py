@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import toy
 
-from initcheck.training import Trained
+from initcheck.training.train import Trained
 
 
 def trained_with(parameters, *, start=None, kept=None, losses=None, arm=None, data=None):

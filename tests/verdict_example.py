@@ -9,11 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from initcheck import SGD, Arm, Recipe, mlp, seeds
-from initcheck.baselines import Baselines, LimitEntry
+from initcheck import SGD, Arm, Recipe, mlp
+from initcheck.baselines.folder import Baselines
+from initcheck.baselines.limits import LimitEntry
+from initcheck.gate import seeds
+from initcheck.gate.comparison import Pair
+from initcheck.gate.verdict import Setting, Verdict
 from initcheck.initializers import he, zeros
-from initcheck.pairs import Pair
-from initcheck.verdict import Setting, Verdict
 
 RECIPE = Recipe(SGD(lr=0.1), batch=32, steps=5)
 TREATED, CONTROL = (Arm(mlp(784, 8, 10), start, RECIPE) for start in (he, zeros))

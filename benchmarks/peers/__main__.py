@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.peers import growth, names, page, same, startup, whole
+from benchmarks.peers import agreement, gate, growth, names, page, startup
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE
-from benchmarks.peers.turns import Crew, rounds
+from benchmarks.peers.rounds import Crew, rounds
 
 HERE = Path(__file__).parent
 SMALL, WIDE = (784, 64, 32, 32, 10), (784, 784, 1024, 1024, 10)
@@ -80,10 +80,10 @@ def _rank(quick):
 
 def _gate(quick):
     claims = "benchmarks/test_wave.py" if quick else "benchmarks"
-    peak = whole.peak(claims)
+    peak = gate.peak(claims)
     with Crew() as crew:
         number = QUICK_ROUNDS if quick else GATE_ROUNDS
-        return {"peak": peak, **whole.measure(crew, number, claims)}
+        return {"peak": peak, **gate.measure(crew, number, claims)}
 
 
 def _startup(quick):
@@ -109,7 +109,7 @@ def _train(job, quick):
     with Crew() as crew:
         layouts = rounds(crew, pairs, "train", job, QUICK_ROUNDS if quick else ROUNDS)
     _say(f"{job['widths']} {job['optimizer']}")
-    return {"job": job, "layouts": same.with_distances(layouts)}
+    return {"job": job, "layouts": agreement.with_distances(layouts)}
 
 
 def _say(what):

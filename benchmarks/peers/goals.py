@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.peers import figures, names
+from benchmarks.peers import names
+from benchmarks.peers.agreement import is_same
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE, OURS
-from benchmarks.peers.same import is_same
 
 # Arrangements of each number of cores; the fastest counts, for us as for the peer.
 PLACES = {"one core": (ONE_CORE,), "all cores": (EACH_CORE, FREE)}
@@ -95,7 +95,7 @@ def _speed(trained, peers, wanted, place, arrangements):
     what = f"small network, Adam, {place}: times as fast as {' or '.join(peers)}"
     if theirs is None:
         return Goal(what, f"{wanted:g}", "its losses are off", "not judged", "")
-    found = figures.ratio(theirs, ours)
+    found = ratio(theirs, ours)
     note = f"{found:.2f}; {ours_at} over {peer_at}"
     return Goal(what, f"{wanted:g}", note, _at_least(found, wanted), TRIED["speed"])
 
@@ -113,7 +113,7 @@ def _best(trained, ways, arrangements):
 
 def _share(trained, layout):
     ways = trained["layouts"][layout]
-    found = figures.ratio(bound(ways), ways[OURS]["seconds"])
+    found = ratio(bound(ways), ways[OURS]["seconds"])
     what = f"wide network, Adam, {layout}: share of the bound"
     return Goal(
         what, f"{BOUND_SHARE:.0%}", f"{found:.0%}", _at_least(found, BOUND_SHARE), TRIED["bound"]
@@ -122,7 +122,7 @@ def _share(trained, layout):
 
 def _rank(measured, layout):
     ways = measured["layouts"][layout]
-    found = figures.ratio(ways[names.NUMPY[0]]["seconds"], ways[OURS]["seconds"])
+    found = ratio(ways[names.NUMPY[0]]["seconds"], ways[OURS]["seconds"])
     answers = {float(way["found"][0][0]) for way in ways.values()}
     what = f"rank of {measured['size']} x {measured['size']}, {layout}: times as fast as numpy"
     reached = _at_least(found, RANK_RATIO) if len(answers) == 1 else "no: answers differ"
@@ -130,7 +130,7 @@ def _rank(measured, layout):
 
 
 def _startup(seconds, more, less):
-    found = figures.difference(seconds[more], seconds[less])
+    found = difference(seconds[more], seconds[less])
     what = f"{more}: added to {less}, torch not imported"
     reached = _at_most(found, STARTUP_MS)
     return Goal(what, f"{STARTUP_MS:g} ms", f"{found:.0f} ms", reached, TRIED["startup"])
@@ -138,11 +138,11 @@ def _startup(seconds, more, less):
 
 def _gate(measured):
     for way in (names.GATE, names.NOTEBOOKS):
-        found = figures.of(measured["seconds"][way])
+        found = of(measured["seconds"][way])
         what = f"{way}, {measured['cores']} cores"
         reached = _at_most(found, GATE_SECONDS)
         yield Goal(what, f"{GATE_SECONDS:.0f} s", f"{found:.0f} s", reached, TRIED["gate"])
-    peak = figures.of([measured["peak"]])
+    peak = of([measured["peak"]])
     reached = _at_most(peak, GATE_BYTES)
     found = f"{peak.median / 1e9:.2f} GB"
     yield Goal(f"{names.GATE}: peak memory", "2 GB", found, reached, TRIED["memory"])
@@ -154,10 +154,43 @@ def gate_bound(seconds):
 
 
 def _at_most(found, wanted):
-    return _at_least(figures.Figure(-found.high, -found.median, -found.low), -wanted)
+    return _at_least(Figure(-found.high, -found.median, -found.low), -wanted)
 
 
 def _at_least(found, wanted):
     if found.low >= wanted:
         return "yes"
     return "by the median" if found.median >= wanted else "no"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A median and the quartiles around it."""
+
+    low: float
+    median: float
+    high: float
+
+    def __format__(self, form) -> str:
+        low, median, high = (format(x, form) for x in (self.low, self.median, self.high))
+        return f"{median} ({low} to {high})"
+
+
+def of(values):
+    """The figure of one value a round."""
+    return Figure(*map(float, np.percentile(values, (25, 50, 75))))
+
+
+def ratio(over, under):
+    """The figure of one quotient a round."""
+    return of(np.divide(over, under))
+
+
+def difference(more, less):
+    """The figure of one difference a round, in milliseconds."""
+    return of(np.subtract(more, less) * 1e3)
+
+
+def exponent(values, costs):
+    """The slope of log cost over log value, by least squares."""
+    return float(np.polyfit(np.log(values), np.log(np.maximum(costs, 1e-9)), 1)[0])

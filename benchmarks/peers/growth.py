@@ -20,11 +20,12 @@ AXES = {
 
 def point(axis, value):
     """Seconds of the second training, and MiB that both added to the peak."""
-    from benchmarks.peers.work import Job  # noqa: PLC0415 -- only the child process needs torch
-    from initcheck import arithmetic, devices  # noqa: PLC0415 -- only the child, too
-    from initcheck.training import train  # noqa: PLC0415 -- only the child, too
+    from benchmarks.peers.job import Job  # noqa: PLC0415 -- only the child process needs torch
+    from initcheck import devices  # noqa: PLC0415 -- only the child, too
+    from initcheck.devices import compute  # noqa: PLC0415 -- only the child, too
+    from initcheck.training.train import train  # noqa: PLC0415 -- only the child, too
 
-    arithmetic.keep_freed_memory()
+    compute.keep_freed_memory()
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
     widths = (784, *[settings["width"]] * settings["depth"], 10)
     job = Job(widths, "Adam", 32, settings["steps"], tuple(range(settings["replicas"])))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from benchmarks.peers import figures, goals, names
+from benchmarks.peers import goals, names
+from benchmarks.peers import goals as figures
+from benchmarks.peers.agreement import FIRST, LAST, is_same, tolerance
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE, OURS
-from benchmarks.peers.same import FIRST, LAST, is_same, tolerance
 
 LAYOUTS = {
     ONE_CORE: "One core: all replicas in one process with one thread",

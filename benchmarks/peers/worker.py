@@ -6,20 +6,25 @@ and answers, as one line of JSON, when it began and ended, by the clock that all
 and what came out of it.
 """
 
+import datetime as dt
 import gc
 import importlib
 import json
 import os
+import platform
 import sys
 import time
 from functools import cache
+from importlib import metadata
+
+from initcheck import devices
 
 # What a kind of work is described by, and the ways to do it.
 KINDS = {
-    "train": ("benchmarks.peers.work:Job", "benchmarks.peers.ways:WAYS"),
-    "gate": ("benchmarks.peers.bound:Gate", "benchmarks.peers.bound:WAYS"),
+    "train": ("benchmarks.peers.job:Job", "benchmarks.peers.tools:WAYS"),
+    "gate": ("benchmarks.peers.bounds:Gate", "benchmarks.peers.bounds:WAYS"),
     "rank": ("benchmarks.peers.rank:Residual", "benchmarks.peers.rank:WAYS"),
-    "machine": ("builtins:dict", "benchmarks.peers.machine:WAYS"),
+    "machine": ("builtins:dict", "benchmarks.peers.worker:WAYS"),
 }
 
 
@@ -28,9 +33,9 @@ def main():
     os.sched_setaffinity(0, map(int, sys.argv[1:]))  # before anything counts the cores
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    from initcheck import arithmetic  # noqa: PLC0415 -- imports torch, which counts the cores
+    from initcheck.devices import compute  # noqa: PLC0415 -- imports torch, which counts the cores
 
-    arithmetic.keep_freed_memory()  # as the gate does; it serves every way alike
+    compute.keep_freed_memory()  # as the gate does; it serves every way alike
     for line in sys.stdin:
         answers.write(json.dumps(_answer(**json.loads(line))) + "\n")
         answers.flush()
@@ -64,3 +69,21 @@ def _named(place):
 
 if __name__ == "__main__":
     main()
+
+
+PACKAGES = ("torch", "jax", "jaxlib", "scikit-learn", "skorch", "numpy", "scipy", "pytest")
+
+
+def _describe(_):
+    return lambda: {
+        "date": str(dt.datetime.now(tz=dt.UTC).date()),
+        "hardware": devices.describe("cpu")["hardware"],
+        "capability": devices.describe("cpu")["capability"],
+        "cores": len(os.sched_getaffinity(0)),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+WAYS = {"describe": _describe}

@@ -4,7 +4,7 @@ This is the only package that knows the names of accelerators; everywhere else a
 string such as "cpu" or one that `available` returned.
 """
 
-from initcheck.devices.findings import (
+from initcheck.devices.detect import (
     DeviceError,
     Finding,
     available,
@@ -14,7 +14,7 @@ from initcheck.devices.findings import (
     forkable,
     require,
 )
-from initcheck.devices.running import (
+from initcheck.devices.runtime import (
     end_step,
     fused_optimizers,
     has_float64,
@@ -23,7 +23,7 @@ from initcheck.devices.running import (
     product_switches,
     synchronize,
 )
-from initcheck.devices.sharing import hide_accelerators, letting_sleep, take_one
+from initcheck.devices.visibility import hide_accelerators, letting_sleep, take_one
 
 __all__ = [
     "DeviceError",

@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from initcheck.baselines import LimitEntry
-from initcheck.faults import computing, drawing, harness, named, stepping, structures
-from initcheck.faults.common import Fault
+from initcheck.baselines.limits import LimitEntry
+from initcheck.faults import (
+    arithmetic,
+    harness,
+    independent,
+    optimizers,
+    structured,
+)
+from initcheck.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for part in (drawing, structures, stepping, computing, harness, named)
+    for part in (independent, structured, optimizers, arithmetic, harness)
     for fault in part.FAULTS
 }
 

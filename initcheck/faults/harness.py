@@ -12,10 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initcheck import gate, initializers, judgement, laboratory, recipes, training, verdict
+from initcheck import arms, initializers, networks
 from initcheck.datasets import DataSet
-from initcheck.draws import zeros_
-from initcheck.faults.common import Context, Fault, Function, after_each_step, replaced, wrapped
+from initcheck.faults.fault import (
+    Context,
+    Fault,
+    Function,
+    after_each_step,
+    replaced,
+    wrapped,
+)
+from initcheck.gate import holds, trainer, verdict
+from initcheck.initializers import pretrained
+from initcheck.initializers.independent import zeros_
+from initcheck.stats import decisions
+from initcheck.training import train as training
 
 ZERO, LAYER = "all_zero_network_stays_symmetric", "zeroed_hidden_layer_still_learns"
 CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_beats_randn"
@@ -28,7 +39,7 @@ def _data(change: Callable[[DataSet], DataSet]) -> Context:
     def around(function: Function) -> Function:
         return lambda self, name: change(function(self, name))
 
-    return wrapped(laboratory.Laboratory, "data", around)
+    return wrapped(trainer.Laboratory, "data", around)
 
 
 def _shuffled(data: DataSet) -> DataSet:
@@ -53,7 +64,7 @@ def _one_seed(function: Function) -> Function:
     return lambda seed, purpose, *more: function(0, purpose, *more)
 
 
-def _stored_order(_seed: int, images: int, recipe: recipes.Recipe) -> Tensor:
+def _stored_order(_seed: int, images: int, recipe: arms.Recipe) -> Tensor:
     """Images come in the order in which they are stored, in every epoch."""
     used = images // recipe.batch * recipe.batch
     return (torch.arange(recipe.steps * recipe.batch) % used).view(-1, recipe.batch)
@@ -98,8 +109,8 @@ def _nan_unseen() -> Iterator[None]:
     """A replica (in plain loops: a unit) turns to NaN, and the gate takes NaN for finite."""
     with ExitStack() as stack:
         stack.enter_context(after_each_step(_poison))
-        stack.enter_context(replaced(gate, "np", _Blind()))
-        stack.enter_context(replaced(judgement, "_not_finite", lambda values: ""))
+        stack.enter_context(replaced(decisions, "np", _Blind()))
+        stack.enter_context(replaced(holds, "_not_finite", lambda values: ""))
         yield
 
 
@@ -122,6 +133,43 @@ def _devices_ignored() -> Iterator[None]:
         yield
 
 
+def _rules_ignored(function: Function) -> Function:
+    return lambda self, module, name: function(replace(self, named=()), module, name)
+
+
+@contextmanager
+def _uphill() -> Iterator[None]:
+    """The two phases of contrastive divergence are taken for each other; no machine is kept."""
+
+    def around(function: Function) -> Function:
+        return lambda machine, batch, *, lr, generator: function(
+            machine, batch, lr=-lr, generator=generator
+        )
+
+    pretrained._stack.cache_clear()  # noqa: SLF001 -- machines trained without the fault
+    try:
+        with wrapped(pretrained, "cd1", around):
+            yield
+    finally:
+        pretrained._stack.cache_clear()  # noqa: SLF001 -- and those with it
+
+
+def _half_of_dropout(function: Function) -> Function:
+    """Every layer with a probability ``p``, torch's name for the share dropped, is built with half.
+
+    At the layers and not in ``torch.nn.functional``, so that masks of one's own are halved too.
+    """
+
+    def fresh(self: networks.Network, seed: int) -> nn.Module:
+        module: nn.Module = function(self, seed)
+        for layer in module.modules():
+            if isinstance(vars(layer).get("p"), float):
+                layer.p = layer.p / 2  # type: ignore[assignment,operator]
+        return module
+
+    return fresh
+
+
 FAULTS = (
     Fault(
         "only_first_layer_zeroed", "Zeros are written into the first layer, and no other.",
@@ -134,7 +182,7 @@ FAULTS = (
     ),
     Fault(
         "seed_ignored", "Every replica is drawn from one seed: all are alike.",
-        "initcheck", ALL, lambda: wrapped(recipes, "derived", _one_seed),
+        "initcheck", ALL, lambda: wrapped(arms, "derived", _one_seed),
     ),
     Fault(
         "arms_swapped", "Treated and control are taken for each other.",
@@ -168,4 +216,10 @@ FAULTS = (
         "device_computes_on_cpu", "What is sent to a device stays on the CPU and trains there.",
         "torch", ALL, _devices_ignored, needs_accelerator=True,
     ),
+    Fault("cd_sign", "Contrastive divergence goes uphill.", "initcheck", (),
+          _uphill),
+    Fault("dropout_rate_halved", "Dropout layers drop half as often as they were asked to.",
+          "initcheck", (), lambda: wrapped(networks.Network, "fresh", _half_of_dropout)),
+    Fault("named_rules_ignored", "Rules for single parameters are not followed.", "initcheck", (),
+          lambda: wrapped(initializers.Initializer, "_rule", _rules_ignored)),
 )  # fmt: skip

@@ -4,7 +4,6 @@ A probe takes a ``Trained`` and returns a float64 tensor ``(R,)`` on the CPU. Wh
 which layer, ``functools.partial`` says so: ``partial(residual_rank, layer="hidden3.weight")``.
 """
 
-from initcheck.probes.common import Probe, name_of
 from initcheck.probes.outcomes import (
     classes_predicted,
     epoch_loss,
@@ -13,8 +12,9 @@ from initcheck.probes.outcomes import (
     logit_spread,
     test_accuracy,
 )
+from initcheck.probes.probe import Probe, name_of
 from initcheck.probes.ranks import rank, residual_outside, residual_rank
-from initcheck.probes.symmetry import rows_against_bias, unit_spread, weight_magnitude
+from initcheck.probes.units import rows_against_bias, unit_spread, weight_magnitude
 
 __all__ = [
     "Probe",

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from initcheck.probes.common import answered
-from initcheck.training import Trained
+from initcheck.probes.probe import answered
+from initcheck.training.train import Trained
 
 SAMPLES, UNITS = 1000, 100  # ones that are sent through a layer
 DRAWS = 8  # passes over the test images

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
-from initcheck.training import Trained
+from initcheck.training.train import Trained
 
 
 def wave_errors(trained: Trained) -> Tensor:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initcheck import arithmetic
-from initcheck.probes.common import largest
-from initcheck.training import Trained
+from initcheck.devices import compute
+from initcheck.probes.probe import largest
+from initcheck.training.train import Trained
 
 RANK_TOLERANCE = 1e-4  # notebook 002: numpy.linalg.matrix_rank(W - I, tol=1e-4)
 
@@ -66,7 +66,7 @@ def _inertia(matrix: Tensor, tolerance: float) -> int:
     from scipy.linalg import blas, lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
 
     # (n, m) in rows is (m, n) in columns; half the work of a plain product, and all that is read
-    with arithmetic.scipy_threads():
+    with compute.scipy_threads():
         shifted = blas.dsyrk(1.0, matrix.numpy().T, trans=1, lower=1)
         shifted[np.diag_indices_from(shifted)] -= tolerance**2
         room = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
-from initcheck.probes.common import answered, largest
 from initcheck.probes.outcomes import final_loss
-from initcheck.training import Trained
+from initcheck.probes.probe import answered, largest
+from initcheck.training.train import Trained
 
 CLAMP = 1e-8  # notebook 003 clamps probabilities here
 CAP = -math.log(CLAMP)  # nats: the largest loss it can report, 18.42

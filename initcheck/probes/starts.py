@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from initcheck.probes.common import largest
-from initcheck.recipes import DTYPES, derived, stream
-from initcheck.training import Trained
+from initcheck.arms import DTYPES, derived, stream
+from initcheck.probes.probe import largest
+from initcheck.training.train import Trained
 
 # The variance times its fans, by the name of the law: see Glorot & Bengio 2010 eq. 12 and 16, He et
 # al. arXiv 1502.01852 eq. 10, LeCun et al. 1998 eq. 16.

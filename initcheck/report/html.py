@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initcheck.report import causes, extremes, strips, terminal, words
-from initcheck.report.results import worst
-from initcheck.report.words import Record
+from initcheck.report import format, highlights, plots, reasons, terminal
+from initcheck.report.format import Record
+from initcheck.results import worst
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,8 +39,8 @@ def page(results: Record, *more_results: Record) -> str:
     return _template().render(
         verdict=worst(entry.result["verdict"] for entry in entries),
         counts=terminal.counts(together),
-        extremes=[*extremes.margins(together), *extremes.envelope(together)],
-        advice=[*extremes.advice(together)],
+        extremes=[*highlights.margins(together), *highlights.envelope(together)],
+        advice=[*highlights.advice(together)],
         envelopes=_envelopes(together),
         surroundings=_surroundings(runs),
         run_names=[f"run {number}" for number in range(1, len(runs) + 1)] if more_results else [],
@@ -54,7 +54,7 @@ def _template() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "report"),
+        loader=jinja2.PackageLoader("initcheck", "report/templates"),
         autoescape=True,  # not by the file's name: select_autoescape does not know .html.j2
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -95,42 +95,44 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "verdict": result["verdict"],
         "message": "" if any(red) or result["verdict"] == "pass" else result["message"],
         "probes": [_probe(probe) for probe in result["probes"]],
-        "reproduce": words.command(words.reproduce(result, entry.settings))[0],
+        "reproduce": format.command(format.reproduce(result, entry.settings))[0],
     }
 
 
 def _probe(probe: Record) -> dict[str, Any]:
     green = probe["verdict"] == "pass"
     return {
-        "title": words.title(probe),
+        "title": format.title(probe),
         "verdict": probe["verdict"],
         "margin": _margin(probe),
-        "strip": strips.of_probe(probe),
-        "because": "" if green else " ".join(causes.sentences(probe)),
+        "strip": plots.of_probe(probe),
+        "because": "" if green else " ".join(reasons.sentences(probe)),
         "why": probe.get("why") or "",
         "fault": probe.get("fault") or "",
-        "drifts": [f"{arm} {_drift(drift)}" for arm, drift in causes.drifts(probe)],
+        "drifts": [f"{arm} {_drift(drift)}" for arm, drift in reasons.drifts(probe)],
     }
 
 
 def _margin(probe: Record) -> str:
     value = probe.get("margin")
-    return "" if value is None else f"margin {words.number(value)} {probe.get('margin_unit') or ''}"
+    return (
+        "" if value is None else f"margin {format.number(value)} {probe.get('margin_unit') or ''}"
+    )
 
 
 def _drift(drift: Record) -> str:
     """An arm against its evidence: the verdict, then the envelope ratio and the shift."""
     parts = [drift.get("verdict") or "not compared"]
     if drift.get("r") is not None:
-        parts.append(f"r = {words.number(drift['r'])} of {words.ENVELOPE_LIMIT}")
-    if (moved := words.moved(drift)) is not None:
+        parts.append(f"r = {format.number(drift['r'])} of {format.ENVELOPE_LIMIT}")
+    if (moved := format.moved(drift)) is not None:
         parts.append(f"mean {moved:+.1f} s from {drift.get('environment') or 'its recording'}")
     return ", ".join(parts)
 
 
-def _envelopes(results: Record) -> strips.Strip | None:
-    ratios = extremes.ratios(results)
-    return strips.of_envelopes(ratios) if ratios else None
+def _envelopes(results: Record) -> plots.Strip | None:
+    ratios = highlights.ratios(results)
+    return plots.of_envelopes(ratios) if ratios else None
 
 
 def _surroundings(runs: Sequence[Record]) -> list[tuple[str, list[str]]]:

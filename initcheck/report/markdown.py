@@ -4,9 +4,9 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from initcheck.report import causes, extremes, message, terminal, words
-from initcheck.report.results import VERDICTS
-from initcheck.report.words import Record
+from initcheck.report import failure, format, highlights, reasons, terminal
+from initcheck.report.format import Record
+from initcheck.results import ORDER
 
 LIMIT = 1_000_000  # GitHub drops a step's summary above 1 MiB; the rest is for what others append
 ANNOTATIONS = 10  # GitHub shows no more errors of one step
@@ -44,7 +44,7 @@ def annotations(results: Record) -> list[str]:
 
 
 def _worst_first(results: Record) -> list[Record]:
-    return sorted(results["results"], key=lambda one: -VERDICTS.index(one["verdict"]))
+    return sorted(results["results"], key=lambda one: -ORDER.index(one["verdict"]))
 
 
 def _fitting(blocks: Iterable[str], what: str, limit: int) -> Iterator[str]:
@@ -63,9 +63,9 @@ def _fitting(blocks: Iterable[str], what: str, limit: int) -> Iterator[str]:
 def _surroundings(results: Record) -> str:
     """The head and the extremes of the run, a line each."""
     lines = [
-        *extremes.margins(results),
-        *extremes.envelope(results),
-        *extremes.advice(results),
+        *highlights.margins(results),
+        *highlights.envelope(results),
+        *highlights.advice(results),
     ]
     head = terminal.header(results["environment"], results["settings"])
     return "".join(f"- {_escaped(line)}\n" for line in [*_unfolded(head), *lines])
@@ -76,7 +76,7 @@ def _unfolded(lines: list[str]) -> list[str]:
 
 
 def _details(result: Record, settings: Record) -> str:
-    text = result.get("message") or message.failure(result, settings)
+    text = result.get("message") or failure.failure(result, settings)
     if len(text.encode()) > LONGEST:
         text = text.encode()[:LONGEST].decode(errors="ignore") + "\n(the rest is left out)"
     head = f"{result['verdict']} <code>{html.escape(result['id'])}</code>"
@@ -90,11 +90,11 @@ def _rows(result: Record) -> Iterator[str]:
         first = place == 0
         cells = [
             result["verdict"] if first else probe["verdict"],
-            _code(result["id"]) if first else _escaped(words.title(probe)),
-            words.arm(probe, "treated"),
-            html.escape(words.limit(probe)),
-            words.arm(probe, "control"),
-            words.margin(probe),
+            _code(result["id"]) if first else _escaped(format.title(probe)),
+            format.arm(probe, "treated"),
+            html.escape(format.limit(probe)),
+            format.arm(probe, "control"),
+            format.margin(probe),
             f"{result['seconds']:.1f}" if first else "",
         ]
         yield f"|{'|'.join(cells)}|\n"
@@ -112,7 +112,7 @@ def _escaped(text: str) -> str:
 
 def _annotation(result: Record) -> str:
     red = [probe for probe in result["probes"] if probe["verdict"] != "pass"]
-    why = [" ".join([f"{words.title(p)}:", *causes.sentences(p)]) for p in red]
+    why = [" ".join([f"{format.title(p)}:", *reasons.sentences(p)]) for p in red]
     text = "\n".join(why) or result.get("message") or "Nothing was measured."
     title = f"{result['verdict']} {result['id']}"
     return f"::error title={_property(title)}::{_data(text[:2000])}"

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from initcheck.report import extremes, words
-from initcheck.report.results import VERDICTS
-from initcheck.report.words import Record
+from initcheck.report import format, highlights
+from initcheck.report.format import Record
+from initcheck.results import ORDER
 
 WIDTH = 100
 GAP = "  "
@@ -64,10 +64,10 @@ def table(results: Record) -> list[str]:
 def closing(results: Record, contract: str | None = None) -> list[str]:
     """The extremes of a run, the number of each verdict, and what the p-values look like."""
     lines = [
-        *extremes.margins(results),
-        *extremes.envelope(results),
+        *highlights.margins(results),
+        *highlights.envelope(results),
         f"verdicts: {counts(results)}",
-        *extremes.advice(results),
+        *highlights.advice(results),
         contract or "",
     ]
     return [folded for line in lines for folded in _fold(line)]
@@ -76,7 +76,7 @@ def closing(results: Record, contract: str | None = None) -> list[str]:
 def counts(results: Record) -> str:
     """The number of claims by verdict, from best to worst."""
     found = Counter(result["verdict"] for result in results["results"])
-    return ", ".join(f"{found[key]} {key}" for key in VERDICTS if found[key]) or "no claim ran"
+    return ", ".join(f"{found[key]} {key}" for key in ORDER if found[key]) or "no claim ran"
 
 
 def _fold(line: str) -> list[str]:
@@ -98,16 +98,16 @@ def _rows(result: Record) -> Iterator[tuple[str, list[str]]]:
     for place, probe in enumerate(result["probes"] or [{}]):
         cells = [
             device,
-            _fit(partial(words.arm, probe, "treated")),
-            _fit(partial(words.limit, probe)),
-            _fit(partial(words.arm, probe, "control")),
-            _fit(partial(words.margin, probe), MARGIN),
-            words.ratios(probe),
+            _fit(partial(format.arm, probe, "treated")),
+            _fit(partial(format.limit, probe)),
+            _fit(partial(format.arm, probe, "control")),
+            _fit(partial(format.margin, probe), MARGIN),
+            format.ratios(probe),
         ]
         if place == 0:
             yield _ascii(result["claim"]), [*cells, seconds, result["verdict"]]
         else:
-            yield f"  {_ascii(words.title(probe))}", [*cells, "", probe["verdict"]]
+            yield f"  {_ascii(format.title(probe))}", [*cells, "", probe["verdict"]]
 
 
 def _seconds(took: float) -> str:

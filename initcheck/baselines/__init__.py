@@ -1,0 +1,1 @@
+"""Limits that people write and evidence that machines record."""

@@ -1,0 +1,1 @@
+"""The `initcheck` command."""

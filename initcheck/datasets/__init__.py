@@ -1,0 +1,18 @@
+"""Data sets as tensors on the device, each with a fingerprint that evidence refers to."""
+
+from initcheck.datasets.arrays import Arrays, DataError
+from initcheck.datasets.dataset import DataSet, changes
+from initcheck.datasets.load import DATA_ROOT_VARIABLE, KNOWN, forget, load
+from initcheck.datasets.mnist5k import MNIST5K_FINGERPRINT
+
+__all__ = [
+    "DATA_ROOT_VARIABLE",
+    "KNOWN",
+    "MNIST5K_FINGERPRINT",
+    "Arrays",
+    "DataError",
+    "DataSet",
+    "changes",
+    "forget",
+    "load",
+]

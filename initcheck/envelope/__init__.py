@@ -1,0 +1,1 @@
+"""The rounding envelope: how far rounding alone moves a training run."""

@@ -1,0 +1,18 @@
+"""Imported once by the process that is forked for every run: what each of them would import."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from initcheck import datasets
+from initcheck.baselines.folder import Baselines
+from initcheck.plugin import prefetch, session
+
+__all__ = ["np", "pd", "scipy", "session"]
+
+datasets.load("mnist5k")
+prefetch.load()
+if (Path("baselines") / "limits.toml").exists():
+    _ = Baselines(Path("baselines")).registered  # reads every evidence file, and remembers it

@@ -1,0 +1,82 @@
+"""What a claim compares: a probe, two arms, and the form in which they are judged."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from initcheck.arms import Arm
+from initcheck.probes import Probe, name_of
+
+SIDES = ("treated", "control")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison; in ``gains``, ``better`` and ``worse`` are treated and control.
+
+    Attributes:
+        case: tells apart several uses of one probe in one claim.
+        form: ``holds``, ``gains`` or ``rate``.
+    """
+
+    probe: Probe
+    treated: Arm
+    control: Arm
+    case: str = ""
+    form: str = "holds"
+
+    def __post_init__(self) -> None:
+        """Refuse a case that could not be written down."""
+        if not isinstance(self.case, str):
+            raise TypeError(f"case={self.case!r} is no text, which results are kept by: quote it")
+
+    @property
+    def name(self) -> str:
+        """The probe's name, as limits.toml has it."""
+        return name_of(self.probe)
+
+    @property
+    def key(self) -> str:
+        """The comparison's name in evidence and tables."""
+        return f"{self.name} ({self.case})" if self.case else self.name
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """Both arms by side."""
+        return {"treated": self.treated, "control": self.control}
+
+    def fingerprint(self) -> str:
+        """Changes with the arms and with the probe's code, but not with its comments or docstring."""
+        probe = self.probe.func if isinstance(self.probe, partial) else self.probe
+        given = sorted(self.probe.keywords.items()) if isinstance(self.probe, partial) else []
+        text = "\n".join([str(self.treated), str(self.control), str(given), code_of(probe)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_of(function: Callable[..., object]) -> str:
+    """A function's syntax tree as text, without docstrings, comments, layout and line numbers.
+
+    Empty fields are left out, so that every Python from 3.11 on writes the same text.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return _written(tree.body[0])
+
+
+def _written(node: object) -> str:
+    if isinstance(node, ast.AST):
+        fields = {name: getattr(node, name, None) for name in node._fields if name != "kind"}
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            fields["body"] = node.body[ast.get_docstring(node, clean=False) is not None :]
+        kept = [
+            f"{name}={_written(value)}" for name, value in fields.items() if value not in ([], None)
+        ]
+        return f"{type(node).__name__}({', '.join(kept)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written, node))}]"
+    return repr(node)

@@ -1,0 +1,151 @@
+"""Is training unchanged: one arm beside its evidence, by its envelope and by its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from initcheck import results
+from initcheck.arms import Arm
+from initcheck.envelope import compare
+from initcheck.gate.comparison import SIDES, Pair
+from initcheck.stats import distributions
+from initcheck.training.train import Trained
+
+Drift = dict[str, Any]
+
+# Not for the results file: what the verdict is made of, and what became of it in words.
+INTERNAL = ("left", "start", "alike", "same_torch", "reason")
+
+DRIFTED = ("left", "moved", "changed start", "alike")
+
+
+def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]) -> Drift | None:
+    """Why there is nothing to compare with, or None.
+
+    Args:
+        pair: the comparison.
+        entry: what was recorded of the claim, for this device.
+        data: present fingerprints, by name of data set.
+    """
+    comparison = (entry or {}).get("comparisons", {}).get(pair.key)
+    if entry is None or comparison is None:
+        return {"verdict": "no evidence"}
+    if comparison["hash"] != pair.fingerprint():
+        said = "the evidence is stale: the claim, an arm or the probe has changed since"
+        return {"verdict": "stale", "reason": said}
+    other = [name for name, mark in data.items() if entry["data"].get(name) != mark]
+    if other:
+        said = f"the evidence is stale: it was recorded on other data than this {other[0]}"
+        return {"verdict": "stale", "reason": said}
+    return None
+
+
+def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
+    """The rounding envelope, on the seeds it was recorded for; arithmetic alone decides it."""
+    departure = compare.compare(arm, trained, entry["arms"][str(arm)]["reference"])
+    recorded_by = entry["environment"]["torch"]
+    return {
+        "environment": place(arm, entry),
+        "r": departure.r, "first_step": departure.first_step, "left": departure.left,
+        "first_layer": departure.first_layer, "start": departure.start, "alike": departure.alike,
+        "same_torch": _release(recorded_by) == _release(torch.__version__),
+        "note": departure.why_not,
+    }  # fmt: skip
+
+
+def place(arm: Arm, entry: Mapping[str, Any]) -> str:
+    """Where and when an arm was recorded."""
+    env = entry["environment"]
+    return f"{env['device type']} {arm.recipe.dtype}, torch {env['torch']}, {entry['date']}"
+
+
+def _release(version: str) -> str:
+    """The version without the build: random streams are those of the release."""
+    return version.partition("+")[0]
+
+
+def outcomes(
+    side: str, now: Sequence[float], comparison: Mapping[str, Any], *, unit: str, alpha1: float
+) -> Drift:
+    """Recorded against present outcomes of one arm, where enough seeds were recorded."""
+    if not np.isfinite(now).all():
+        return {}
+    other = comparison[next(s for s in SIDES if s != side)]
+    compared = distributions.compare(comparison[side], now, other=other, unit=unit, alpha1=alpha1)
+    if compared is None:
+        return {}
+    name, found = compared
+    return {
+        "moved": found.moved, "transform": name, "mean": found.mean,
+        "recorded_mean": found.recorded_mean, "recorded_std": found.recorded_std,
+        "recorded_n": len(comparison[side]), "allowed": found.allowed,
+        "detectable_shift": found.detectable,
+    }  # fmt: skip
+
+
+def named(drift: Drift, arm: Arm) -> Drift:
+    """The drift with its name, the gravest that is true of it, and the reason in words."""
+    if "verdict" in drift:
+        return drift
+    elsewhere = not drift.get("start", True)
+    names = {
+        "left": drift.get("left"),
+        "alike": drift.get("alike"),
+        "changed start": elsewhere and drift.get("same_torch"),
+        "moved": drift.get("moved"),
+        "other start": elsewhere,
+    }
+    name = next((name for name, true in names.items() if true), "unchanged")
+    return drift | {"verdict": name, "reason": _reason(name, drift, arm)}
+
+
+def _reason(name: str, drift: Drift, arm: Arm) -> str:
+    """One line on an arm that is not as recorded, or nothing."""
+    said = {
+        "left": f"{arm.label} left its rounding envelope at step {drift.get('first_step')}"
+        f" (r = {drift.get('r') or 0:.3g}, first layer: {drift.get('first_layer') or 'none'})",
+        "moved": arm.label,
+        "alike": f"all seeds of {arm.label} are alike, and they were not when they were recorded",
+        "changed start": f"{_elsewhere(drift, arm)}; recorded with this very torch",
+        "other start": _elsewhere(drift, arm),
+    }.get(name)
+    return f"{said}; {_outcome(drift)}" if said else ""
+
+
+def _elsewhere(drift: Drift, arm: Arm) -> str:
+    """Whether it is the parameters or the images that are not as recorded."""
+    layer = drift.get("first_layer")
+    return f"{arm.label} " + (
+        f"starts elsewhere, first in {layer}" if layer else "sees other images first"
+    )
+
+
+def _outcome(drift: Drift) -> str:
+    if "mean" not in drift:
+        return "outcomes not compared"
+    size = (drift["mean"] - drift["recorded_mean"]) / drift["recorded_std"]
+    return f"outcomes moved by {size:+.1f} s" if drift["moved"] else "outcomes unmoved"
+
+
+def confirmed(first: Drift, fresh: Drift) -> Drift:
+    """Both stages of one arm: the envelope stands, outcomes have moved only if they did twice."""
+    if "moved" not in fresh:
+        return first | {"moved": False} if "moved" in first else first
+    return first | fresh | {"moved": bool(first.get("moved")) and fresh["moved"]}
+
+
+def shown(drift: Drift) -> Drift:
+    """What the results file keeps."""
+    return {key: value for key, value in drift.items() if key not in INTERNAL}
+
+
+def verdict(drift: Drift, *, required: bool) -> results.Verdict:
+    """What one arm's drift makes of the comparison; ``required``: evidence must be there."""
+    if drift["verdict"] in DRIFTED:
+        return "drifted"
+    missing = drift["verdict"] in ("no evidence", "stale")
+    return "invalid" if missing and required else "pass"

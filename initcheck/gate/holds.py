@@ -1,0 +1,135 @@
+"""Does it hold: both arms' values against the limit, with the margin and the reason in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from initcheck import results
+from initcheck.baselines.limits import KINDS, LimitEntry
+from initcheck.gate.comparison import Pair
+from initcheck.stats import decisions
+
+MANY = 6  # seeds listed by name; more are counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one stage says about one comparison.
+
+    Attributes:
+        final: whether fresh seeds could not make it better: a value that is not finite.
+    """
+
+    verdict: results.Verdict
+    reason: str = ""
+    margin: float | None = None
+    margin_unit: str = "units"
+    p_value: float | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Values:
+    """Both arms' values, one a seed."""
+
+    seeds: tuple[int, ...]
+    treated: list[float]
+    control: list[float]
+
+    def of(self, side: str) -> list[float]:
+        """The values of ``treated`` or ``control``."""
+        return self.treated if side == "treated" else self.control
+
+
+def unusable(pair: Pair, limit: LimitEntry | None, where: str) -> str:
+    """Why a comparison cannot be judged at all, or nothing; ``where`` names the table."""
+    if limit is None:
+        return f"there is no limit {where}; write one, with its reason"
+    if not limit.serves(pair.form):
+        needed = {
+            "holds": "'min' or 'max'",
+            "gains": "'margin'",
+            "rate": "'min', a share between 0 and 1,",
+        }
+        return f"{pair.form} needs {needed[pair.form]} at {where}"
+    return ""
+
+
+def too_weak(kind: str, limit: LimitEntry) -> bool:
+    """Whether a limit is of a weaker kind than its claim: a theorem may not rest on evidence.
+
+    A stricter one may stand in a claim: an exact probe beside measured ones.
+    """
+    return KINDS.index(limit.kind) < KINDS.index(kind)
+
+
+def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
+    """One stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
+    bad = _not_finite(values)
+    if bad:
+        return Finding("invalid", bad, final=True)
+    if pair.form == "gains":
+        return _gains(values, limit.margin or 0.0)
+    return _rate(values, least) if pair.form == "rate" else _holds(values, limit)
+
+
+def _not_finite(values: Values) -> str:
+    """Which seeds of which arm gave NaN or infinity, or nothing."""
+    said = []
+    for side in ("treated", "control"):
+        seeds = [
+            s for s, v in zip(values.seeds, values.of(side), strict=True) if not math.isfinite(v)
+        ]
+        if seeds:
+            shown = ", ".join(map(str, seeds[:MANY])) + (", ..." if len(seeds) > MANY else "")
+            said.append(f"{len(seeds)} {side} values are not finite, on seeds {shown}")
+    return "; ".join(said)
+
+
+def _holds(values: Values, limit: LimitEntry) -> Finding:
+    treated, control, interval = values.treated, values.control, limit.interval
+    verdict = decisions.holds(treated, control, interval)
+    margin, unit = decisions.margin(treated, control, interval)
+    wrong = int((~interval.inside(treated)).sum()), int(interval.inside(control).sum())
+    reasons = {
+        "refuted": f"{wrong[0]} of {len(treated)} treated seeds are outside the limit",
+        "invalid": f"{wrong[1]} of {len(control)} control seeds are on the treated side, so the "
+        "limit separates nothing",
+    }
+    shown = margin if math.isfinite(margin) else None
+    return Finding(verdict, reasons.get(verdict, ""), shown, unit)
+
+
+def _gains(values: Values, margin: float) -> Finding:
+    d = np.subtract(values.treated, values.control)
+    verdict, p = decisions.gains(d, margin), decisions.gain_p(d - margin)
+    reasons = {
+        "refuted": f"the mean difference {d.mean():.3g} excludes a gain of {margin:g}",
+        "inconclusive": f"a gain of {margin:g} is neither shown nor excluded by {len(d)} seeds",
+    }
+    if 0.5 ** len(d) > decisions.GAIN_P:
+        reasons["inconclusive"] += "; fewer than 8 seeds cannot show one"
+    return Finding(verdict, reasons.get(verdict, ""), float(d.min() - margin), p_value=p)
+
+
+def _rate(values: Values, least: int) -> Finding:
+    verdict = decisions.rate(values.treated, values.control, least)
+    counts = sum(values.treated), sum(values.control)
+    reasons = {
+        "refuted": f"{counts[0]:g} of {len(values.seeds)} treated seeds succeed, and {least} must",
+        "invalid": _rate_invalid(values, least),
+    }
+    margin = min(counts[0] - least, least - 1 - counts[1])
+    return Finding(verdict, reasons.get(verdict, ""), float(margin))
+
+
+def _rate_invalid(values: Values, least: int) -> str:
+    n = len(values.seeds)
+    if not {*values.treated, *values.control} <= {0.0, 1.0}:
+        return "rate needs a probe that gives 1 for a success and else 0"
+    if least < 1:
+        return f"{n} seeds are too few for this rate: no success at all would be no alarm"
+    return f"{sum(values.control):g} of {n} control seeds succeed too, and fewer than {least} may"

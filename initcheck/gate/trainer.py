@@ -1,0 +1,201 @@
+"""Trains arms when they are asked for, each replica at most once a session."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from initcheck import datasets, devices
+from initcheck.arms import Arm
+from initcheck.envelope.twins import TWINS, twin_jitter
+from initcheck.gate.profile import Profile
+from initcheck.networks import NetworkError
+from initcheck.probes import Probe, name_of
+from initcheck.training.train import How, Trained, draws, train, train_together
+
+# Trained arms are kept for the claims that share them, oldest out first beyond this.
+KEPT_BYTES = 600 * 2**20
+
+
+@dataclass
+class Laboratory:
+    """What a session trains with, and what it has trained.
+
+    Attributes:
+        engine: ``ensemble`` or ``module``.
+        jobs: chunks trained at the same time on the CPU.
+        root: where torchvision's data lies, or None.
+        download: whether missing data may be fetched.
+        progress: called with (arm, replica-steps done, replica-steps in all).
+        references: what recording has found of an arm: its twins are dear, and claims share arms.
+    """
+
+    engine: str = "ensemble"
+    jobs: int = 1
+    root: Path | None = None
+    download: bool = False
+    progress: Callable[[str, int, int], None] = lambda arm, done, total: None
+    profile: Profile = field(default_factory=Profile)
+    _trained: OrderedDict[tuple[Arm, str], Trained] = field(default_factory=OrderedDict)
+    _values: dict[tuple[Arm, str, Probe], dict[int, float]] = field(default_factory=dict)
+    references: dict[tuple[Arm, str], dict[str, Any]] = field(default_factory=dict)
+
+    def alone(self) -> Laboratory:
+        """An empty one with the same settings: it trains on one core, and in silence."""
+        return Laboratory(self.engine, root=self.root, download=self.download)
+
+    def data(self, name: str) -> datasets.DataSet:
+        """A data set by name, loaded once."""
+        return datasets.load(name, root=self.root, download=self.download)
+
+    def trained(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
+        """The arm with these seeds, in this order; only seeds that are new are trained."""
+        before = self._trained.get((arm, device))
+        missing = [s for s in dict.fromkeys(seeds) if before is None or s not in before.seeds]
+        if missing:
+            new = self._train(arm, missing, device)
+            self._keep(arm, device, new if before is None else _together(before, new))
+        self._trained.move_to_end((arm, device))
+        return _chosen(self._trained[arm, device], seeds)
+
+    def train_together(self, wanted: Mapping[Arm, Sequence[int]], device: str) -> None:
+        """Train arms that share network, recipe and data as replicas of one another."""
+        first = next(iter(wanted))
+        starts = ", ".join(arm.initializer.name for arm in wanted)
+        label = f"{first.network.name} | {starts} | {first.recipe} | {first.data}"
+        with self.profile.spent("training", label):
+            trained = train_together(
+                wanted, self.data(first.data), device=device, engine=self.engine, jobs=self.jobs,
+                progress=self._counter(first, sum(map(len, wanted.values()))),
+            )  # fmt: skip
+        for new in trained:
+            self._keep(new.arm, device, new)
+
+    def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str) -> list[float]:
+        """The probe's value for each seed; values are remembered longer than networks are.
+
+        Raises:
+            NetworkError: the network, or the probe, changed the data in place.
+        """
+        known = self._values.setdefault((arm, device, probe), {})
+        missing = [seed for seed in dict.fromkeys(seeds) if seed not in known]
+        if missing:
+            with self.profile.spent("probing"):
+                measured = self._measured(probe, self.trained(arm, missing, device))
+            known.update(zip(missing, measured.tolist(), strict=True))
+        return [known[seed] for seed in seeds]
+
+    def twins(self, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> list[Trained]:
+        """Each seed ``TWINS`` times, off by rounding, and once in float64 where the device has it.
+
+        On the device of the curves that they surround, and by the same engine: twins elsewhere
+        would add its distance. A network that draws random numbers while it trains (dropout) draws
+        others in float64, and one that holds a tensor of its own in float32 cannot compute there.
+        """
+        data, replicas = self.data(arm.data), list(seeds) * TWINS
+        how: How = {
+            "device": device, "engine": self.engine, "jobs": self.jobs,
+            "progress": self._counter(arm, len(replicas)),
+        }  # fmt: skip
+        off: How = {**how, "jitter": twin_jitter(arm)}
+        with self.profile.spent("training", f"{arm}, twins"):
+            found = [train(arm, replicas, data, **off)]
+            wider = arm.recipe.dtype == "float32" and devices.has_float64(device)
+            if wider and not draws(arm, data):
+                precise = replace(arm, recipe=replace(arm.recipe, dtype="float64"))
+                with contextlib.suppress(RuntimeError):  # torch's, where two dtypes meet
+                    found.append(train(precise, seeds, data, **how))
+        return found
+
+    def release(self, arm: Arm, device: str) -> None:
+        """Forget the networks of an arm; its values stay."""
+        self._trained.pop((arm, device), None)
+
+    def _measured(self, probe: Probe, trained: Trained) -> Tensor:
+        """What the probe finds; data that it left changed are kept for nobody else."""
+        before = trained.data.changes
+        try:
+            return probe(trained)
+        finally:
+            if trained.data.changes != before:
+                datasets.forget()
+                self._trained.clear()  # other arms hold the same tensors
+                raise NetworkError(
+                    f"the network '{trained.arm.network.name}' changed the data that it was given "
+                    f"by the probe '{name_of(probe)}', which other claims measure on, too. In its "
+                    "forward, write `x = x - m`, not `x -= m`, and leave out `inplace=True` where "
+                    "inputs arrive."
+                )
+
+    def _train(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
+        with self.profile.spent("training", str(arm)):
+            return train(
+                arm, seeds, self.data(arm.data), device=device, engine=self.engine,
+                jobs=self.jobs, progress=self._counter(arm, len(seeds)),
+            )  # fmt: skip
+
+    def _counter(self, arm: Arm, replicas: int) -> Callable[[int], None]:
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            self.progress(arm.label, done, replicas * arm.recipe.steps)
+
+        return count
+
+    def _keep(self, arm: Arm, device: str, trained: Trained) -> None:
+        self._trained[arm, device] = trained
+        self._trained.move_to_end((arm, device))  # an arm that grew is not the oldest any more
+        while len(self._trained) > 1 and sum(map(_bytes, self._trained.values())) > KEPT_BYTES:
+            self._trained.popitem(last=False)
+
+
+def _bytes(trained: Trained) -> int:
+    groups = [
+        trained.start, trained.start_buffers, trained.parameters, trained.buffers,
+        *trained.kept.values(),
+    ]  # fmt: skip
+    tensors = [trained.losses, *(tensor for group in groups for tensor in group.values())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:
+    """The same arm with these of its seeds."""
+    if tuple(seeds) == trained.seeds:
+        return trained
+    index = torch.tensor([trained.seeds.index(seed) for seed in seeds])
+
+    def pick(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor[index.to(tensor.device)] for name, tensor in tensors.items()}
+
+    return replace(
+        trained, seeds=tuple(seeds), start=pick(trained.start),
+        start_buffers=pick(trained.start_buffers),
+        first_batch=trained.first_batch[index], losses=trained.losses[index],
+        parameters=pick(trained.parameters), buffers=pick(trained.buffers),
+        kept={step: pick(kept) for step, kept in trained.kept.items()},
+    )  # fmt: skip
+
+
+def _together(a: Trained, b: Trained) -> Trained:
+    """Two trainings of one arm as one."""
+
+    def both(x: dict[str, Tensor], y: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: torch.cat([x[name], y[name]]) for name in x}
+
+    return replace(
+        a, seeds=a.seeds + b.seeds, start=both(a.start, b.start),
+        start_buffers=both(a.start_buffers, b.start_buffers),
+        first_batch=torch.cat([a.first_batch, b.first_batch]),
+        parameters=both(a.parameters, b.parameters), buffers=both(a.buffers, b.buffers),
+        losses=torch.cat([a.losses, b.losses]),
+        kept={step: both(a.kept[step], b.kept[step]) for step in a.kept},
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""`python -m initcheck.notebooks`: run what is not yet there, then write REPRODUCTION.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from initcheck.datasets.arrays import DataError
+from initcheck.notebooks import page, run
+from initcheck.notebooks.protocols import Configuration
+
+MISSING = 4  # pytest's exit code for what was asked for and is not there
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code; ``argv`` is without the program's name."""
+    options = _parser().parse_args(argv)
+    try:
+        configurations = run.chosen(options.only)
+        if options.list:
+            print(_listing(configurations))
+            return 0
+        if not options.report:
+            _run(options, configurations)
+        path = page.write(options.baselines)
+    except (DataError, OSError, ValueError) as error:
+        print(f"initcheck.notebooks: {error}", file=sys.stderr)
+        return MISSING
+    print(f"wrote {path}")
+    return 0
+
+
+def _run(options: argparse.Namespace, configurations: list[Configuration]) -> None:
+    folder = options.baselines / "reproduced"
+    jobs = list(run.pending(configurations, options.seeds, folder, options.epochs))
+    minutes = sum(job.minutes for job in jobs)
+    print(f"{len(jobs)} runs to go, roughly {minutes:.0f} minutes on one core", flush=True)
+    run.run_all(
+        jobs, folder=folder, root=options.data_root, workers=options.jobs,
+        minutes=options.budget, say=partial(print, flush=True),
+    )  # fmt: skip
+
+
+def _listing(configurations: list[Configuration]) -> str:
+    width = max(len(c.name) for c in configurations)
+    return "\n".join(
+        f"{c.name:<{width}}  {c.minutes:6.1f} min  {c.data}{'  (long)' if c.long else ''}"
+        for c in configurations
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m initcheck.notebooks",
+        description="The notebooks' own protocols at full scale. Finished runs are kept and "
+        "skipped, so that it can be stopped at any time and called again.",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="GLOB",
+        help="configurations to run, repeatable; the default is all but the long ones",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of each")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="only the first N epochs, for more seeds of them"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time")
+    parser.add_argument(
+        "--budget", type=float, default=float("inf"), metavar="MINUTES",
+        help="begin no run after so long",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR",
+        help="where torchvision's data lies; default INITCHECK_DATA_ROOT",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baselines", type=Path, default=Path("baselines"), metavar="DIR",
+        help="where recorded.csv is, reproduced/ and REPRODUCTION.md are written",
+    )  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="only say what there is")
+    parser.add_argument("--report", action="store_true", help="only write REPRODUCTION.md")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,0 @@
-"""How often the gate is wrong: runs of it are kept as shards, and a page is written from them.
-
-``python -m initcheck.operating`` adds runs and writes ``OPERATING.md``; see its ``--help``.
-"""

@@ -1,0 +1,140 @@
+"""The baselines beside the claims that were collected: what belongs to no claim is an error."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from initcheck.baselines.evidence import BaselineError
+from initcheck.baselines.folder import Baselines
+from initcheck.baselines.limits import nearest
+from initcheck.claims import claim_of, file_of, id_of
+from initcheck.gate.holds import too_weak
+
+CLAIM = re.compile(r"^\s*def test_(\w+)\([^)]*\bverdict\b", flags=re.MULTILINE)
+ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks a folder as an environment of Python's
+
+
+def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
+    """The nearest ``baselines`` beside the claims or further up, else the root's."""
+    found = (nearest(start) for start in _folders(claims))
+    return next(filter(None, found), root / "baselines")
+
+
+def _folders(claims: Sequence[pytest.Item]) -> list[Path]:
+    return list(dict.fromkeys(item.path.parent for item in claims))
+
+
+def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
+    """Hold the baselines against all claims of the files around those collected.
+
+    Args:
+        baselines: the folder in use.
+        claims: the claims collected, before any is deselected.
+        all_ids: whether every parameter of those claims was collected.
+
+    Raises:
+        BaselineError: unusable files; two claims of one name; limits or evidence of no claim; a
+            limit of a weaker kind.
+    """
+    _check_names(claims)
+    defined = _defined(baselines, claims)
+    limits = baselines.folder / "limits.toml"
+    orphans = sorted(set(baselines.limits) - defined)
+    if orphans:
+        raise BaselineError(
+            f"{limits} has limits for {', '.join(orphans)}, and no claim of that name is there. "
+            "Rename the limit with its claim, or remove it."
+        )
+    _check_evidence(baselines, defined, {id_of(item) for item in claims} if all_ids else set())
+    for item in claims:
+        _check_kinds(baselines, item)
+    _ = baselines.registered  # reads every evidence file, so that a broken one is known now
+
+
+def _check_names(claims: Sequence[pytest.Item]) -> None:
+    """Limits and evidence go by a claim's name, so two files must not share one."""
+    first: dict[str, pytest.Item] = {}
+    for item in claims:
+        known = first.setdefault(claim_of(item), item)
+        if known.path.resolve() != item.path.resolve():
+            raise BaselineError(
+                f"{file_of(known)} and {file_of(item)} both have a claim {claim_of(item)!r}, and "
+                "would share its limits and its evidence. Rename one of the two."
+            )
+
+
+def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
+    """Names of claims in the files of tests around, whether or not they were collected.
+
+    No file is read once everything in the baselines has a claim.
+    """
+    wanted = {*baselines.limits, *(path.stem.split("[")[0] for path in baselines.files())}
+    found, read = set(map(claim_of, claims)), set[Path]()
+    for path in _files_around(baselines.folder, claims):
+        if wanted <= found:
+            break
+        if path not in read:
+            found.update(CLAIM.findall(path.read_text(encoding="utf-8", errors="replace")))
+            read.add(path)
+    return found
+
+
+def _files_around(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]:
+    """Files of tests, the nearest first: beside the claims, beside the baselines, in the project.
+
+    The project is what lies below the folder that holds the claims' own baselines: those in use may
+    be a copy elsewhere, or stand in a home folder, all of which nobody wants to wait for.
+    """
+    config, starts = claims[0].config, _folders(claims)
+    # test_*.py whatever the ini file says: the packaged claims are run under any
+    patterns = {"test_*.py", *config.getini("python_files")}
+    places = [*starts, folder.parent, *folder.parent.glob("*/")]
+    near = (path for place in places for path in place.glob("*.py"))
+    project = folder_of(claims, config.rootpath).parent
+    passed_over = config.getini("norecursedirs")
+    far = (path for start in [*starts, project] for path in _below(start, passed_over))
+    for paths in (near, far):
+        yield from (path for path in paths if path.is_file() and any(map(path.match, patterns)))
+
+
+def _below(folder: Path, passed_over: Sequence[str]) -> Iterator[Path]:
+    """All files, without the folders into which pytest would not look: builds, environments."""
+    for at, names, files in os.walk(folder):
+        here = Path(at)
+        names[:] = [
+            name for name in sorted(names)
+            if not any(map((here / name).match, passed_over))
+            and not any((here / name / mark).exists() for mark in ENVIRONMENT)
+        ]  # fmt: skip
+        yield from (here / name for name in sorted(files))
+
+
+def _check_evidence(baselines: Baselines, defined: set[str], ids: set[str]) -> None:
+    known = {claim_id.split("[")[0] for claim_id in ids}
+    stray = []
+    for path in baselines.files():
+        claim = path.stem.split("[")[0]
+        if claim not in defined or (claim in known and path.stem not in ids):
+            stray.append(path.name)
+    if stray:
+        raise BaselineError(
+            f"{baselines.folder / 'evidence'} has {', '.join(stray)}, and no claim of that name is "
+            "there. Rename the file with its claim, or remove it."
+        )
+
+
+def _check_kinds(baselines: Baselines, item: pytest.Item) -> None:
+    marker = item.get_closest_marker("initcheck_claim")
+    kind = marker.kwargs["kind"] if marker else "measured"
+    for probe, limit in baselines.limits.get(claim_of(item), {}).items():
+        if too_weak(kind, limit):
+            raise BaselineError(
+                f"{baselines.folder / 'limits.toml'}: [{limit.claim}.{probe}] is of kind "
+                f"{limit.kind!r}, and its claim of kind {kind!r}: a limit may be stricter than its "
+                "claim, not weaker. Change one of the two."
+            )

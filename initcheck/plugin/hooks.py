@@ -1,0 +1,184 @@
+"""The pytest plugin: options, devices, guards; torch comes only when a claim runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.plugin.options import OPTIONS, Settings
+from initcheck.plugin.reporting import REFUSAL, Reporting, ship
+
+if TYPE_CHECKING:
+    from initcheck.gate.verdict import Verdict
+    from initcheck.initializers import Initializer
+    from initcheck.plugin.session import Session
+
+LOADED = time.perf_counter()  # start-up is counted from here: pytest's own is not ours
+
+
+# --- options ------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One option, one ini key and one environment variable a setting."""
+    group = parser.getgroup("initcheck", "claims about weight initialization")
+    for option in OPTIONS:
+        group.addoption(f"--initcheck-{option.name}", **option.argparse())
+        parser.addini(f"initcheck_{option.key}", option.help, default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse wrong options and missing devices before anything is collected or trained."""
+    config.addinivalue_line(
+        "markers", "initcheck_claim(source, kind): a claim about weight initialization"
+    )
+    settings = Settings.of(config)
+    if settings.fault is not None:
+        seed_fault(config, settings.fault)
+    if settings.demanded or settings.init:
+        open_session(config, settings)
+    config.pluginmanager.register(Reporting(config), "initcheck-reporting")
+
+
+def seed_fault(config: pytest.Config, name: str) -> None:
+    """Break one thing until pytest is done with its configuration."""
+    from initcheck import faults
+
+    try:
+        broken = faults.find(name).apply()
+    except ValueError as error:
+        raise pytest.UsageError(f"--initcheck-fault: {error}") from None
+    stack = ExitStack()
+    stack.enter_context(broken)
+    config.add_cleanup(stack.close)
+
+
+# --- devices ------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``initcheck_init``: once an initializer; ``initcheck_device``: once a device, last in ids."""
+    if "initcheck_init" in metafunc.fixturenames:
+        given = open_session(metafunc.config).initializers or packaged()
+        names = [initializer.name for initializer in given]
+        metafunc.parametrize("initcheck_init", given, ids=names)
+    if "initcheck_device" in metafunc.fixturenames:
+        names = list(open_session(metafunc.config).devices)
+        metafunc.parametrize("initcheck_device", names, ids=names, scope="session")
+
+
+def packaged() -> tuple[Initializer, ...]:
+    """What the conformance claims judge where no ``--initcheck-init`` is given."""
+    from initcheck.initializers import every, he_normal_
+
+    return (every(he_normal_, name="he_normal_"),)
+
+
+@pytest.fixture
+def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
+    """Trains, measures and judges; see ``Verdict.holds`` and ``Verdict.gains``."""
+    if request.node.get_closest_marker("initcheck_claim") is None:
+        pytest.fail(f"{request.node.name} uses 'verdict' but is not marked @claim", pytrace=False)
+    return open_session(request.config).verdict(request.node, initcheck_device)
+
+
+@pytest.fixture(scope="session")
+def initcheck_session(request: pytest.FixtureRequest) -> Session:
+    """For timings: the devices, the settings and the laboratory of this session."""
+    return open_session(request.config)
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After a claim's test: its verdict decides, whatever the test itself thought."""
+    if pyfuncitem.get_closest_marker("initcheck_claim") is None:
+        return (yield)
+    began = time.perf_counter()
+    session = open_session(pyfuncitem.config)
+    session.laboratory.profile.purposes.setdefault("start-up", began - LOADED)
+    found: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
+    try:
+        with session.laboratory.profile.spent("statistics"):
+            outcome = yield
+    except BaseException as crash:
+        _stopped(pyfuncitem, found, time.perf_counter() - began, crash)
+        raise
+    finally:
+        session.progress.clear()
+    result = session.result(pyfuncitem, found, time.perf_counter() - began)
+    refused = session.record(found, result) if found is not None else ""
+    ship(pyfuncitem, result)
+    if refused or result["verdict"] != "pass":
+        pytest.fail(refused or result["message"], pytrace=False)
+    return outcome
+
+
+def _stopped(
+    item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
+) -> None:
+    """A claim that did not reach its end: skipped, interrupted, or invalid.
+
+    What a comparison has already shown is not skipped with those after it.
+    """
+    from initcheck.datasets.arrays import DataError
+
+    if isinstance(crash, pytest.exit.Exception | KeyboardInterrupt):
+        return
+    session = open_session(item.config)
+    if not isinstance(crash, DataError | pytest.skip.Exception):
+        ship(item, session.result(item, found, seconds, crash))
+        return
+    result = session.unfinished(item, found, seconds, crash)
+    if result is not None:
+        ship(item, result)
+        pytest.fail(result["message"], pytrace=False)
+    if isinstance(crash, DataError):  # of data that nobody demanded, else it had become a verdict
+        pytest.skip(str(crash))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Guards that need to know whether there are claims: reruns, limits that belong to none."""
+    claims = [item for item in items if item.get_closest_marker("initcheck_claim")]
+    if not claims or config.option.collectonly:
+        return
+    try:
+        _refuse_reruns(config, claims)
+        selected = any("::" in argument for argument in config.args)
+        selected = selected or getattr(config.option, "lf", False)
+        open_session(config).check_collected(claims, all_ids=not selected)
+    except pytest.UsageError as error:
+        if not hasattr(config, "workeroutput"):
+            raise
+        config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only tell, and run nothing
+        items.clear()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Timings come last, when nothing trains beside them; the claims' arms are sent for."""
+    config = session.config
+    ours = opened(config)
+    if ours is None or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    session.items.sort(key=lambda item: item.get_closest_marker("initcheck_claim") is None)
+    ours.train_ahead(session.items)
+    config.add_cleanup(ours.close)
+
+
+def _refuse_reruns(config: pytest.Config, claims: list[pytest.Item]) -> None:
+    flaky = [item.name for item in claims if item.get_closest_marker("flaky")]
+    if getattr(config.option, "reruns", None) or flaky:
+        what = f"The mark 'flaky' on {flaky[0]}" if flaky else "--reruns"
+        raise pytest.UsageError(
+            f"{what} would hide a claim that fails: initcheck confirms on fresh seeds instead. "
+            "Leave it out, or deselect the claims."
+        )

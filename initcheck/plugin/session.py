@@ -1,0 +1,256 @@
+"""One pytest session: its devices, baselines and laboratory, and what becomes of every claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import torch
+
+from initcheck import devices
+from initcheck.baselines.evidence import BaselineError
+from initcheck.baselines.folder import Baselines
+from initcheck.claims import claim_of, id_of, node_of
+from initcheck.devices import compute
+from initcheck.gate import record as recorder
+from initcheck.gate.trainer import Laboratory
+from initcheck.gate.verdict import Setting, Verdict
+from initcheck.initializers import Initializer, InitializerError, user
+from initcheck.plugin import check_baselines, prefetch
+from initcheck.plugin.environment import Conditions
+from initcheck.plugin.options import Settings
+from initcheck.plugin.plan import Rehearsal
+from initcheck.plugin.prefetch import Ahead, AtOnce, Rehearsals
+from initcheck.plugin.progress import Progress
+
+Result = dict[str, Any]
+V = TypeVar("V", bound=Verdict)
+
+
+@dataclass
+class Session:
+    """What the plugin opens when a claim, or a demanded device, first needs torch."""
+
+    settings: Settings
+    devices: tuple[str, ...]
+    laboratory: Laboratory
+    threads: int
+    root: Path
+    progress: Progress
+    initializers: tuple[Initializer, ...] = ()
+    folder: Path | None = None
+    recorded: list[str] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)  # of each claim's test, as collected
+    expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
+    ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
+    used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
+    ahead: dict[str, Ahead | AtOnce] = field(default_factory=dict)  # by device
+
+    @classmethod
+    def open(cls, settings: Settings, config: pytest.Config) -> Session:
+        """Find the devices and set the arithmetic.
+
+        Raises:
+            pytest.UsageError: a demanded device is missing or cannot compute, or an initializer
+                cannot be imported (exit 4).
+        """
+        threads = _share(config, settings.device)
+        try:
+            found = devices.require(settings.device)
+            named = user.initializers(settings.init, config.invocation_params.dir)
+        except (devices.DeviceError, InitializerError) as error:
+            raise pytest.UsageError(str(error)) from None
+        compute.use_ieee_float32()
+        compute.keep_freed_memory()
+        progress = Progress(config)
+        laboratory = Laboratory(
+            engine=settings.engine, jobs=threads, root=settings.data_root,
+            download=settings.download, progress=progress,
+        )  # fmt: skip
+        return cls(settings, found, laboratory, threads, config.rootpath, progress, named)
+
+    # --- baselines ------------------------------------------------------------------------------
+
+    def check_collected(self, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
+        """Find the baselines and hold them against all claims of the collected files.
+
+        Raises:
+            pytest.UsageError: unusable baselines, or a limit or evidence that no claim uses.
+        """
+        self.folder = self.settings.baselines or check_baselines.folder_of(claims, self.root)
+        all_ids = all_ids and not self.initializers
+        self.places = {item.nodeid: place for place, item in enumerate(claims)}
+        self.expected = {claim_of(item): set[str]() for item in claims}
+        for item in claims:
+            self.expected[claim_of(item)].add(id_of(item))
+        if not all_ids:  # who else there is remains unknown, except where there is only one
+            self.expected = {c: ids if ids == {c} else set() for c, ids in self.expected.items()}
+        try:
+            check_baselines.check(self.baselines, claims, all_ids=all_ids)
+        except BaselineError as error:
+            self.folder = None
+            raise pytest.UsageError(str(error)) from None
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """The baselines in use, once claims were collected."""
+        return Baselines(self.folder or self.settings.baselines or self.root / "baselines")
+
+    @property
+    def conditions(self) -> Conditions:
+        """For the header and the results file."""
+        return Conditions(
+            self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
+        )
+
+    def idle(self, results: Sequence[Result]) -> list[str]:
+        """Demanded devices on which no claim ran."""
+        ran = {result["device"] for result in results}
+        return [name for name in self.devices if self.settings.demanded and name not in ran]
+
+    def train_ahead(self, items: Sequence[pytest.Item]) -> None:
+        """See to what these tests will ask each device for, unless evidence is recorded."""
+        if self.settings.record is not None:
+            return
+        for device in self.devices:
+            rehearsals = self.rehearsals(items, device)
+            if device != "cpu":
+                self.ahead[device] = prefetch.at_once(rehearsals)
+            elif sent := prefetch.send(rehearsals, self.laboratory, self.threads):
+                self.ahead[device] = sent
+
+    def rehearsals(self, items: Sequence[pytest.Item], device: str) -> Rehearsals:
+        """The claims of a device, each with a verdict that only notes what it would compare."""
+        there = self.laboratory.alone() if device == "cpu" else self.laboratory
+        return [
+            (item, self._verdict(Rehearsal, item, device, there))
+            for item in items if _device(item) == device
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Stop what still trains."""
+        for each in self.ahead.values():
+            each.close()
+
+    # --- one claim ------------------------------------------------------------------------------
+
+    def verdict(self, item: pytest.Item, device: str) -> Verdict:
+        """The fixture of one claim on one device."""
+        made = self._verdict(Verdict, item, device, self.laboratory)
+        there = self.ahead.get(device)
+        return made if there is None else replace(made, ahead=there.known)
+
+    def _verdict(self, kind: type[V], item: pytest.Item, device: str, laboratory: Laboratory) -> V:
+        setting = Setting(
+            count=self.settings.seeds, salt=self.settings.salt,
+            require_evidence=self.settings.require_evidence, recording=self.settings.record,
+            scale=self.settings.scale,
+        )  # fmt: skip
+        mark = next(item.iter_markers("initcheck_claim"))
+        return kind(
+            claim=claim_of(item), claim_id=id_of(item), device=device,
+            kind=mark.kwargs["kind"], laboratory=laboratory, baselines=self.baselines,
+            setting=setting,
+        )  # fmt: skip
+
+    def result(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float,
+        crash: BaseException | None = None,
+    ) -> Result:  # fmt: skip
+        """The claim's entry in the results file, with its failure message."""
+        trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
+        return self._entry(item, verdict, seconds, trouble, crashed=crash is not None)
+
+    def unfinished(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
+    ) -> Result | None:
+        """The entry of a claim that is skipped though a comparison is not green; else None."""
+        why = str(crash)
+        # the comparison that lacks its data gives the same reason, and was not judged
+        judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
+        red = [entry for entry in judged if entry["verdict"] != "pass"]
+        if verdict is None or not red:
+            return None
+        red[-1]["reason"] = "; ".join(filter(None, [red[-1]["reason"], f"then skipped: {why}"]))
+        return self._entry(item, replace(verdict, probes=judged), seconds)
+
+    def _entry(
+        self, item: pytest.Function, verdict: Verdict | None, seconds: float, trouble: str = "",
+        *, crashed: bool = False,
+    ) -> Result:  # fmt: skip
+        from initcheck.report import failure
+
+        mark = next(item.iter_markers("initcheck_claim"))
+        found: Result = {
+            "claim": claim_of(item), "id": item.name.removeprefix("test_"),
+            "node": node_of(item),
+            "device": verdict.device if verdict else "none",
+            "kind": mark.kwargs["kind"], "source": mark.kwargs["source"],
+            "statement": " ".join((item.function.__doc__ or "").split()),
+            "verdict": "invalid" if trouble or verdict is None else verdict.summary(),
+            "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
+        }  # fmt: skip
+        if not crashed and found["verdict"] != "pass":
+            found["message"] = failure.failure(found, self.conditions.shown_settings())
+        return found
+
+    def _trouble(self, verdict: Verdict | None) -> str:
+        """What is wrong with a claim that ran to its end, whatever its comparisons say."""
+        if verdict is None or not verdict.pairs:
+            return "It judged nothing. Ask for 'verdict' and call its holds, gains or rate."
+        claim, device = verdict.claim, verdict.device
+        used = verdict.spared.union(pair.name for pair in verdict.pairs)
+        self.used.setdefault((claim, device), set()).update(used)
+        ran = self.ran.setdefault((claim, device), set())
+        ran.add(verdict.claim_id)
+        if ran != self.expected.get(claim):
+            return ""
+        unused = sorted(set(self.baselines.limits.get(claim, ())) - self.used[claim, device])
+        where = self.baselines.folder / "limits.toml"
+        return "; ".join(
+            f"the limit [{claim}.{probe}] in {where} was not used by the claim: remove it, or "
+            "judge that probe" for probe in unused
+        )  # fmt: skip
+
+    def record(self, verdict: Verdict, result: Result) -> str:
+        """Write a claim's evidence, unless it does not hold; a refusal comes back in words."""
+        if self.settings.record is None or result["verdict"] not in ("pass", "drifted"):
+            return ""
+        try:
+            recorder.record(verdict, self.settings.record, self.settings.accept_drift)
+        except (BaselineError, OSError) as error:
+            return f"The evidence of {verdict.claim_id} was not written: {error}"
+        self.recorded.append(verdict.claim_id)
+        return ""
+
+
+def _device(item: pytest.Item) -> str:
+    """The device of a claim's test, or nothing for a test that is no claim."""
+    if item.get_closest_marker("initcheck_claim") is None:
+        return ""
+    device: str = getattr(getattr(item, "callspec", None), "params", {}).get("initcheck_device", "")
+    return device
+
+
+def _share(config: pytest.Config, names: Sequence[str]) -> int:
+    """Take this process's share of the machine: threads, and one accelerator among several.
+
+    Not where a device is asked for by its number, which it would have no more.
+    """
+    threads = _threads(config)
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    if worker:
+        torch.set_num_threads(threads)  # starts and probes compute outside of training, too
+        if not any(":" in name for name in names):
+            devices.take_one(int(worker.removeprefix("gw")))
+    return threads
+
+
+def _threads(config: pytest.Config) -> int:
+    """Threads for training: the machine's, shared among xdist's workers."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return max(1, torch.get_num_threads() // workers)

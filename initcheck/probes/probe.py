@@ -1,0 +1,27 @@
+"""What every probe is, and the small things probes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
+from initcheck.training.train import Trained
+
+Probe = Callable[[Trained], Tensor]
+
+
+def name_of(probe: Probe) -> str:
+    """What limits.toml and the tables call a probe: the name of its function."""
+    return name_of(probe.func) if isinstance(probe, partial) else getattr(probe, "__name__", "")
+
+
+def answered(logits: Tensor) -> Tensor:
+    """Which replicas answer at all, ``(R,)``: the largest of logits with a NaN means nothing."""
+    return logits.isfinite().flatten(1).all(1).cpu()
+
+
+def largest(x: Tensor) -> Tensor:
+    """The largest entry of each replica, as float64 on the CPU; NaN stays NaN."""
+    return x.reshape(len(x), -1).amax(1).double().cpu()

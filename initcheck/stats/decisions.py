@@ -1,0 +1,237 @@
+"""Verdicts and error rates: the statistics of GATE, on top of ``scipy.stats``.
+
+Every function is pure. Letters as in the literature: alpha the false-alarm rate of a comparison,
+m how many comparisons are registered, n seeds now, N seeds recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from initcheck.results import Verdict
+
+SUITE_FALSE_ALARMS = 0.01  # of runs of the whole suite on unchanged code, per device
+POWER = 0.95  # of runs in which a fault that a claim names is caught
+CONFIDENCE = 0.95  # over the finite recording
+GAIN_P = 0.005  # a stage; with 16 seeds the exact test can reach 2**-16
+SEEDS = {"exact": 4, "theorem": 4, "measured": 16}  # a stage, unless asked otherwise
+ROUNDING_ROOM = 1e-2  # an upper limit below this is room for rounding, and margins are in decades
+ROUNDING_OF_A_MEAN = 1e-9  # relative: moments of values closer than this are lost to cancellation
+GAIN_MISSED = 0.001  # of runs on unchanged code, in which both stages may fail to show a gain
+ENOUGH_RECORDED = 64  # seeds, for a distribution to be compared with
+ROOM = 2.0  # ranges within an arm, that a measured limit needs between its two
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An interval; an open end is infinite. Exact zero is ``max = 0``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def inside(self, values: Sequence[float]) -> NDArray[np.bool_]:
+        """Which values lie in the interval, its ends included; NaN never does."""
+        v = np.asarray(values, dtype=float)
+        inside: NDArray[np.bool_] = (v >= self.low) & (v <= self.high)
+        return inside
+
+    def distance(self, values: Sequence[float]) -> NDArray[np.float64]:
+        """How far each value is from the nearer end, positive inside."""
+        v = np.asarray(values, dtype=float)
+        nearest: NDArray[np.float64] = np.minimum(v - self.low, self.high - v)
+        return nearest
+
+
+def split(registered: int, suite: float = SUITE_FALSE_ALARMS) -> float:
+    """The false-alarm rate of one comparison among ``registered`` (Bonferroni)."""
+    return suite / max(registered, 1)
+
+
+def per_stage(alpha: float) -> float:
+    """Red needs two independent stages to fail: each may fail at sqrt(alpha)."""
+    return math.sqrt(alpha)
+
+
+# --- does it hold -------------------------------------------------------------------------------
+
+
+def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> Verdict:
+    """Every treated value inside the limit, every control value outside.
+
+    A control on the treated side makes the comparison invalid, since then nothing was shown.
+    """
+    if not (np.isfinite(treated).all() and np.isfinite(control).all()):
+        return "invalid"
+    if not limit.inside(treated).all():
+        return "refuted"
+    return "invalid" if limit.inside(control).any() else "pass"
+
+
+def margin(treated: Sequence[float], control: Sequence[float], limit: Limit) -> tuple[float, str]:
+    """The smallest distance of any value to the limit, and its unit; negative on the wrong side.
+
+    In decades where the limit is rounding room (one positive upper end), else in the probe's unit.
+    Where the treated arm lies on the limit, as in a claim of equality, the control sets the margin.
+    """
+    if not (len(treated) and len(control)):
+        return math.nan, "units"
+    if limit.low == -math.inf and 0 < limit.high < ROUNDING_ROOM and min(*treated, *control) >= 0:
+        with np.errstate(divide="ignore"):
+            t, c, edge = (np.log10(np.asarray(x, float)) for x in (treated, control, limit.high))
+        return float(min((edge - t).min(), (c - edge).min())), "decades"
+    inside, outside = float(limit.distance(treated).min()), -float(limit.distance(control).max())
+    return (outside if inside == 0 else min(inside, outside)), "units"
+
+
+def room(one: Sequence[float], other: Sequence[float]) -> float:
+    """The gap between two arms, by the larger range within one; negative where they overlap.
+
+    On the values' own scale or, where none is negative, on that of their ratios: whichever is more.
+    """
+    both = [np.asarray(arm, dtype=float) for arm in sorted((one, other), key=np.mean)]
+    found = [_room(*both)]
+    if min(map(np.min, both)) >= 0:
+        with np.errstate(divide="ignore"):
+            found.append(_room(*map(np.log, both)))
+    return max(found)
+
+
+def _room(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
+    # max - min of zeros on the scale of ratios is no number: they do not vary there either
+    widest = max(0.0 if (arm == arm[0]).all() else float(np.ptp(arm)) for arm in (lower, upper))
+    gap = float(upper.min() - lower.max())
+    return gap / widest if widest else math.copysign(math.inf, gap)
+
+
+def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Verdict:
+    """Does the paired difference exceed the margin: shown, excluded, or neither."""
+    d = np.asarray(difference, dtype=float) - margin_
+    if not np.isfinite(d).all():
+        return "invalid"
+    if gain_p(d) <= p_value:
+        return "pass"
+    return "refuted" if upper_bound(d) < 0 else "inconclusive"
+
+
+def gain_p(d: NDArray[np.float64]) -> float:
+    """One-sided p of ``d > 0``: Wilcoxon's exact signed-rank test, the sign test where d has ties.
+
+    Wilcoxon 1945, Biometrics Bulletin 1, 80; the sign test is exact whatever the distribution.
+    """
+    from scipy.stats import binomtest, wilcoxon  # noqa: PLC0415 -- scipy.stats costs a second
+
+    d = _with_ties(d)
+    if len(np.unique(np.abs(d))) < len(d) or (d == 0).any():
+        kept = d[d != 0]
+        if not len(kept):
+            return 1.0
+        return float(binomtest(int((kept > 0).sum()), len(kept), alternative="greater").pvalue)
+    return float(wilcoxon(d, alternative="greater", method="exact").pvalue)
+
+
+def _with_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In units of the largest, to ten digits: of shares, .9 - .6 and .7 - .4 are the same."""
+    largest = np.abs(d).max(initial=0.0)
+    return np.round(d / largest, 10) if largest else d
+
+
+def gain_missed(d: NDArray[np.float64], now: int, *, draws: int = 2000) -> float:
+    """The share of stages, with nothing changed, that do not show ``d > 0``.
+
+    From recorded differences, ``(N,)``, of which a stage draws ``now`` without replacement.
+    """
+    if len(d) <= now or (d > 0).all():  # every draw has all its pairs ahead
+        return 0.0
+    drawn = np.random.default_rng(1).permuted(np.tile(d, (draws, 1)), axis=1)[:, :now]
+    return float(np.mean([gain_p(row) > GAIN_P for row in drawn]))
+
+
+def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float:
+    """Student's one-sided upper confidence bound of the mean of d."""
+    from scipy.stats import t  # noqa: PLC0415 -- scipy.stats costs a second
+
+    spread = float(d.std(ddof=1)) / math.sqrt(len(d)) if len(d) > 1 else math.inf
+    return float(d.mean() + t.ppf(confidence, max(len(d) - 1, 1)) * spread)
+
+
+# --- is training unchanged: the distribution ------------------------------------------------------
+
+
+@functools.cache
+def k_factor(recorded: int, now: int, alpha1: float) -> float:
+    """How many recorded standard deviations the mean of ``now`` seeds may move.
+
+    The one-sided tolerance factor of Odeh & Owen 1980 with the mean of n in place of one value:
+    with 95 % confidence over the recording, a stage then fails with probability at most alpha1 / 2
+    a side.
+    """
+    from scipy.stats import nct, norm  # noqa: PLC0415 -- scipy.stats costs a second
+
+    z = norm.isf(alpha1 / 2) * math.sqrt(recorded / now)
+    return float(nct.ppf(CONFIDENCE, recorded - 1, z) / math.sqrt(recorded))
+
+
+TRANSFORMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "identity": lambda x: x,
+    "log": np.log,
+    "logit": lambda x: np.log(x) - np.log1p(-x),
+}
+
+
+def transformed(values: ArrayLike, transform: str) -> NDArray[np.float64]:
+    """The values on the scale on which they are closest to normal."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y: NDArray[np.float64] = TRANSFORMS[transform](np.asarray(values, dtype=float))
+    return y
+
+
+def varies(y: ArrayLike) -> bool:
+    """Whether values differ by more than the rounding of their own mean."""
+    v = np.asarray(y, dtype=float)
+    return bool(np.ptp(v) > ROUNDING_OF_A_MEAN * np.abs(v).max(initial=0.0)) if v.size else False
+
+
+# --- rates --------------------------------------------------------------------------------------
+
+
+def least_successes(recorded: tuple[int, int], now: int, alpha1: float) -> int:
+    """The smallest count of successes among ``now`` seeds that is no alarm.
+
+    ``recorded`` is (successes, seeds); Clopper & Pearson's lower bound of the recorded rate.
+    """
+    from scipy.stats import binomtest  # noqa: PLC0415 -- scipy.stats costs a second
+
+    p_low = binomtest(*recorded).proportion_ci(2 * CONFIDENCE - 1, "exact").low
+    return least_of(p_low, now, alpha1)
+
+
+def least_of(share: float, now: int, alpha1: float) -> int:
+    """The largest count that ``now`` seeds stay below with probability at most ``alpha1``.
+
+    ``share`` is the least share of seeds that succeed. At 0 no count alarms.
+    """
+    from scipy.stats import binom  # noqa: PLC0415 -- scipy.stats costs a second
+
+    return max(k for k in range(now + 1) if binom.cdf(k - 1, now, share) <= alpha1)
+
+
+def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Verdict:
+    """At least ``least`` treated seeds succeed, and fewer of the control's.
+
+    Values are 1 for a success, else 0. A bound of no success at all would hold for anything.
+    """
+    values = np.asarray([*treated, *control], dtype=float)
+    if not np.isin(values, (0.0, 1.0)).all() or least < 1:
+        return "invalid"
+    if sum(treated) < least:
+        return "refuted"
+    return "invalid" if sum(control) >= least else "pass"
+
+
+DELTA = 0.1  # of the distance between treated and control: a smaller shift does not matter

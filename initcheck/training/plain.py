@@ -1,0 +1,85 @@
+"""One plain ``nn.Module`` and ``torch.optim`` loop a seed: what users run, and the yardstick."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
+
+from initcheck import devices
+from initcheck.training import randomness
+from initcheck.training.work import (
+    PROGRESS_EVERY,
+    Jitter,
+    Outcome,
+    Work,
+    check_logits,
+    join,
+)
+
+
+def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
+    """Train the starts one after the other, each in the plainest loop there is."""
+    outcomes = []
+    for start, seed, batches in zip(starts, work.seeds, work.batches, strict=True):
+        # Twins of a start are off once each: what one replica used up is there for the next.
+        own = replace(work, jitter=copy.copy(work.jitter))
+        with randomness.own(seed, work.device):
+            outcomes.append(_one(start, own, batches))
+    return join(outcomes)
+
+
+def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
+    module = start.to(work.device)
+    losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_home(work))
+    kept = _train(module, work, batches, losses) if len(batches) else {}
+    return Outcome(
+        parameters={name: p.detach()[None] for name, p in module.named_parameters()},
+        buffers={name: b.detach()[None] for name, b in module.named_buffers()},
+        losses=losses[None].cpu(),
+        kept=kept,
+        engine="module",
+    )
+
+
+def _train(
+    module: nn.Module, work: Work, batches: Tensor, losses: Tensor
+) -> dict[int, dict[str, Tensor]]:
+    """Train in place and write the losses; returns the parameters that the recipe keeps."""
+    optimizer = work.recipe.optimizer.over(module.parameters())
+    kept = {}
+    for step, images in enumerate(batches):
+        if work.jitter is not None:
+            work.jitter.parameters(list(module.parameters()))
+        logits = module(work.data.train_inputs[images])
+        check_logits(logits, work.recipe.batch, work.data.classes)
+        loss = _loss(logits, work.data.train_targets[images], work.jitter)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        losses[step] = loss.detach()
+        if step + 1 in work.recipe.keep_at:
+            kept[step + 1] = {
+                name: module.get_parameter(name).detach().clone()[None] for name in work.recipe.keep
+            }
+        devices.end_step(work.device)
+        if step % PROGRESS_EVERY == 0:
+            work.progress(min(PROGRESS_EVERY, len(batches) - step))
+    return kept
+
+
+def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
+    """The mean over the batch; a twin's is one of slightly unequal shares."""
+    if jitter is None:
+        return F.cross_entropy(logits, targets)
+    each = F.cross_entropy(logits, targets, reduction="none")
+    return each @ jitter.shares(torch.full_like(each, 1 / len(each)).detach())
+
+
+def _loss_home(work: Work) -> str:
+    """Losses stay on the device until the end: fetching one a step would stop the device."""
+    return work.device if devices.has_float64(work.device) else "cpu"
