@@ -188,6 +188,7 @@ def node_of(item: pytest.Item) -> str:
 
 
 def file_of(item: pytest.Item) -> str:
+    """The test file, relative to the folder in which pytest was started where it is below."""
     here = item.config.invocation_params.dir
     path = item.path.relative_to(here) if item.path.is_relative_to(here) else item.path
     return path.as_posix()

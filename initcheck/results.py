@@ -16,9 +16,9 @@ from initcheck.files import write_atomic
 SCHEMA = 1
 
 
-Verdict = Literal["pass", "drifted", "inconclusive", "refuted", "invalid"]
+Verdict = Literal["pass", "inconclusive", "drifted", "refuted", "invalid"]
 #: From best to worst. Only the first is green.
-ORDER: tuple[Verdict, ...] = ("pass", "drifted", "inconclusive", "refuted", "invalid")
+ORDER: tuple[Verdict, ...] = ("pass", "inconclusive", "drifted", "refuted", "invalid")
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -10,7 +10,7 @@ os.environ.update(CUDA_VISIBLE_DEVICES="", HIP_VISIBLE_DEVICES="")
 
 import pytest
 
-from tests.projects import Project
+from tests.helpers.projects import Project
 
 
 @pytest.fixture

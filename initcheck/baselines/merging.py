@@ -17,6 +17,7 @@ from initcheck.baselines.folder import Baselines
 
 
 def demand_limits(folder: Path) -> None:
+    """Refuse a folder without limits.toml, since evidence belongs to limits."""
     if not (folder / "limits.toml").is_file():
         raise BaselineError(
             f"{folder} holds no limits.toml, so it is no folder of baselines. Name one that is "

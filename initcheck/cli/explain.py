@@ -158,8 +158,8 @@ def _rates(registered: int) -> Iterator[str]:
     alpha = decisions.split(registered)
     yield from _said(
         "false alarms",
-        f"at most {alpha:.1e} of runs a comparison, {decisions.SUITE_FALSE_ALARMS:.0%} shared among "
-        f"{registered}; two stages of {decisions.per_stage(alpha):.1e}",
+        f"at most {alpha:.1e} of runs a comparison, {decisions.SUITE_FALSE_ALARMS:.0%} shared "
+        f"among {registered}; two stages of {decisions.per_stage(alpha):.1e}",
     )
 
 

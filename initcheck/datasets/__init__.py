@@ -2,7 +2,7 @@
 
 from initcheck.datasets.arrays import Arrays, DataError
 from initcheck.datasets.dataset import DataSet, changes
-from initcheck.datasets.load import DATA_ROOT_VARIABLE, KNOWN, forget, load
+from initcheck.datasets.loaders import DATA_ROOT_VARIABLE, KNOWN, forget, load
 from initcheck.datasets.mnist5k import MNIST5K_FINGERPRINT
 
 __all__ = [

@@ -57,6 +57,7 @@ class DataSet:
 
 
 def to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:
+    """The data set that stored bytes make; `DataError` if labels and images do not fit."""
     _check_labels(name, arrays.train_images, arrays.train_labels, classes)
     _check_labels(name, arrays.test_images, arrays.test_labels, classes)
     return DataSet(

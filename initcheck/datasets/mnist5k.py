@@ -22,6 +22,7 @@ MNIST5K_TEST_PER_DIGIT = 100  # of 500: at a tenth of the usual size, still 1,00
 
 @functools.cache
 def load_mnist5k() -> DataSet:
+    """The embedded digits: 4,000 training and 1,000 test images of MNIST."""
     arrays = through_cache(
         f"mnist5k-{MNIST5K_FINGERPRINT}", _read_mnist5k, expected=MNIST5K_FINGERPRINT
     )

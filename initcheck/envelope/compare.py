@@ -17,16 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initcheck.arms import DTYPES, Arm
 from initcheck.envelope.fingerprints import (
     BEYOND,
-    alike,
-    first_difference,
-    layers_at_start,
-    order_marks,
-    start_marks,
 )
-from initcheck.training.train import Trained
 
 # Envelopes: a decade above every innocent change measured. A fault need not leave it on every arm:
 # of 15, gradients in bfloat16 leave it on 13, and a learning rate off by a thousandth on 14.
@@ -93,47 +86,6 @@ class Departure:
         return self.r is not None and not self.r <= FACTOR
 
 
-def record(arm: Arm, trained: Trained, twins: Sequence[Trained]) -> dict[str, Any]:
-    """What is stored of an arm: judged steps, curves, envelope, start, order, layers at step 0.
-
-    Args:
-        arm: what was trained.
-        trained: the reference, S seeds.
-        twins: in each, the reference's seeds in its order, once or several times over.
-    """
-    disturbed = torch.cat([twin.losses for twin in twins])
-    finite = trained.losses.isfinite().all(0)
-    steps = [step for step in steps_judged(arm.recipe.steps) if finite[step]]
-    reference = curves(trained.losses, steps)
-    eps = torch.finfo(DTYPES[arm.recipe.dtype]).eps
-    return {
-        "seeds": list(trained.seeds),
-        "steps": steps,
-        "losses": reference.tolist(),
-        "envelope": growth(reference, curves(disturbed, steps), eps).tolist(),
-        "start": start_marks(trained.start),
-        "order": order_marks(trained.first_batch),
-        "layers": layers_at_start(arm, trained),
-    }
-
-
-def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
-    """Judge a trained arm, whose first seeds are those of the reference, by the record."""
-    count = min(len(trained.seeds), len(recorded["seeds"]))
-    elsewhere = _elsewhere(trained, recorded, count)
-    if elsewhere is not None:
-        return elsewhere
-    if not recorded["steps"] and not arm.recipe.steps:
-        return Departure(None, why_not="it takes no step: its start is as recorded")
-    ratio, why_not = envelopes(curves(trained.losses[:count], recorded["steps"]), recorded)
-    r = None if why_not else float(ratio.max())
-    if r is None or r <= FACTOR:
-        return Departure(r, why_not=why_not)
-    step = recorded["steps"][int((ratio > FACTOR).nonzero()[0, 0])]
-    layer = first_difference(layers_at_start(arm, trained), recorded["layers"], count)
-    return Departure(r, first_step=step, first_layer=layer)
-
-
 def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
     """How far the typical seed is from its record at each judged step, or why nothing is judged.
 
@@ -172,16 +124,3 @@ def _typical(ratio: Tensor) -> Tensor:
 def _stands_still(reference: Tensor, envelope: Tensor, calm: Tensor) -> bool:
     moved = distance(reference, reference[:, :1])[:, calm].amax(0)
     return bool((moved < STANDSTILL * envelope[calm]).all())
-
-
-def _elsewhere(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:
-    """A start or a data order that is not the recorded one; older records have no order."""
-    now, before = start_marks(trained.start), recorded["start"]
-    order = [[float(mark)] for mark in order_marks(trained.first_batch)]
-    order_before = [[float(mark)] for mark in recorded["order"]] if "order" in recorded else order
-    layer = first_difference(now, before, count)
-    if layer is None and order[:count] == order_before[:count]:
-        return None
-    same = alike(now, before, count) or alike({"": order}, {"": order_before}, count)
-    why_not = f"the {'start' if layer else 'data order'} has changed"
-    return Departure(None, first_layer=layer, start=False, alike=same, why_not=why_not)

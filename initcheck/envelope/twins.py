@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from initcheck.arms import DTYPES, Arm, stream
 
 TWINS = 8  # a seed
 POOL = 2**20  # normal numbers drawn once a chunk; twins read it at a new offset each time
@@ -57,19 +55,6 @@ class Rounding:
         """Drawn on the CPU, whatever the device, the pools go where they are needed."""
         self.pool = self.pool.to(tensor.device)
         self.start = None if self.start is None else self.start.to(tensor.device)
-
-
-def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
-    """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
-    dtype = DTYPES[arm.recipe.dtype]
-    eps, drawn = (torch.finfo(t).eps for t in (dtype, torch.float32))
-
-    def chunk(first: int) -> Rounding:
-        generator = stream(first, "twin")
-        normal = torch.randn(POOL, generator=generator, dtype=dtype)
-        return Rounding(normal * eps + 1, generator, normal * drawn + 1 if eps < drawn else None)
-
-    return chunk
 
 
 def _multiply(parameter: Tensor, pool: Tensor, generator: torch.Generator) -> None:

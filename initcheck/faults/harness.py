@@ -23,7 +23,7 @@ from initcheck.faults.fault import (
     wrapped,
 )
 from initcheck.gate import holds, trainer, verdict
-from initcheck.initializers import pretrained
+from initcheck.initializers import pretrained, rules
 from initcheck.initializers.independent import zeros_
 from initcheck.stats import decisions
 from initcheck.training import train as training
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Fault(
         "all_layers_zeroed", "A rule for one parameter is followed for all of them.",
-        "initcheck", (LAYER,), lambda: wrapped(initializers, "fnmatchcase", _all_match),
+        "initcheck", (LAYER,), lambda: wrapped(rules, "fnmatchcase", _all_match),
     ),
     Fault(
         "seed_ignored", "Every replica is drawn from one seed: all are alike.",

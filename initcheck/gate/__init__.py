@@ -1,1 +1,1 @@
-"""Judges claims: compares arms, trains them, and says whether they hold and still train as recorded."""
+"""Trains the arms of claims, judges whether claims hold and training is as recorded."""

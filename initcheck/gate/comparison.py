@@ -52,7 +52,7 @@ class Pair:
         return {"treated": self.treated, "control": self.control}
 
     def fingerprint(self) -> str:
-        """Changes with the arms and with the probe's code, but not with its comments or docstring."""
+        """Changes with the arms and the probe's code, but not with its comments or docstring."""
         probe = self.probe.func if isinstance(self.probe, partial) else self.probe
         given = sorted(self.probe.keywords.items()) if isinstance(self.probe, partial) else []
         text = "\n".join([str(self.treated), str(self.control), str(given), code_of(probe)])

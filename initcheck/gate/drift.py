@@ -10,7 +10,7 @@ import torch
 
 from initcheck import results
 from initcheck.arms import Arm
-from initcheck.envelope import compare
+from initcheck.gate import reference
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.stats import distributions
 from initcheck.training.train import Trained
@@ -46,7 +46,7 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
 
 def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
     """The rounding envelope, on the seeds it was recorded for; arithmetic alone decides it."""
-    departure = compare.compare(arm, trained, entry["arms"][str(arm)]["reference"])
+    departure = reference.compare(arm, trained, entry["arms"][str(arm)]["reference"])
     recorded_by = entry["environment"]["torch"]
     return {
         "environment": place(arm, entry),

@@ -13,8 +13,7 @@ import numpy as np
 from initcheck.arms import Arm
 from initcheck.baselines.evidence import BaselineError
 from initcheck.devices.compute import machine
-from initcheck.envelope import compare
-from initcheck.gate import seeds
+from initcheck.gate import reference, seeds
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Verdict
@@ -80,7 +79,7 @@ def _demand_room(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) ->
     if limit is not None and limit.kind == "measured" and room < decisions.ROOM:
         raise BaselineError(
             f"{pair.key} leaves {room:.2g} times the range within an arm between the two, where a "
-            f"limit asks for {decisions.ROOM:g}, and nothing was recorded. Judge it with verdict.gains, "
+            f"limit needs {decisions.ROOM:g}, so nothing was recorded. Use verdict.gains, "
             "which pairs the seeds, or set the arms further apart."
         )
 
@@ -96,8 +95,8 @@ def _demand_gain(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) ->
     if missed > decisions.GAIN_MISSED:
         raise BaselineError(
             f"{pair.key} lies beyond its margin of {limit.margin:g} on {int((d > 0).sum())} of "
-            f"{len(d)} seeds, so that with nothing changed {missed:.2%} of runs on {now} of them "
-            f"would not show it, where {decisions.GAIN_MISSED:.1%} may; nothing was recorded. Choose a "
+            f"{len(d)} seeds, so with nothing changed {missed:.2%} of runs on {now} of them would "
+            f"not show it. At most {decisions.GAIN_MISSED:.1%} may, so nothing was recorded. Choose a "
             "margin that more of the seeds exceed, or set the arms further apart."
         )
 
@@ -119,7 +118,7 @@ def _reference(laboratory: Laboratory, arm: Arm, device: str) -> dict[str, Any]:
     if (arm, device) not in known:
         trained = laboratory.trained(arm, seeds.reference(), device)
         twins = laboratory.twins(arm, seeds.reference(), device)
-        known[arm, device] = compare.record(arm, trained, twins)
+        known[arm, device] = reference.record(arm, trained, twins)
     return known[arm, device]
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from initcheck import datasets, devices
 from initcheck.arms import Arm
-from initcheck.envelope.twins import TWINS, twin_jitter
+from initcheck.envelope.twins import TWINS
 from initcheck.gate.profile import Profile
+from initcheck.gate.reference import twin_jitter
 from initcheck.networks import NetworkError
 from initcheck.probes import Probe, name_of
 from initcheck.training.train import How, Trained, draws, train, train_together

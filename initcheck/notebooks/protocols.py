@@ -26,7 +26,7 @@ from initcheck.initializers import (
 )
 from initcheck.networks import mlp
 from initcheck.notebooks.handwritten import Handwritten
-from initcheck.notebooks.networks import cifar_cnn, mnist_cnn
+from initcheck.notebooks.networks import published_cifar_cnn, published_mnist_cnn
 from initcheck.notebooks.torch_loop import Library
 
 
@@ -36,7 +36,7 @@ class Configuration:
 
     Attributes:
         name: also the name of its files; begins with the notebook's number.
-        data: the data set that ``initcheck.datasets.load.load`` is asked for.
+        data: the data set that ``initcheck.datasets.load`` is asked for.
         minutes: on one core with nothing beside it, roughly.
         recorded_as: the recorded configurations its figures are set beside; default its own name.
         long: left out unless it is named with ``--only``, because of its minutes.
@@ -184,7 +184,7 @@ def _report(network: str, start: str, epochs: int, *, cifar: bool = False) -> Li
     networks = {
         "softmax": mlp(784, 10),
         "fnn": mlp(784, 500, 10, activation="elu"),
-        "cnn": cifar_cnn("elu") if cifar else mnist_cnn("elu"),
+        "cnn": published_cifar_cnn("elu") if cifar else published_mnist_cnn("elu"),
         "cifar-fnn": mlp(3072, 512, 256, 128, 10, activation="elu"),
     }
     images = (50_000 if cifar else 60_000) - HELD_OUT

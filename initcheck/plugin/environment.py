@@ -40,8 +40,9 @@ class Conditions:
         m = self.baselines.registered
         alpha = decisions.split(m)
         return (
-            f"false alarms: at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs on unchanged code, split "
-            f"over {m} registered comparisons ({alpha:.1e} each, two stages of {alpha**0.5:.1e})"
+            f"false alarms: at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs on unchanged code, "
+            f"split over {m} registered comparisons ({alpha:.1e} each, two stages of "
+            f"{alpha**0.5:.1e})"
         )
 
     def header(self) -> list[str]:

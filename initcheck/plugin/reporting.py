@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from initcheck import faults
 from initcheck.plugin.lazy_session import open_session, opened
-from initcheck.plugin.session import Session
 
 if TYPE_CHECKING:
     from initcheck.plugin.session import Session
@@ -247,6 +245,8 @@ SAID_OF = {
 
 def last_words(session: Session, results: Sequence[Result], recorded: Sequence[str]) -> list[str]:
     """All of them; ``recorded`` are the claims whose evidence was written."""
+    from initcheck import faults
+
     settings = session.settings
     said = [
         f"{name} was demanded and no claim ran on it: all were skipped or deselected, so this "

@@ -6,8 +6,8 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-from initcheck.report import format
-from initcheck.report.format import Record
+from initcheck.report import formatting
+from initcheck.report.formatting import Record
 
 Named = tuple[str, Record]
 Key = tuple[str, str]  # a probe and its case
@@ -36,7 +36,7 @@ def _rows(claim: str, runs: Sequence[Mapping[str, Record]]) -> Iterator[list[str
         found = [of_run.get(key) for of_run in probes]
         first = next(probe for probe in found if probe is not None)
         shifts = ["-" if probe is None else _shift(first, probe) for probe in found]
-        yield [f"  {format.title(first)}", *shifts]
+        yield [f"  {formatting.title(first)}", *shifts]
 
 
 def _probes(result: Record) -> dict[Key, Record]:
@@ -46,7 +46,7 @@ def _probes(result: Record) -> dict[Key, Record]:
 def _shift(first: Record, probe: Record) -> str:
     """How far a probe's treated mean lies above the first file's: `+2.1 s`, or in its unit."""
     if probe is first:
-        return format.number(_mean(first))
+        return formatting.number(_mean(first))
     was, now = ((one.get("drift") or {}).get("treated") or {} for one in (first, probe))
     std = was.get("recorded_std") or now.get("recorded_std")
     before: float | None = _mean(first)
@@ -74,7 +74,7 @@ def _mean(probe: Record) -> float:
 
 
 def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + format.number(value)
+    return ("+" if value > 0 else "") + formatting.number(value)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,8 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from initcheck.report import format, reasons
-from initcheck.report.format import Record
+from initcheck.report import formatting, reasons
+from initcheck.report.formatting import Record
 
 WIDTH = 99
 LABEL = 11
@@ -25,7 +25,7 @@ def failure(result: Record, settings: Record) -> str:
     red = [probe for probe in result["probes"] if probe["verdict"] != "pass"]
     blocks = [[_headline(result, probe), *_facts(probe, settings)] for probe in red]
     blocks = blocks or [_crash(result)]
-    commands = [_command("reproduce", format.reproduce(result, settings))]
+    commands = [_command("reproduce", formatting.reproduce(result, settings))]
     meant = [_if_meant(result, probe, settings) for probe in red]
     text = "\n\n".join("\n".join(block) for block in blocks)
     return "\n".join([text, *commands, *dict.fromkeys(filter(None, meant))])
@@ -33,9 +33,9 @@ def failure(result: Record, settings: Record) -> str:
 
 def _measured(probe: Record) -> str:
     """What was measured, beside the limit: both arms by name, with the unit."""
-    arms = [_arm(probe, arm) for arm in format.ARMS]
-    limit = f"limit {format.limit(probe)}".replace(" ", KEPT)
-    return f"{format.title(probe)}: {arms[0]}, {arms[1]}, {limit}"
+    arms = [_arm(probe, arm) for arm in formatting.ARMS]
+    limit = f"limit {formatting.limit(probe)}".replace(" ", KEPT)
+    return f"{formatting.title(probe)}: {arms[0]}, {arms[1]}, {limit}"
 
 
 def _headline(result: Record, probe: Record) -> str:
@@ -66,7 +66,7 @@ def _line(label: str, text: str) -> str:
 
 def _command(label: str, command: Sequence[str]) -> str:
     """A command that can be copied as it stands: folded between words only."""
-    return _labelled(label, format.command(command, WIDTH - LABEL - 2))
+    return _labelled(label, formatting.command(command, WIDTH - LABEL - 2))
 
 
 def _labelled(label: str, lines: Sequence[str]) -> str:
@@ -78,7 +78,7 @@ def _arm(probe: Record, arm: str) -> str:
     if not probe[arm]:
         return f"no {arm} arm"
     name = f" ({probe[f'{arm}_name']})" if probe.get(f"{arm}_name") else ""
-    return f"{arm} {format.arm(probe, arm)} {probe['unit']}".rstrip() + name
+    return f"{arm} {formatting.arm(probe, arm)} {probe['unit']}".rstrip() + name
 
 
 def _evidence(probe: Record) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _evidence(probe: Record) -> Iterator[str]:
             yield f"{arm}: {drift.get('verdict', 'no evidence')}"
             continue
         now, mean, std = (
-            format.number(drift.get(key)) for key in ("mean", "recorded_mean", "recorded_std")
+            formatting.number(drift.get(key)) for key in ("mean", "recorded_mean", "recorded_std")
         )
         scale = f" in {drift['transform']}" if drift.get("transform") in ("log", "logit") else ""
         origin = f"N = {drift.get('recorded_n', '?')}, {drift.get('environment') or 'unknown'}"
@@ -101,19 +101,19 @@ def _gate(probe: Record, settings: Record) -> str:
     shift = drifts.get("treated", {}).get("detectable_shift")
     if shift is None:
         return str(contract)
-    return f"{contract}; a shift of {format.number(shift)} is seen in 95 % of runs"
+    return f"{contract}; a shift of {formatting.number(shift)} is seen in 95 % of runs"
 
 
 def _if_meant(result: Record, probe: Record, settings: Record) -> str | None:
     """What to do if the change is wanted; recording alone never moves a limit."""
     verdict, kind = probe["verdict"], probe.get("kind") or result["kind"]
-    limit = f"[{result['claim']}.{probe['probe']}] in {format.limits_file(settings)}"
+    limit = f"[{result['claim']}.{probe['probe']}] in {formatting.limits_file(settings)}"
     # evidence is of packaged initializers alone, unbroken, and recording it needs none
     plain = {**settings, "init": (), "fault": None, "require_evidence": False}
-    record = format.reproduce(result, plain, "--initcheck-record", "why it changed")
+    record = formatting.reproduce(result, plain, "--initcheck-record", "why it changed")
     if verdict == "inconclusive":
         more = {**settings, "seeds": 2 * len(probe["treated"])}
-        return _command("more seeds", format.reproduce(result, more))
+        return _command("more seeds", formatting.reproduce(result, more))
     if verdict == "refuted" and kind != "measured":
         return _line(
             "if meant", f"a limit of kind {kind} never moves: mend the code or withdraw the claim"
@@ -121,7 +121,7 @@ def _if_meant(result: Record, probe: Record, settings: Record) -> str | None:
     if verdict == "refuted":
         move = _line("if meant", f"move {limit}, with its why, then")
         return "\n".join([move, _command("", record)])
-    if format.limit(probe) == "none":
+    if formatting.limit(probe) == "none":
         return _line("if meant", f"write {limit}: min, max or margin, unit, kind, why, fault")
     lacking = any(drift.get("verdict") in reasons.LACKING for _, drift in reasons.drifts(probe))
     return _command("if meant", record) if verdict == "drifted" or lacking else None

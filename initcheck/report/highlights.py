@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from initcheck.report import format
-from initcheck.report.format import Record
+from initcheck.report import formatting
+from initcheck.report.formatting import Record
 
 ENOUGH = 8  # fewer p-values say nothing about uniformity
 
@@ -29,7 +29,7 @@ def margins(results: Record) -> Iterator[str]:
         ]
         if found:
             value, name = min(found)
-            yield f"smallest margin: {format.number(value)} {unit}, {name}"
+            yield f"smallest margin: {formatting.number(value)} {unit}, {name}"
 
 
 def envelope(results: Record) -> Iterator[str]:
@@ -41,8 +41,8 @@ def envelope(results: Record) -> Iterator[str]:
     ]
     if found:
         value, name = max(found)
-        allowed = format.ENVELOPE_LIMIT
-        yield f"largest envelope ratio: r = {format.number(value)} of {allowed} allowed, {name}"
+        allowed = formatting.ENVELOPE_LIMIT
+        yield f"largest envelope ratio: r = {formatting.number(value)} of {allowed} allowed, {name}"
 
 
 def advice(results: Record) -> Iterator[str]:
@@ -61,8 +61,8 @@ def advice(results: Record) -> Iterator[str]:
     uniform = stats.kstest(p_values, "uniform").pvalue
     yield (
         f"advisory, gates nothing: {len(found)} arms against their evidence, smallest "
-        f"Benjamini-Hochberg q = {format.number(float(q))} ({name}), "
-        f"uniformity of the p-values by kstest p = {format.number(float(uniform))}"
+        f"Benjamini-Hochberg q = {formatting.number(float(q))} ({name}), "
+        f"uniformity of the p-values by kstest p = {formatting.number(float(uniform))}"
     )
 
 
@@ -70,7 +70,7 @@ def drift_p_value(drift: Record, seeds: int) -> float | None:
     """Two-sided p-value of an arm's mean over some seeds against its recording, by Student's t."""
     if (known := drift.get("p_value")) is not None:
         return float(known) if 0 <= known <= 1 else None
-    distance, recorded = format.moved(drift), drift.get("recorded_n") or 0
+    distance, recorded = formatting.moved(drift), drift.get("recorded_n") or 0
     if distance is None or not math.isfinite(distance) or recorded < 2 or seeds < 1:
         return None
     from scipy import special  # type: ignore[import-untyped,unused-ignore]
@@ -88,12 +88,12 @@ def ratios(results: Record) -> list[float]:
 def _probes(results: Record) -> Iterator[tuple[str, Record]]:
     for result in results["results"]:
         for probe in result["probes"]:
-            yield f"{result['id']} {format.title(probe)}", probe
+            yield f"{result['id']} {formatting.title(probe)}", probe
 
 
 def _drifts(results: Record) -> Iterator[tuple[str, int, Record]]:
     """The name, number of seeds and drift of each arm that was compared with its evidence."""
     for name, probe in _probes(results):
-        for arm in format.ARMS:
+        for arm in formatting.ARMS:
             if drift := (probe.get("drift") or {}).get(arm):
                 yield f"{name}, {arm}", len(probe[arm]), drift

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initcheck.report import format, highlights, plots, reasons, terminal
-from initcheck.report.format import Record
+from initcheck.report import formatting, highlights, plots, reasons, terminal
+from initcheck.report.formatting import Record
 from initcheck.results import worst
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "verdict": result["verdict"],
         "message": "" if any(red) or result["verdict"] == "pass" else result["message"],
         "probes": [_probe(probe) for probe in result["probes"]],
-        "reproduce": format.command(format.reproduce(result, entry.settings))[0],
+        "reproduce": formatting.command(formatting.reproduce(result, entry.settings))[0],
     }
 
 
 def _probe(probe: Record) -> dict[str, Any]:
     green = probe["verdict"] == "pass"
     return {
-        "title": format.title(probe),
+        "title": formatting.title(probe),
         "verdict": probe["verdict"],
         "margin": _margin(probe),
         "strip": plots.of_probe(probe),
@@ -116,7 +116,9 @@ def _probe(probe: Record) -> dict[str, Any]:
 def _margin(probe: Record) -> str:
     value = probe.get("margin")
     return (
-        "" if value is None else f"margin {format.number(value)} {probe.get('margin_unit') or ''}"
+        ""
+        if value is None
+        else f"margin {formatting.number(value)} {probe.get('margin_unit') or ''}"
     )
 
 
@@ -124,8 +126,8 @@ def _drift(drift: Record) -> str:
     """An arm against its evidence: the verdict, then the envelope ratio and the shift."""
     parts = [drift.get("verdict") or "not compared"]
     if drift.get("r") is not None:
-        parts.append(f"r = {format.number(drift['r'])} of {format.ENVELOPE_LIMIT}")
-    if (moved := format.moved(drift)) is not None:
+        parts.append(f"r = {formatting.number(drift['r'])} of {formatting.ENVELOPE_LIMIT}")
+    if (moved := formatting.moved(drift)) is not None:
         parts.append(f"mean {moved:+.1f} s from {drift.get('environment') or 'its recording'}")
     return ", ".join(parts)
 

@@ -4,8 +4,8 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from initcheck.report import failure, format, highlights, reasons, terminal
-from initcheck.report.format import Record
+from initcheck.report import failure, formatting, highlights, reasons, terminal
+from initcheck.report.formatting import Record
 from initcheck.results import ORDER
 
 LIMIT = 1_000_000  # GitHub drops a step's summary above 1 MiB; the rest is for what others append
@@ -90,11 +90,11 @@ def _rows(result: Record) -> Iterator[str]:
         first = place == 0
         cells = [
             result["verdict"] if first else probe["verdict"],
-            _code(result["id"]) if first else _escaped(format.title(probe)),
-            format.arm(probe, "treated"),
-            html.escape(format.limit(probe)),
-            format.arm(probe, "control"),
-            format.margin(probe),
+            _code(result["id"]) if first else _escaped(formatting.title(probe)),
+            formatting.arm(probe, "treated"),
+            html.escape(formatting.limit(probe)),
+            formatting.arm(probe, "control"),
+            formatting.margin(probe),
             f"{result['seconds']:.1f}" if first else "",
         ]
         yield f"|{'|'.join(cells)}|\n"
@@ -112,7 +112,7 @@ def _escaped(text: str) -> str:
 
 def _annotation(result: Record) -> str:
     red = [probe for probe in result["probes"] if probe["verdict"] != "pass"]
-    why = [" ".join([f"{format.title(p)}:", *reasons.sentences(p)]) for p in red]
+    why = [" ".join([f"{formatting.title(p)}:", *reasons.sentences(p)]) for p in red]
     text = "\n".join(why) or result.get("message") or "Nothing was measured."
     title = f"{result['verdict']} {result['id']}"
     return f"::error title={_property(title)}::{_data(text[:2000])}"

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from initcheck.report import format
-from initcheck.report.format import Record
+from initcheck.report import formatting
+from initcheck.report.formatting import Record
 
 LEFT, RIGHT = 4.0, 96.0  # percent; a dot at either end stays whole
 AFTER_ZERO = 14.0  # percent; on a logarithmic axis, zero stands apart at the left end
@@ -42,7 +42,7 @@ class Axis:
         """Places and texts of a few round values."""
         values = _decades(self.low, self.high) if self.logarithmic else _round(self.low, self.high)
         return [
-            (self.place(value), format.number(value, 6)) for value in [0.0] * self.zero + values
+            (self.place(value), formatting.number(value, 6)) for value in [0.0] * self.zero + values
         ]
 
 
@@ -93,12 +93,12 @@ def of_probe(probe: Record) -> Strip:
     usual = [value for three in recorded.values() for value in three]
     line = axis([*seen, *(value for value in usual if value >= min(floor, 0.0))])
     return Strip(
-        label=f"{format.title(probe)}: treated {format.arm(probe, 'treated')}, "
-        f"control {format.arm(probe, 'control')}, limit {format.limit(probe)}",
+        label=f"{formatting.title(probe)}: treated {formatting.arm(probe, 'treated')}, "
+        f"control {formatting.arm(probe, 'control')}, limit {formatting.limit(probe)}",
         rows=[_row(probe, arm, line, recorded[arm]) for arm in recorded],
         ticks=line.ticks(),
         limits=[line.place(end) for end in ends if math.isfinite(end)],
-        limit_text=format.limit(probe),
+        limit_text=formatting.limit(probe),
         allowed=_allowed(bounds, line) if ends else None,
         pairs=_pairs(probe, line) if probe["form"] == "gains" else [],
     )
@@ -106,10 +106,10 @@ def of_probe(probe: Record) -> Strip:
 
 def of_envelopes(ratios: Sequence[float]) -> Strip:
     """The envelope ratio of every arm, with the one that is allowed."""
-    allowed = format.ENVELOPE_LIMIT
+    allowed = formatting.ENVELOPE_LIMIT
     line = axis([*ratios, allowed])
     dots = [line.place(ratio) for ratio in ratios if math.isfinite(ratio)]
-    text = format.span(ratios)
+    text = formatting.span(ratios)
     return Strip(
         label=f"envelope ratio of {len(ratios)} arms: {text}, {allowed} allowed",
         rows=[Row("treated", f"{len(ratios)} arms", text, dots)],
@@ -121,7 +121,7 @@ def of_envelopes(ratios: Sequence[float]) -> Strip:
 
 
 def _row(probe: Record, arm: str, line: Axis, recorded: Sequence[float]) -> Row:
-    text = f"{format.arm(probe, arm)} {probe['unit']}".rstrip()
+    text = f"{formatting.arm(probe, arm)} {probe['unit']}".rstrip()
     dots = [line.place(value) for value in probe[arm] if math.isfinite(value)]
     low, mean, high = map(line.place, recorded) if recorded else (0.0, 0.0, 0.0)
     name = probe.get(f"{arm}_name") or arm

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from initcheck.report import format
-from initcheck.report.format import Record
+from initcheck.report import formatting
+from initcheck.report.formatting import Record
 
 LACKING = ("no evidence", "stale")
 STARTS = ("changed start", "alike")
@@ -33,7 +33,7 @@ def sentences(probe: Record) -> list[str]:
 def drifts(probe: Record) -> list[tuple[str, Record]]:
     """The arms that were compared with their evidence, each with how it compares."""
     known = probe.get("drift") or {}
-    return [(arm, known[arm]) for arm in format.ARMS if known.get(arm)]
+    return [(arm, known[arm]) for arm in formatting.ARMS if known.get(arm)]
 
 
 def confirmed(probe: Record) -> bool:
@@ -66,13 +66,13 @@ def _seeds(probe: Record, arm: str, wrong: Callable[[float], bool]) -> str | Non
 def _sides(probe: Record) -> Iterator[str]:
     """Which seeds are on the wrong side of the limit, each arm by itself."""
     bounds = probe.get("limit") or {}
-    if probe["form"] != "holds" or format.limit(probe) == "none":
+    if probe["form"] != "holds" or formatting.limit(probe) == "none":
         return
     if outside := _seeds(
-        probe, "treated", lambda v: math.isfinite(v) and not format.inside(v, bounds)
+        probe, "treated", lambda v: math.isfinite(v) and not formatting.inside(v, bounds)
     ):
         yield f"{outside} lie outside the limit."
-    if within := _seeds(probe, "control", lambda v: format.inside(v, bounds)):
+    if within := _seeds(probe, "control", lambda v: formatting.inside(v, bounds)):
         yield f"{within} lie inside the limit, on the treated side."
 
 
@@ -81,7 +81,7 @@ def _paired(probe: Record) -> str:
     above = sum(treated > control for treated, control in pairs)
     text = f"the treated arm is above the control on {above} of {len(pairs)} seeds"
     p_value = probe.get("p_value")
-    return text if p_value is None else f"{text}, p = {format.number(p_value)}"
+    return text if p_value is None else f"{text}, p = {formatting.number(p_value)}"
 
 
 def _refuted(probe: Record) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _left(drift: Record) -> str:
     """How an arm departed from its recorded trajectory, and where first."""
     if drift["verdict"] == "moved":
         return "no longer has its recorded distribution"
-    ratio = f"r = {format.number(drift.get('r'))}, {format.ENVELOPE_LIMIT} allowed"
+    ratio = f"r = {formatting.number(drift.get('r'))}, {formatting.ENVELOPE_LIMIT} allowed"
     step, layer = drift.get("first_step"), drift.get("first_layer")
     where = [f"step {step}"] * (step is not None) + [f"layer {layer}"] * bool(layer)
     first = f", first at {', '.join(where)}" if where else ""
@@ -113,7 +113,7 @@ def _left(drift: Record) -> str:
 
 def _outcomes(drift: Record) -> str:
     """What a drift amounts to, in recorded standard deviations."""
-    moved = format.moved(drift)
+    moved = formatting.moved(drift)
     if moved is None:
         return "outcomes were not compared"
     allowed = drift.get("allowed")
@@ -134,11 +134,11 @@ def _invalid(probe: Record) -> Iterator[str]:
 
 
 def _wrong(probe: Record) -> Iterator[str]:
-    for arm in format.ARMS:
+    for arm in formatting.ARMS:
         if broken := _seeds(probe, arm, lambda v: not math.isfinite(v)):
-            yield f"{broken} are not finite: {format.span(probe[arm])}."
+            yield f"{broken} are not finite: {formatting.span(probe[arm])}."
     yield from _sides(probe)
-    if format.limit(probe) == "none":
+    if formatting.limit(probe) == "none":
         yield "The probe has no limit."
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from initcheck.report import format, highlights
-from initcheck.report.format import Record
+from initcheck.report import formatting, highlights
+from initcheck.report.formatting import Record
 from initcheck.results import ORDER
 
 WIDTH = 100
@@ -98,16 +98,16 @@ def _rows(result: Record) -> Iterator[tuple[str, list[str]]]:
     for place, probe in enumerate(result["probes"] or [{}]):
         cells = [
             device,
-            _fit(partial(format.arm, probe, "treated")),
-            _fit(partial(format.limit, probe)),
-            _fit(partial(format.arm, probe, "control")),
-            _fit(partial(format.margin, probe), MARGIN),
-            format.ratios(probe),
+            _fit(partial(formatting.arm, probe, "treated")),
+            _fit(partial(formatting.limit, probe)),
+            _fit(partial(formatting.arm, probe, "control")),
+            _fit(partial(formatting.margin, probe), MARGIN),
+            formatting.ratios(probe),
         ]
         if place == 0:
             yield _ascii(result["claim"]), [*cells, seconds, result["verdict"]]
         else:
-            yield f"  {_ascii(format.title(probe))}", [*cells, "", probe["verdict"]]
+            yield f"  {_ascii(formatting.title(probe))}", [*cells, "", probe["verdict"]]
 
 
 def _seconds(took: float) -> str:

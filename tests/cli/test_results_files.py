@@ -1,0 +1,79 @@
+"""`initcheck report` and `initcheck compare`, of results files that runs have left."""
+
+from __future__ import annotations
+
+import pytest
+
+from initcheck.cli.main import main
+from initcheck.results import write
+from tests.helpers.results import drifted, example, passing, refuted
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Results of two runs, of which the second has one more claim."""
+    found = [tmp_path / "a.json", tmp_path / "b.json"]
+    write(found[0], example(passing(), drifted()))
+    write(found[1], example(passing(), drifted(), refuted()))
+    return [str(file) for file in found]
+
+
+def test_a_report_of_several_runs_is_one_page(files, tmp_path):
+    page = tmp_path / "new" / "page.html"
+    assert main(["report", *files, "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "run 1" in text
+    assert "run 2" in text
+
+
+def test_a_report_without_a_page_is_printed_run_by_run(files, capsys):
+    assert main(["report", *files]) == 0
+    said = capsys.readouterr().out
+    assert "verdicts: 1 pass, 1 drifted\n" in said
+    assert "verdicts: 1 pass, 1 drifted, 1 refuted\n" in said
+    assert said.count("torch 2.14.1") == 2
+
+
+def test_a_report_for_a_job_is_printed_as_markdown(files, capsys):
+    assert main(["report", files[1], "--markdown"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("## initcheck: 1 pass, 1 drifted, 1 refuted\n")
+    assert "|verdict|claim|treated|" in said
+
+
+def test_annotations_name_what_is_not_green_and_are_none_on_green(files, tmp_path, capsys):
+    assert main(["report", files[1], "--annotations"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2
+    assert all(line.startswith("::error ") for line in said)
+    write(tmp_path / "green.json", example(passing()))
+    assert main(["report", str(tmp_path / "green.json"), "--annotations"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_page_that_cannot_be_written_is_refused(files, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert main(["report", *files, "--html", str(tmp_path / "file" / "page.html")]) == 4
+    assert "The page was not written" in capsys.readouterr().err
+
+
+def test_a_comparison_names_files_and_counts_verdicts(files, capsys):
+    assert main(["compare", *files]) == 0
+    said = capsys.readouterr().out
+    assert all(file in said for file in files)
+    assert said.rstrip().endswith("2 claims in all 2 files, 0 with another verdict")
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_a_file_that_is_no_results_is_refused_in_a_sentence(command, files, tmp_path, capsys):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    assert main([command, files[0], str(broken)]) == 4
+    assert f"initcheck: {broken} is not JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_a_command_without_files_is_refused(command):
+    with pytest.raises(SystemExit) as left:
+        main([command])
+    assert left.value.code == 4

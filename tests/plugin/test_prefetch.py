@@ -1,0 +1,294 @@
+"""Arms trained ahead give what each claim would have worked out by itself."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import multiprocessing.connection
+
+import pytest
+
+from initcheck.devices import forks
+from initcheck.gate.trainer import Laboratory
+from initcheck.plugin import plan, prefetch, session
+from tests.helpers import projects
+
+SHARED = """
+@claim(source="a test", kind="exact")
+def test_he_has_weights(verdict):
+    \"\"\"From He's start, weights are not zero, and answers differ between images.\"\"\"
+    verdict.holds(logit_spread, treated=HE, control=ZEROS)
+    verdict.holds(weight_magnitude, treated=HE, control=ZEROS)
+"""
+WEIGHTS = "".join(
+    projects.limit("he_has_weights", probe, "min = 0.1")
+    for probe in ("logit_spread", "weight_magnitude")
+)
+CALLS = """
+import multiprocessing, os
+
+def dies_elsewhere(trained):
+    if multiprocessing.parent_process() is not None:
+        {death}
+    return logit_spread(trained)
+
+@claim(source="a test", kind="exact")
+def test_he_tells_images_apart(verdict):
+    \"\"\"From He's start, answers differ between images.\"\"\"
+    verdict.holds(dies_elsewhere, treated=HE, control=ZEROS)
+"""
+
+pytestmark = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """Two cores, and nothing too small to be worth a process; the errands that were sent."""
+    sent = []
+
+    class Noted(prefetch.Ahead):
+        def __init__(self, laboratory, work, processes):
+            sent.extend(work)
+            super().__init__(laboratory, work, processes)
+
+    monkeypatch.setattr(session, "_threads", lambda config: 2)
+    monkeypatch.setattr(prefetch, "WORTH", 0)
+    monkeypatch.setattr(prefetch, "Ahead", Noted)
+    return sent
+
+
+@pytest.fixture
+def trained_here(monkeypatch):
+    """Seeds that this very process trained."""
+    drawn, train = [], Laboratory._train
+
+    def noted(self, arm, seeds, device):
+        if multiprocessing.parent_process() is None:
+            drawn.extend(seeds)
+        return train(self, arm, seeds, device)
+
+    monkeypatch.setattr(Laboratory, "_train", noted)
+    return drawn
+
+
+def numbers(results):
+    return [
+        [(p["probe"], p["treated"], p["control"], p["margin"], p["drift"]) for p in r["probes"]]
+        for r in results
+    ]
+
+
+@pytest.fixture
+def shared(project):
+    """Two claims that share two arms, with evidence."""
+    project.claims(projects.CLAIMS + SHARED)
+    project.limits(projects.ZEROS_STAY + WEIGHTS)
+    project.run("--initcheck-device=cpu", "--initcheck-record=first")
+    return project
+
+
+def test_values_and_envelopes_are_those_worked_out_here(
+    shared, two_processes, trained_here, monkeypatch
+):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert two_processes
+    assert not trained_here
+    two_processes.clear()
+    monkeypatch.setattr(session, "_threads", lambda config: 1)
+    here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert not two_processes
+    assert trained_here
+    assert [r["verdict"] for r in there] == ["pass"] * 2
+    assert numbers(there) == numbers(here)
+
+
+def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "--initcheck-seeds=3")
+    (asked,) = [errand.asked for errand in two_processes]  # one network, recipe and data
+    assert [arm.initializer.name for arm in asked] == ["zeros", "he"]
+    assert [len(sides) for sides in asked.values()] == [3, 3]
+    assert [len(plan.drawn(sides)) for sides in asked.values()] == [3, 3]
+
+
+def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "--initcheck-seeds=9")
+    assert [len(errand.asked) for errand in two_processes] == [1, 1]
+
+
+AUTOUSE = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def _not_today():
+    pytest.skip("not today")
+
+"""
+
+
+DOUBLED = """
+import pytest
+
+@pytest.fixture(params=[8])
+def width(request):
+    return 2 * request.param
+
+"""
+SKIPPED = "import pytest\n@pytest.mark.skipif(True, reason='so')\n@claim"
+WITHIN = "    import pytest; pytest.skip('no')\n    verdict.holds"
+NOT_BUILT = "__import__('initcheck').networks.Network('no', int)"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        projects.CLAIMS.replace("(verdict)", "(verdict, tmp_path)"),
+        AUTOUSE + projects.CLAIMS,
+        projects.CLAIMS.replace("@claim", SKIPPED),
+        projects.CLAIMS.replace("    verdict.holds", WITHIN),
+        DOUBLED + projects.CLAIMS.replace("(verdict)", "(verdict, width)"),
+        projects.CLAIMS.replace("steps=5", "steps=5, keep_at=[5]"),
+        projects.CLAIMS.replace("treated=ZEROS", "treated=zeros"),
+        projects.CLAIMS.replace("mlp(784, 8, 10)", NOT_BUILT),
+    ],
+    ids=[
+        "fixture",
+        "autouse",
+        "mark",
+        "within",
+        "fixture of a parameter",
+        "unhashable",
+        "no arm",
+        "no network",
+    ],
+)
+def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_processes, claims):
+    project.claims(claims)
+    said = project.run("--initcheck-device=cpu", "-rs").text
+    assert "INTERNALERROR" not in said
+    sent = [arm.network.name for errand in two_processes for arm in errand.asked]
+    assert sent == (["no", "no"] if "int" in claims else [])
+
+
+ANOTHER = """
+TIMES = []
+
+@claim(source="a test", kind="exact")
+def test_zeros_stay(verdict):
+    \"\"\"Weights that start at zero stay there, when asked for the first time.\"\"\"
+    TIMES.append("asked")
+    verdict.holds(weight_magnitude, treated=[HE, ZEROS][len(TIMES) == 1], control=HE)
+"""
+
+
+def test_values_of_another_arm_than_the_test_asks_for_are_not_taken(project, two_processes):
+    """Whatever it asked for when it was rehearsed: weights from He's start are not zero."""
+    project.claims(projects.CLAIMS.partition("@claim")[0] + ANOTHER)
+    (result,) = project.results("--initcheck-device=cpu")
+    assert two_processes
+    assert result["verdict"] == "refuted"
+
+
+def test_claims_train_here_where_no_process_can_be_had(shared, monkeypatch, trained_here):
+    def none_left(*_):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(session, "_threads", lambda config: 2)
+    monkeypatch.setattr(prefetch, "WORTH", 0)
+    monkeypatch.setattr(prefetch, "Ahead", none_left)
+    assert shared.run("--initcheck-device=cpu").ret == 0
+    assert trained_here
+
+
+@pytest.fixture
+def as_accelerator(monkeypatch):
+    """The CPU is sent to as accelerators are; the arms of each training that this process did."""
+    trained, train = [], Laboratory.train_together
+
+    def noted(self, wanted, device):
+        trained.append([arm.initializer.name for arm in wanted])
+        train(self, wanted, device)
+
+    monkeypatch.setattr(prefetch, "send", lambda rehearsals, *_: prefetch.at_once(rehearsals))
+    monkeypatch.setattr(Laboratory, "train_together", noted)
+    return trained
+
+
+def test_accelerator_trains_arms_that_go_together_once(shared, as_accelerator, trained_here):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert as_accelerator == [["zeros", "he"]]
+    assert not trained_here
+    assert [r["verdict"] for r in there] == ["pass"] * 2
+
+
+def test_accelerator_finds_what_the_claims_would_have(shared, as_accelerator, monkeypatch):
+    there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    monkeypatch.setattr(prefetch, "send", lambda *_: None)
+    here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
+    assert len(as_accelerator) == 1
+    assert numbers(there) == numbers(here)
+
+
+def test_error_of_an_errand_is_left_to_its_claim(project, as_accelerator, trained_here):
+    project.claims(projects.CLAIMS.replace("mlp(784, 8, 10)", "mlp(784, 8, 7)"))
+    (result,) = project.results("--initcheck-device=cpu")
+    assert as_accelerator == [["zeros", "he"]]
+    assert trained_here
+    assert result["verdict"] == "invalid"
+    assert "7" in result["probes"][0]["reason"]
+
+
+@pytest.mark.parametrize("death", ["raise RuntimeError('there')", "os._exit(9)"])
+def test_a_claim_works_out_itself_what_does_not_come_back(
+    project, two_processes, trained_here, death
+):
+    project.claims(projects.CLAIMS + CALLS.replace("{death}", death))
+    limit = projects.limit("he_tells_images_apart", "dies_elsewhere", "min = 0.1")
+    project.limits(projects.ZEROS_STAY + limit)
+    results = project.results("--initcheck-device=cpu")
+    assert [result["verdict"] for result in results] == ["pass", "pass"]
+    assert two_processes
+    assert trained_here
+
+
+@pytest.mark.parametrize("option", ["--initcheck-record=again", "--collect-only"])
+def test_nothing_is_sent_for_where_it_would_not_be_judged(shared, two_processes, option):
+    shared.run("--initcheck-device=cpu", option)
+    assert not two_processes
+
+
+def test_little_work_is_done_here(shared, two_processes, monkeypatch, trained_here):
+    monkeypatch.setattr(prefetch, "WORTH", 10**6)
+    shared.run("--initcheck-device=cpu")
+    assert not two_processes
+    assert trained_here
+
+
+def test_no_process_is_left_behind(shared, two_processes):
+    shared.run("--initcheck-device=cpu", "-x")
+    # Whether a process has ended, its sentinel tells; active_children() may still name one that
+    # the pool's thread has reaped and not yet crossed off (23 of 400 times beside other work).
+    for process in multiprocessing.active_children():
+        assert multiprocessing.connection.wait([process.sentinel], timeout=30)
+
+
+def test_processes_do_not_search_torch_for_garbage(shared, two_processes):
+    before = gc.get_freeze_count()
+    try:
+        shared.run("--initcheck-device=cpu")
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+
+
+def test_timings_come_after_the_claims(project, two_processes):
+    timing = "def test_a_timing(initcheck_session):\n    pass\n"
+    project.claims(timing, name="test_before")
+    said = project.run("--initcheck-device=cpu", "-v", "-p", "no:randomly").output
+    assert said.index("test_zeros_stay") < said.index("test_a_timing")
+
+
+def test_time_spent_elsewhere_is_told(shared, two_processes):
+    said = shared.run("--initcheck-device=cpu", "--initcheck-profile").text
+    assert "profile: " in said
+    assert "waiting" not in said
+    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the dearest arms")[2]

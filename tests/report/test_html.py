@@ -1,0 +1,172 @@
+"""The page stands alone, escapes what claims say, and is the same every time."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+from initcheck.report import plots
+from initcheck.report.html import page
+from tests.helpers.results import drifted, example, gain, passing, probe, refuted, result
+
+EVIL = "<script>alert('x')</script>\"><img src=x onerror=y>&"
+
+
+class Tags(HTMLParser):
+    """Collects elements, and fails on one that is closed in the wrong order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.attributes = [], set(), set()
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in {"meta", "rect", "line", "circle"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_from_elsewhere():
+    text = page(example())
+    tags = Tags(text)
+    assert not tags.seen & {"script", "link", "img", "iframe", "object"}
+    assert not tags.attributes & {"src", "onload", "onclick", "style"}
+    assert "url(" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+    assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', text))
+
+
+def test_every_text_is_escaped():
+    claim = result(EVIL, probe("refuted", why=EVIL, fault=EVIL, unit=EVIL, case=EVIL, reason=EVIL))
+    claim |= {"source": EVIL, "statement": EVIL}
+    claim["probes"][0] |= {"treated_name": EVIL, "probe": EVIL}
+    results = example(claim, result("crashed", message=EVIL, device=EVIL))
+    results["environment"]["devices"][0]["hardware"] = EVIL
+    results["environment"]["platform"] = EVIL
+    results["settings"]["data_root"] = EVIL
+    text = page(results)
+    assert "<script" not in text
+    assert "<img" not in text
+    assert not Tags(text).attributes & {"onerror", "src"}
+
+
+def test_the_same_results_give_the_same_page():
+    assert page(example()) == page(example())
+
+
+def test_the_page_shows_each_part_of_a_claim():
+    text = page(example(drifted()))
+    for fact in ["zeroed_layer_still_learns", "A He start ends with", "notebook 003", "torch"]:
+        assert fact in text
+    for fact in ["r = 531 of 10", "first at step 16, layer fc2", "gain sqrt(2) -&gt; 1"]:
+        assert fact in text
+    assert "pytest benchmarks -k zeroed_layer_still_learns --initcheck-device cpu" in text
+    assert "&lt;= 1.2" in text
+
+
+def test_red_claims_are_listed_and_open_and_green_ones_closed():
+    text = page(example(passing(), refuted()))
+    assert re.search(r'<details id="claim-1" class="claim pass">', text)
+    assert re.search(r'<details id="claim-2" class="claim refuted" open>', text)
+    assert '<a href="#claim-2">he_learns_on_cuda</a>' in text
+    assert '<a href="#claim-1">' not in text
+
+
+def test_runs_stand_side_by_side():
+    other = example(passing() | {"verdict": "invalid", "probes": [], "message": "it crashed"})
+    other["environment"]["torch"] = "2.15.0"
+    text = page(example(passing()), other)
+    assert "<td>2.14.1</td><td>2.15.0</td>" in text
+    assert text.count('<details id="') == 1
+    assert "cpu · run 2" in text
+    assert "it crashed" in text
+
+
+def test_a_crash_after_green_probes_is_shown():
+    claim = passing() | {"verdict": "invalid", "message": "KeyError: fc9"}
+    assert "<pre>KeyError: fc9</pre>" in page(example(claim))
+    assert "KeyError" not in page(example(claim | {"verdict": "pass"}))
+
+
+def test_an_empty_run_is_not_green():
+    results = example()
+    results["results"] = []
+    assert '<span class="verdict invalid">' in page(results)
+
+
+def test_a_hundred_claims_take_less_than_three_seconds():
+    values = [0.5 + n / 100 for n in range(16)]
+    wide = probe(treated=values, control=[v + 2 for v in values], seeds=list(range(16)))
+    results = example(*(result(f"claim_{n}", wide, gain("pass")) for n in range(100)))
+    page(results)
+    start = time.perf_counter()
+    page(results)
+    assert time.perf_counter() - start < 3
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [0.0],
+        [float("nan")],
+        [1e308, -1e308],
+        [0.0, 5e-324],
+        [0.0, 1e-300, 1e300],
+        [1.0, 1.0 + 2e-16],
+        [-1e9, 1e-9],
+        [float("inf"), 3.0],
+    ],
+    ids=str,
+)
+def test_any_values_have_a_place(values):
+    strip = plots.of_probe(probe(treated=values, control=values, drift={}, limit={}))
+    places = [x for row in strip.rows for x in row.dots] + [x for x, _ in strip.ticks]
+    assert all(0 <= x <= 100 for x in places)
+    assert len(strip.ticks) <= 8
+    assert "nan%" not in page(example(result("a", probe(treated=values, control=values))))
+
+
+def test_values_of_many_decades_have_a_logarithmic_axis_with_zero_apart():
+    axis = plots.axis([0.0, 1e-6, 1e-3, 1.0])
+    assert axis.place(0.0) == plots.LEFT
+    assert axis.place(1e-6) == plots.AFTER_ZERO
+    assert axis.place(1e-3) == (plots.AFTER_ZERO + plots.RIGHT) / 2
+    assert [text for _, text in axis.ticks()][:2] == ["0", "1e-6"]
+
+
+def test_a_recorded_deviation_below_zero_does_not_bend_the_axis():
+    arm = {"recorded_mean": 0.001, "recorded_std": 0.01}
+    strip = plots.of_probe(probe(treated=[0.001], control=[2.0], drift={"treated": arm}))
+    assert strip.rows[0].recorded is not None
+    assert "0.01" in [text for _, text in strip.ticks]
+
+
+def test_a_gain_joins_the_two_values_of_each_seed():
+    strip = plots.of_probe(gain("pass"))
+    assert len(strip.pairs) == 4
+    assert strip.limits == []
+    assert plots.of_probe(probe()).pairs == []
+
+
+def test_a_limit_that_is_a_count_of_seeds_is_not_drawn_among_values():
+    strip = plots.of_probe(probe(form="rate", treated=[1.0, 0.0], limit={"min": 3}))
+    assert (strip.limits, strip.allowed, strip.limit_text) == ([], None, ">= 3")
+
+
+def test_ticks_tell_close_values_apart():
+    texts = [text for _, text in plots.axis([0.1234, 0.1236]).ticks()]
+    assert len(set(texts)) == len(texts) > 2

@@ -1,0 +1,285 @@
+"""Networks that are no stack of known layers: each goes the way that computes what it says."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+
+from initcheck.training.train import draws, train
+from tests.helpers import toy
+from tests.helpers.agreement import assert_engines_agree
+
+
+def layers():
+    return [nn.Flatten(), nn.Linear(20, 20), nn.ReLU(), nn.Linear(20, 20), nn.Linear(20, 4)]
+
+
+def tied():
+    module = nn.Sequential(*layers())
+    module[3].bias = module[1].bias
+    return module
+
+
+def repeated():
+    flatten, square, relu, _, last = layers()
+    return nn.Sequential(flatten, square, relu, square, relu, last)
+
+
+def hooked():
+    module = nn.Sequential(*layers())
+    module[3].register_forward_hook(lambda layer, inputs, output: 0.1 * output)
+    return module
+
+
+class Doubled(nn.Linear):
+    """A linear layer that computes otherwise than its base class."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Wrapped(nn.Module):
+    """A module around another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def subclassed():
+    return nn.Sequential(nn.Flatten(), Doubled(20, 4))
+
+
+class Numbered(toy.Residual):
+    """Its answers shrink with every call: one call too many would show, and nothing else."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) / self.calls
+
+
+class Shifting(toy.Residual):
+    """Changes its inputs in place."""
+
+    def forward(self, x):
+        x -= 0.5
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "build", [toy.Residual, tied, repeated, hooked, subclassed, Numbered, Shifting]
+)
+def test_modules_without_a_stacked_form_go_by_torch_func(build):
+    assert_engines_agree(toy.of_user(build), named="ensemble (torch.func)")
+
+
+class Buffered(toy.Residual):
+    """Counts its calls, as running statistics do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x)
+
+
+class Counting(toy.Residual):
+    """Goes another way at every call: one call too many would show."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if x.amax() > 2 * x.amin():
+            x = x * self.calls
+        return super().forward(x)
+
+
+class Projecting(toy.Residual):
+    """Draws a projection of its own that is neither a parameter nor a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = torch.randn(20, 20) / 4
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ self.projection)
+
+
+class Silent(toy.Residual):
+    """Answers nothing at first, whatever each seed draws beside the parameters."""
+
+    def __init__(self, draw):
+        super().__init__()
+        for parameter in self.outer.parameters():
+            nn.init.zeros_(parameter)
+        self.held = draw()
+
+
+class SilentlyProjecting(Silent):
+    """Sees its images through what it drew."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) @ torch.as_tensor(self.held))
+
+
+class SilentlyOrdering(Silent):
+    """Sees the pixels in the order that it drew."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1)[:, self.held])
+
+
+class SilentlyAmplifying(Silent):
+    """Multiplies its images by what it drew."""
+
+    def forward(self, x):
+        return super().forward(x * self.held)
+
+
+def projection():
+    return torch.randn(20, 20) / 4
+
+
+SILENT = {
+    "tensor": partial(SilentlyProjecting, projection),
+    "array": partial(SilentlyProjecting, lambda: projection().numpy()),
+    "order": partial(SilentlyOrdering, lambda: torch.randperm(20).tolist()),
+    "gain": partial(SilentlyAmplifying, lambda: float(1 + torch.rand(()))),
+}
+
+
+@pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
+def test_a_start_that_answers_nothing_still_takes_its_own_steps(build):
+    """By the answers of the starts alone every module could be every other's template."""
+    assert_engines_agree(toy.of_user(build), named="module")
+
+
+def shared_batch_norm():
+    norm = nn.BatchNorm1d(20)
+    return nn.Sequential(nn.Flatten(), norm, nn.Linear(20, 20), norm, nn.Linear(20, 4))
+
+
+@pytest.mark.parametrize(
+    "build", [toy.Deciding, toy.Dropping, Buffered, Counting, Projecting, shared_batch_norm]
+)
+def test_modules_that_cannot_be_mapped_take_plain_steps(build):
+    assert_engines_agree(toy.of_user(build), named="module")
+
+
+class Locked(toy.Residual):
+    """Holds what cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+class Remembering(toy.Residual):
+    """Holds a tensor that was computed, deep within."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = {"scales": [self.gain * 2]}
+
+
+def weight_normed():
+    """As torch did before parametrizations: the weight is computed by a hook."""
+    layer = nn.Linear(20, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.Sequential(nn.Flatten(), nn.utils.weight_norm(layer), nn.Linear(20, 4))
+
+
+def pruned():
+    layer = nn.Linear(20, 20)
+    mask = torch.arange(400).view(20, 20) % 2
+    prune.custom_from_mask(layer, "weight", mask)
+    return nn.Sequential(nn.Flatten(), layer, nn.Linear(20, 4))
+
+
+@pytest.mark.parametrize("build", [Locked, Remembering, weight_normed, pruned])
+def test_modules_that_cannot_be_copied_take_plain_steps(build):
+    """One after the other, since whether they draw random numbers cannot be tried."""
+    arm = toy.of_user(build)
+    assert_engines_agree(arm, named="module")
+    assert draws(arm, toy.data())
+    shared = train(arm, (3, 5), toy.data(), jobs=2)
+    alone = train(arm, (3, 5), toy.data())
+    assert torch.equal(shared.losses, alone.losses)
+
+
+def mask_in_place(parameter):
+    parameter.grad[::2] = 0
+
+
+def masked(register):
+    """A network that keeps half of one layer's gradient, as sparse training does."""
+    module = nn.Sequential(*layers())
+    register(module[3].weight)
+    return module
+
+
+GRADIENT_HOOKS = {
+    "of a tensor": lambda p: p.register_hook(lambda gradient: gradient * (torch.arange(20) % 2)),
+    "after it is there": lambda p: p.register_post_accumulate_grad_hook(mask_in_place),
+}
+
+
+@pytest.mark.parametrize("register", GRADIENT_HOOKS.values(), ids=GRADIENT_HOOKS)
+@pytest.mark.parametrize("around", [lambda module: module, Wrapped], ids=["layers", "own module"])
+def test_hooks_on_gradients_take_plain_steps(register, around):
+    assert_engines_agree(toy.of_user(lambda: around(masked(register))), named="module")
+
+
+def frozen():
+    module = nn.Sequential(*layers())
+    module[1].requires_grad_(False)
+    return module
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+def test_frozen_parameters_stay(engine):
+    trained = train(toy.of_user(frozen), (3, 5), toy.data(), engine=engine)
+    still = {n for n, p in trained.parameters.items() if torch.equal(p, trained.start[n])}
+    assert still == {"1.weight", "1.bias"}
+
+
+class Answering(toy.Residual):
+    """Answers in a dtype of its own."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x):
+        return super().forward(x).to(self.dtype)
+
+
+@pytest.mark.parametrize("engine", ["ensemble", "module"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_logits_may_have_another_dtype_than_images(dtype, engine):
+    """A step of float64 logits is that of float32's; bfloat16 has an epsilon of 2^-8."""
+    usual = train(toy.of_user(toy.Residual), (3, 5), toy.data())
+    trained = train(toy.of_user(partial(Answering, dtype)), (3, 5), toy.data(), engine=engine)
+    apart = ((trained.losses - usual.losses).abs() / usual.losses).max()
+    assert apart < 4 * torch.finfo(dtype).eps + 1e-5
+    assert trained.parameters["inner.weight"].dtype == torch.float32
+
+
+def test_float64_logits_of_float32_images_are_still_trained_together():
+    named = "ensemble (torch.func)"
+    assert_engines_agree(toy.of_user(partial(Answering, torch.float64)), named=named)
