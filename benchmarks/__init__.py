@@ -1,1 +1,1 @@
-"""The claims, one mechanism a file."""
+"""The claims, one mechanism per file."""

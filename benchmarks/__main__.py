@@ -1,4 +1,4 @@
-"""`python3 -m benchmarks`: set up what is missing, then run the gate."""
+"""`python3 -m benchmarks` sets up what is missing, then runs the gate."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""What several files of claims share."""
+"""Fixtures that several files of claims share."""
 
 import pytest
 
 
 @pytest.fixture
 def full_scale(initcheck_session):
-    """Skip, at brief scale, what belongs to full scale alone."""
+    """Skips a claim that runs at full scale only, unless full scale is selected."""
     if initcheck_session.settings.scale != "full":
-        # whole epochs on data that are not embedded, and networks as wide as the notebooks' own
+        # Whole epochs on data that is not embedded, or networks as wide as the notebooks'.
         pytest.skip("runs at full scale only: --initcheck-scale full --initcheck-data-root DIR")

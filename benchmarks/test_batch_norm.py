@@ -1,7 +1,8 @@
-"""Batch normalization between zero weights: a dead-lock that only rounding, or a shift, opens.
+"""Batch normalization between zero weights: a deadlock that only rounding or a shift opens.
 
-It maps a channel that is the same for every image to its shift, zero, so the linear layer behind it
-sees zeros, and its own shift gets gradients only through that layer's zero weights.
+Normalization maps a channel that is the same for every image to its shift, which is zero. The
+linear layer behind it therefore sees zeros, and the shift gets gradients only through the zero
+weights of that layer.
 """
 
 from functools import partial
@@ -20,7 +21,7 @@ from initcheck.notebooks.arms import (
 from initcheck.probes.outcomes import few_logit_spread, images_told_apart
 from initcheck.probes.units import movement
 
-BATCH, STEPS = 16, 20  # images, steps; 16 images of 4 x 4 pixels: a power of two for the mean
+BATCH, STEPS = 16, 20  # 16 images of 4 x 4 pixels: the mean divides by a power of two
 LOCKED = ("conv1.weight", "conv2.weight", "norm.weight", "norm.bias", "hidden.weight")
 CIFAR_LOCKED = ("conv1a.weight", "conv3b.weight", "norm3.bias", "hidden1.weight")
 
@@ -33,9 +34,11 @@ under_two_optimizers = pytest.mark.parametrize(
 @claim(source="notebook 000; a0-zero-cnn-const", kind="exact")
 @under_two_optimizers
 def test_all_zero_convolutions_stay_zero(verdict, optimizer):
-    """Under SGD with momentum .9 and lr 1e-2 and under Adam with lr 1e-2, both without weight
-    decay, the report's all-zero MNIST network of two 5 x 5 ELU convolutions moves nothing but its
-    output biases, for 10 steps, bit by bit; from torch's default start it moves more."""
+    """Under SGD and Adam, an all-zero ELU convolutional network trains only its output biases.
+
+    Every other gradient is a product with an exact zero, and both optimizers turn a zero gradient
+    into a zero step.
+    """
     recipe = Recipe(optimizer, batch=4, steps=10)
     verdict.holds(
         movement,
@@ -48,10 +51,11 @@ def test_all_zero_convolutions_stay_zero(verdict, optimizer):
 @under_two_optimizers
 @in_both_precisions
 def test_all_zero_batch_norm_network_stays_zero(verdict, optimizer, dtype):
-    """Under SGD with momentum .9 and lr 1e-2 and under Adam with lr 1e-2, both without weight
-    decay, an all-zero ReLU network of two convolutions, batch normalization and linear layers
-    128-32-10 moves nothing but its output biases, for 20 steps, bit by bit, since a channel of
-    zeros is normalized to zeros; from torch's default start it moves more."""
+    """Under SGD and Adam, an all-zero batch-norm network trains only its output biases.
+
+    Batch normalization turns a channel of zeros into zeros, so no gradient passes. The optimizers
+    use no weight decay, which would shrink the gain of the normalization.
+    """
     recipe = Recipe(optimizer, BATCH, STEPS, dtype=dtype)
     verdict.holds(
         movement,
@@ -64,10 +68,12 @@ def test_all_zero_batch_norm_network_stays_zero(verdict, optimizer, dtype):
 @under_two_optimizers
 @in_both_precisions
 def test_batch_norm_locks_zero_weights(verdict, optimizer, dtype):
-    """Under SGD with momentum .9 and lr 1e-2 and under Adam with lr 1e-2, a ReLU network of two
-    convolutions, batch normalization and linear layers 128-32-10 with zero weights and random
-    biases keeps all weights before the last layer bit-zero for 20 steps where the biases are powers
-    of two, so that nothing is rounded; random shifts of the normalization free it."""
+    """In exact arithmetic, batch norm keeps all zero weights below the output layer at zero.
+
+    A channel that is the same for every image becomes its shift, which is zero, so the next layer
+    gets no signal. The shift gets no gradient either, because it would pass that layer's zero
+    weights. Biases that are powers of two avoid all rounding here; random shifts free the weights.
+    """
     recipe = Recipe(optimizer, BATCH, STEPS, dtype=dtype)
     verdict.holds(
         partial(movement, names=LOCKED),
@@ -79,27 +85,29 @@ def test_batch_norm_locks_zero_weights(verdict, optimizer, dtype):
 @claim(source="notebook 000; a0-bn-rounding", kind="measured")
 @in_both_precisions
 def test_rounding_opens_batch_norm_lock(verdict, dtype):
-    """Under Adam with lr 1e-2, a ReLU network of two convolutions, batch normalization and linear
-    layers 128-32-10 with zero weights and biases that are powers of two answers 32 test images
-    alike, within 1e-5 of a logit, after 40 steps, in float32 and in float64, and from torch's
-    default start it does not. On a CPU, biases from N(0, 1) that are not rounded to powers of two
-    let it tell two of them apart on six of ten seeds or more."""
+    """Under Adam, only rounding lets a batch-norm network with zero weights tell images apart.
+
+    With biases that are powers of two nothing is rounded, and all images get the same logits. On a
+    CPU, other normal biases leave a tiny rounding error, and on most seeds Adam enlarges it until
+    the logits differ.
+    """
     recipe = Recipe(Adam(lr=1e-2), BATCH, 2 * STEPS, dtype=dtype)
     locked = Arm(BATCH_NORM_CNN, EXACT_BIASES, recipe)
     default = Arm(BATCH_NORM_CNN, torch_default, recipe)
     verdict.holds(few_logit_spread, treated=locked, control=default)
     rounded = Arm(BATCH_NORM_CNN, normal_biases(), recipe)
-    # on an accelerator kernels may round to exactly zero, which is no fault
+    # On an accelerator, kernels may round to exactly zero, which is not a fault.
     verdict.rate(images_told_apart, treated=rounded, control=locked, only="cpu")
 
 
 @claim(source="notebook 000; a0-zero-cnn-const, a0-bn-rounding", kind="exact")
 def test_batch_norm_locks_zero_weights_on_cifar(verdict):
-    """Under Adam at lr 1e-3, the notebook's CIFAR network of six ReLU convolutions with batch
-    normalization keeps the zero weights of its convolutions and of its first linear layer bit-zero
-    for 5 steps, whether its biases are zero or powers of two; from torch's default start it moves
-    them."""
-    recipe = Recipe(Adam(lr=1e-3), batch=4, steps=5)  # dear: 0.8 GFLOP an image and step
+    """In exact arithmetic, batch norm locks zero weights of notebook 000's CIFAR network too.
+
+    This holds for zero biases and for random biases that are powers of two. The claim watches the
+    first and the last convolution and the first linear layer.
+    """
+    recipe = Recipe(Adam(lr=1e-3), batch=4, steps=5)  # expensive: 0.8 GFLOP per image and step
     default = Arm(CIFAR_CNN, torch_default, recipe, "cifar10")
     locked = partial(movement, names=CIFAR_LOCKED)
     for case, start in (("zero biases", zeros), ("random biases", EXACT_BIASES)):

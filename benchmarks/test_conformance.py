@@ -1,4 +1,4 @@
-"""Conformance: what any initializer should do; --initcheck-init asks it of your own."""
+"""Conformance: what any initializer should do; --initcheck-init checks a custom one."""
 
 from itertools import count
 
@@ -9,17 +9,19 @@ from initcheck import Adam, Arm, Recipe, claim, mlp
 from initcheck.initializers import every, randn, zeros
 from initcheck.probes import test_accuracy
 
-NETWORK = mlp(784, 64, 32, 32, 10)  # ReLU, torch's default biases where the initializer leaves them
+NETWORK = mlp(784, 64, 32, 32, 10)  # ReLU; torch's default biases unless the initializer sets them
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=60)
 DEEP = mlp(784, *[256] * 20, 10)  # 20 ReLU layers, wide enough for one start to be typical
-START = Recipe(Adam(lr=1e-3), batch=32, steps=1)  # only the start is looked at
-IMAGES = 64  # seen by the deep network: the second moment is over images and units
+START = Recipe(Adam(lr=1e-3), batch=32, steps=1)  # only the start is measured
+IMAGES = 64  # given to the deep network; the second moment is over images and units
 
 
 @claim(source="He et al. 2015, section 2.2; notebook 001", kind="exact")
 def test_conforming_start_tells_units_apart(verdict, initcheck_init):
-    """In a ReLU network 784-64-32-32-10, no two hidden units of a layer start with the same
-    incoming weights, to within 1e-6; from all zeros they do."""
+    """A conforming start gives no two hidden units of a layer the same incoming weights.
+
+    Units that start equal get equal gradients and stay equal.
+    """
     verdict.holds(
         nearest_units,
         treated=Arm(NETWORK, initcheck_init, RECIPE),
@@ -29,9 +31,7 @@ def test_conforming_start_tells_units_apart(verdict, initcheck_init):
 
 @claim(source="notebook 001", kind="measured")
 def test_conforming_start_learns(verdict, initcheck_init):
-    """Under Adam with lr 1e-3, a ReLU network 784-64-32-32-10, with torch's default biases where
-    the initializer leaves them alone, is after 60 steps of 32 images at least .3 more accurate than
-    from all zeros."""
+    """Under Adam, a conforming start makes a ReLU network far more accurate than all zeros do."""
     verdict.gains(
         test_accuracy,
         better=Arm(NETWORK, initcheck_init, RECIPE),
@@ -41,9 +41,10 @@ def test_conforming_start_learns(verdict, initcheck_init):
 
 @claim(source="He et al. 2015, eq. 10", kind="measured")
 def test_conforming_start_keeps_the_signal(verdict, initcheck_init):
-    """At the start of a network of 20 ReLU layers of 256 units, the second moment that the weights
-    alone give to pre-activations changes by two decades at most from the first hidden layer to the
-    last; from N(0, 1) it changes by more."""
+    """The weights of a conforming start roughly keep the signal's size through many ReLU layers.
+
+    Biases are left out, because they would keep up a signal that vanishes.
+    """
     verdict.holds(
         decades_of_signal,
         treated=Arm(DEEP, initcheck_init, START),
@@ -53,8 +54,10 @@ def test_conforming_start_keeps_the_signal(verdict, initcheck_init):
 
 @claim(source="every comparison is paired by seed", kind="exact")
 def test_conforming_start_depends_on_the_generator_alone(verdict, initcheck_init):
-    """Two builds from generators of the same seed are equal in bits, and leave torch's shared
-    generator as it was."""
+    """A conforming start depends on its generator alone and leaves torch's shared one unchanged.
+
+    Arms are compared seed by seed, so the same seed must give the same start.
+    """
     arms = {"treated": Arm(NETWORK, initcheck_init, START), "control": Arm(NETWORK, ANEW, START)}
     verdict.holds(rebuilt_apart, **arms)
 
@@ -63,7 +66,7 @@ def test_conforming_start_depends_on_the_generator_alone(verdict, initcheck_init
 
 
 def nearest_units(trained):
-    """Smallest distance, in the largest entry, between two hidden units' weights at the start."""
+    """Smallest distance between two hidden units' weights at the start, in the largest entry."""
     layers = [w for name, w in trained.start.items() if "hidden" in name and w.dim() == 3]
     return torch.stack([_nearest(weights) for weights in layers]).amin(0)
 
@@ -75,8 +78,10 @@ def _nearest(weights):
 
 
 def decades_of_signal(trained):
-    """Decades between the second moments of the first and the last hidden pre-activations, by the
-    weights alone: biases would keep up a signal that vanishes."""
+    """Decades between the second moments of the first and the last hidden pre-activations.
+
+    Only weights count, because biases would keep up a signal that vanishes.
+    """
     x = trained.data.test_inputs[:IMAGES].flatten(1).double().cpu()
     x = x.expand(len(trained.seeds), *x.shape)  # (R, N, I)
     moments = []
@@ -89,8 +94,10 @@ def decades_of_signal(trained):
 
 
 def rebuilt_apart(trained):
-    """Largest difference between the start and a second build of it, or 1 where building drew from
-    torch's shared generator."""
+    """Largest difference between the start and a second build of it.
+
+    At least 1 if building drew from torch's shared generator.
+    """
     return torch.tensor([_rebuilt(trained, r) for r in range(len(trained.seeds))])
 
 
@@ -108,8 +115,8 @@ def _rebuilt(trained, replica):
 _BUILDS = count()
 
 
-def anew_(tensor, generator):  # noqa: ARG001 -- that is what makes it a control
-    """Draws from a new seed each time, whatever generator it is given."""
+def anew_(tensor, generator):  # noqa: ARG001 -- ignoring it makes this a control
+    """Draws from a new seed at every call and ignores the generator it is given."""
     values = np.random.default_rng(next(_BUILDS)).standard_normal(tuple(tensor.shape))
     return tensor.copy_(torch.from_numpy(values))
 

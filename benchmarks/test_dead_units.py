@@ -1,4 +1,4 @@
-"""Dead units: behind zero weights a ReLU with a negative bias never sees a gradient."""
+"""Dead units: a ReLU unit with zero weights and a negative bias never gets a gradient."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from initcheck.notebooks.arms import (
 from initcheck.probes import rows_against_bias
 from initcheck.probes.units import dead_rows
 
-STEPS = 10  # the wave has passed after two
+STEPS = 10  # gradients reach the hidden layer after two
 ZEROED = torch_default.but("hidden1.weight", zeros_)
 OPTIMIZERS = {name: STILL[name] for name in ("momentum", "adam", "rmsprop")}
 
@@ -29,10 +29,12 @@ under_each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(),
 @under_each_optimizer
 @in_both_precisions
 def test_negative_biases_freeze_relu_rows(verdict, optimizer, dtype):
-    """Under SGD with momentum .9 and lr .1, Adam with lr 1e-2 and RMSprop with lr 1e-3, none with
-    weight decay, exactly those hidden units of a zero-weight ReLU network 784-500-10 whose N(0, 1)
-    bias is negative keep their weights and bias, bit by bit, for 10 steps; of an ELU network's
-    units it is not exactly those."""
+    """Without weight decay, exactly the zero-weight ReLU units with a negative bias never move.
+
+    While the weights are zero, the bias is the unit's input to ReLU for every image, and for
+    negative inputs the derivative is 0. ELU's derivative is positive everywhere, so its units do
+    move.
+    """
     recipe = Recipe(optimizer, 16, STEPS, dtype=dtype)
     verdict.holds(
         partial(rows_against_bias, layer="hidden1"),
@@ -43,9 +45,10 @@ def test_negative_biases_freeze_relu_rows(verdict, optimizer, dtype):
 
 @claim(source="notebook 000; a0-relu-half-dead", kind="theorem")
 def test_normal_biases_kill_half_of_relu_units(verdict):
-    """Under Adam with lr 1e-2, from 180 to 320 of the 500 hidden units of a ReLU network 784-500-10
-    with zero weights and N(0, 1) biases, as a fair coin would have it, are dead after 10 steps;
-    with U(0, 1) biases it is another number."""
+    """N(0, 1) biases on zero weights leave about half of the ReLU units dead.
+
+    Each bias is negative with a probability of one half; a bias from U(0, 1) never is.
+    """
     recipe = Recipe(STILL["adam"], 16, STEPS)
     verdict.holds(
         partial(dead_rows, layer="hidden1"),
@@ -58,10 +61,11 @@ def test_normal_biases_kill_half_of_relu_units(verdict):
 @under_each_optimizer
 @in_both_precisions
 def test_negative_biases_freeze_zeroed_rows(verdict, optimizer, dtype):
-    """Under SGD with momentum .9 and lr .1, Adam with lr 1e-2 and RMSprop with lr 1e-3, none with
-    weight decay, exactly those units of a ReLU network 784-64-32-32-10's first layer, zeroed under
-    torch's default start, whose bias is negative keep their weights and bias, bit by bit, for 10
-    steps; if the layer is not zeroed it is not exactly those."""
+    """Without weight decay, a zeroed ReLU layer freezes exactly the units with a negative bias.
+
+    Units with torch's default weights are active for some images, so a negative bias does not
+    freeze them.
+    """
     recipe = Recipe(optimizer, 32, STEPS, dtype=dtype)
     verdict.holds(
         partial(rows_against_bias, layer="hidden1"),

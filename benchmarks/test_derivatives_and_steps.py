@@ -1,4 +1,4 @@
-"""Arithmetic: derivatives, an optimizer's step counter and weight decay, beside notebook 003's."""
+"""Arithmetic: derivatives, step counters and weight decay, compared with notebook 003's."""
 
 from collections import OrderedDict
 from functools import partial
@@ -19,7 +19,7 @@ from initcheck.probes.optimizers import (
 
 WIDTHS = (784, 32, 24, 16, 10)
 SMALL = mlp(*WIDTHS)
-BATCH = 32  # images a step
+BATCH = 32  # images per step
 
 OPTIMIZERS = {
     "sgd": SGD(lr=0.1),
@@ -38,27 +38,27 @@ class HalfCELU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
-        """CELU itself."""
+        """CELU, unchanged."""
         ctx.save_for_backward(x)
         return nn.functional.celu(x)
 
     @staticmethod
     def backward(ctx, grad):
-        """Nothing passes where x >= 0."""
+        """No gradient passes where x >= 0."""
         (x,) = ctx.saved_tensors
         return grad * torch.where(x < 0, x.exp(), 0.0)
 
 
 class HalfCELULayer(nn.Module):
-    """The layer of that function."""
+    """A layer that applies `HalfCELU`."""
 
     def forward(self, x):
-        """CELU, with half of its derivative."""
+        """CELU, whose gradient passes only where x < 0."""
         return HalfCELU.apply(x)
 
 
 def half_celu_network():
-    """The small network with it in its second layer."""
+    """The small CELU network with `HalfCELULayer` as its second activation."""
     layers = OrderedDict(mlp(*WIDTHS, activation="celu").build().named_children())
     layers["celu2"] = HalfCELULayer()
     return nn.Sequential(layers)
@@ -68,7 +68,7 @@ HALF_CELU = Network("mlp with half of CELU's derivative", half_celu_network)
 
 
 class OneCounterAdam(torch.optim.Optimizer):
-    """Adam that counts a step for every parameter it touches: k tensors, k counts a step."""
+    """Adam whose one counter advances once per tensor, so k tensors add k counts per step."""
 
     def __init__(self, params, lr):
         super().__init__(params, {"lr": lr})
@@ -76,7 +76,7 @@ class OneCounterAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, _closure=None):
-        """One step; moments and bias corrections are Adam's own."""
+        """One step; the moments and the bias corrections are Adam's."""
         for group in self.param_groups:
             for p in group["params"]:
                 self.count += 1
@@ -96,9 +96,10 @@ ONE_COUNTER = Optimizer("OneCounterAdam", (("lr", 1e-3),), OneCounterAdam)
 @pytest.mark.parametrize("activation", DIFFERENTIABLE)
 @claim(source="notebook 003; a3-activation-grads", kind="theorem")
 def test_activation_has_its_derivative(verdict, activation):
-    """In float64, at LeCun's normal start with zero biases, the gradient of the loss of a network
-    784-32-24-16-10 through each activation agrees with central differences in every parameter; with
-    the notebook's CELU in its second layer, whose derivative is 0 for x >= 0, it does not."""
+    """The gradient through each activation agrees with central differences.
+
+    Notebook 003's CELU does not agree: its derivative is 0 for x >= 0, where it should be 1.
+    """
     recipe = Recipe(SGD(lr=0.1), batch=BATCH, steps=0, dtype="float64")
     verdict.holds(
         gradient_error,
@@ -111,10 +112,10 @@ def test_activation_has_its_derivative(verdict, activation):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @claim(source="notebook 003; a3-adam-step-counter", kind="exact")
 def test_optimizer_treats_parameters_alone(verdict, optimizer, dtype):
-    """From He's normal start of a ReLU network 784-32-24-16-10, one optimizer of k tensors, SGD
-    with lr .1 with or without momentum .9, Adam or RMSprop with lr 1e-3, takes, up to rounding, the
-    steps of k optimizers of one tensor each, for 20 steps; the notebook's Adam with lr 1e-3, whose
-    counter all tensors share, does not."""
+    """SGD, Adam and RMSprop update every tensor as if it were the only one.
+
+    Notebook 003's Adam does not: all tensors share one step counter, and each tensor advances it.
+    """
     treated = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=20, dtype=dtype)
     control = Recipe(ONE_COUNTER, batch=BATCH, steps=20, dtype=dtype)
     verdict.holds(
@@ -124,9 +125,12 @@ def test_optimizer_treats_parameters_alone(verdict, optimizer, dtype):
 
 @claim(source="notebook 003; Kingma & Ba, arXiv 1412.6980; a3-adam-step-counter", kind="theorem")
 def test_adam_starts_with_steps_of_its_learning_rate(verdict):
-    """Adam's first step with lr 1e-3 moves every output bias of a ReLU network 784-32-24-16-10 by
-    its learning rate, as its bias correction promises; the notebook's takes half of it there,
-    because seven tensors were counted before."""
+    """Adam's first step moves the output biases by its learning rate.
+
+    Adam's bias correction makes the first step the learning rate times the gradient's sign.
+    Notebook 003's Adam takes only half of that step, because its counter has already counted seven
+    other tensors.
+    """
     verdict.holds(
         partial(first_step_error, layer="output"),
         treated=Arm(SMALL, he, Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=1)),
@@ -139,10 +143,12 @@ def test_adam_starts_with_steps_of_its_learning_rate(verdict):
     source="notebook 003; Loshchilov & Hutter, arXiv 1711.05101; a3-decoupled-decay", kind="exact"
 )
 def test_decoupled_decay_shrinks_by_known_factor(verdict, dtype):
-    """Under AdamW with lr 1e-2 and decay .1, weights of pixels that no image lights shrink in a
-    ReLU network 784-32-24-16-10 by (1 - lr decay) a step and by nothing else, for 60 steps; under
-    Adam, whose decay passes through the gradient, they do not. The notebook's decay is decoupled
-    too, but not multiplied by the learning rate."""
+    """AdamW multiplies a weight without gradient by 1 - learning rate x decay at each step.
+
+    Weights of pixels that are always black get no gradient, so only decay can move them. Adam
+    passes its decay through the gradient and moves them by other amounts. Notebook 003 decouples
+    its decay too, but does not multiply it by the learning rate.
+    """
     decay = {"lr": 1e-2, "weight_decay": 0.1}
     treated, control = (
         Arm(SMALL, torch_default, Recipe(make(**decay), batch=BATCH, steps=60, dtype=dtype))

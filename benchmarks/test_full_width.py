@@ -1,4 +1,4 @@
-"""Full width: headline claims in the notebooks' own networks, narrower or pooled at brief scale."""
+"""Full width: headline claims at the notebooks' widths, which brief scale narrows or pools."""
 
 from functools import partial
 
@@ -39,10 +39,11 @@ RANDN_SMALL_STEPS = Arm(MIXED_WIDE, randn, SMALL_STEPS, name="randn, lr 1e-5")
 
 @claim(source="notebook 001; a1-one-layer-zero-ok, a1-dead-rows-exact", kind="measured")
 def test_zeroed_hidden_layer_still_learns_at_full_width(verdict):
-    """Under Adam with lr 1e-2, a ReLU network 784-64-32-32-10 from torch's default start but for
-    zero weights in its first layer reaches an accuracy of .5 in 150 steps, which from all zeros it
-    does not, and comes within .05 of the default start; exactly those units of that layer whose
-    bias starts negative keep their weights and bias, bit by bit."""
+    """Under Adam, on whole images, zeroing a hidden ReLU layer's weights costs little accuracy.
+
+    In the zeroed layer exactly the units whose bias starts negative stay frozen; the others learn.
+    From all zeros the network does not learn.
+    """
     zeroed, default, all_zero = (
         Arm(NOTEBOOK_001, start, ADAM) for start in (ZEROED, torch_default, zeros)
     )
@@ -53,10 +54,11 @@ def test_zeroed_hidden_layer_still_learns_at_full_width(verdict):
 
 @claim(source="notebook 003; a3-randn-sgd-collapse", kind="measured")
 def test_he_beats_randn_at_full_width(verdict):
-    """Under SGD with momentum .9 and lr 1e-3, a network 784-512-1024-128-10 of ReLU, CELU and SiLU
-    layers with zero biases learns in 64 steps from He's normal start, while from N(0, 1) it ends at
-    least .3 less accurate, with a loss over its last ten steps at least .35 nats higher, and
-    predicts five of ten classes at most."""
+    """At full width, He's start learns under SGD with momentum; N(0, 1) does not.
+
+    From N(0, 1) the first steps blow up and the last hidden layer dies, so the output biases alone
+    decide.
+    """
     verdict.gains(test_accuracy, better=HE, worse=RANDN)
     verdict.gains(final_nats_learned, better=HE, worse=RANDN)
     verdict.holds(classes_predicted, treated=RANDN, control=HE)
@@ -64,18 +66,17 @@ def test_he_beats_randn_at_full_width(verdict):
 
 @claim(source="notebook 003; a3-randn-small-lr-trains, a3-randn-sgd-collapse", kind="measured")
 def test_randn_trains_at_small_learning_rate_at_full_width(verdict):
-    """From N(0, 1), a network 784-512-1024-128-10 of ReLU, CELU and SiLU layers with zero biases
-    reaches an accuracy of .3 in 32 steps of SGD with momentum .9 and lr 1e-5, and in 64 steps with
-    lr 1e-3 it does not."""
+    """At full width, N(0, 1) learns under SGD with momentum if the learning rate is very small."""
     verdict.holds(test_accuracy, treated=RANDN_SMALL_STEPS, control=RANDN)
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank_at_full_width(verdict):
-    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
-    at the partial identity has a W - I in its square hidden layer of rank 785 at most, one more
-    than its inputs, after 50 and after 150 steps; with the Hadamard transform in its widening layer
-    it has not."""
+    """Under SGD at full width, identity starts cap the rank of W - I at the inputs plus one.
+
+    W is the square hidden layer. Units that only pad it stay equal, since their biases start equal,
+    and so add one dimension at most. The Hadamard transform leaves no unit as padding.
+    """
     verdict.holds(rank, treated=IDENTITY, control=HADAMARD)
 
 
@@ -83,8 +84,9 @@ def test_identity_caps_residual_rank_at_full_width(verdict):
     source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-hadamard-breaks", kind="theorem"
 )
 def test_hadamard_breaks_rank_cap_at_full_width(verdict):
-    """Under plain SGD with lr .2, a ReLU network 784-784-1024-1024-10 with biases .01 that starts
-    with the Hadamard transform in its widening layer has a W - I in its square hidden layer of a
-    rank above 785, one more than its inputs, after 50 or after 150 steps; from the partial identity
-    it has not."""
+    """At full width, ZerO's Hadamard transform lifts the rank of W - I above identity's cap.
+
+    W is the square hidden layer, trained by plain SGD. The transform spreads the inputs over all
+    units, so none of them is padding.
+    """
     verdict.holds(rank, treated=HADAMARD, control=IDENTITY)

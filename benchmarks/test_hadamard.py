@@ -1,4 +1,4 @@
-"""ZerO: what Algorithm 1 builds, layer by layer, and that it draws nothing."""
+"""ZerO: the weights that Algorithm 1 builds in each layer, without random numbers."""
 
 from functools import partial
 
@@ -21,17 +21,16 @@ from initcheck.probes.starts import (
 
 WIDENING = "hidden1.weight"
 POWER_OF_TWO = mlp(PIXELS, 1024, 10)
-ODD_POWER = mlp(PIXELS, 2048, 10)  # 2^11: its factor is no power of two
+ODD_POWER = mlp(PIXELS, 2048, 10)  # 2^11, so the factor is not a power of two
 NO_POWER_OF_TWO = mlp(PIXELS, 1000, 10)
 NOT_WIDENING = mlp(PIXELS, PIXELS, 256, 256, 10)  # notebook 002's first run
-AS_WIDENING = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # and its last
+AS_WIDENING = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # notebook 002's last run
 PRINTED = every(scaled_(hadamard_, 2**0.5), name="hadamard by 2^(-(m - 1) / 2)")
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-zero-equals-eye", kind="exact")
 def test_zero_is_identity_where_nothing_widens(verdict):
-    """Where no layer has more outputs than inputs, ZerO is the partial identity in every layer, bit
-    for bit; where one widens it is not."""
+    """ZerO equals the partial identity, bit for bit, in a network where no layer widens."""
     verdict.holds(
         identity_distance,
         treated=Arm(equal_then(32, 16, 10), hadamard, START),
@@ -44,9 +43,11 @@ def test_zero_is_identity_where_nothing_widens(verdict):
     kind="theorem",
 )
 def test_hadamard_columns_are_orthonormal(verdict):
-    """In a layer that widens to 1024 or 2048 units, an even and an odd power of two, ZerO's columns
-    are orthonormal and, at 1024, its entries all of one magnitude; they are not orthonormal at
-    width 1000, nor with the factor 2^(-(m - 1) / 2) that the paper prints."""
+    """ZerO's columns are orthonormal where a layer widens to a power of two.
+
+    They are not at another width, nor with the factor 2^(-(m - 1) / 2) that the paper prints. At an
+    even power of two, all entries also have the same magnitude.
+    """
     defect = partial(orthonormal_defect, layer=WIDENING)
     magnitude = partial(magnitude_defect, layer=WIDENING)
     treated = Arm(POWER_OF_TWO, hadamard, START)
@@ -62,7 +63,7 @@ def test_hadamard_columns_are_orthonormal(verdict):
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661; a2-deterministic", kind="exact")
 def test_zero_draws_no_randomness(verdict):
-    """ZerO gives the same weights whatever the seed and leaves its generator where it was."""
+    """ZerO gives the same weights for every seed and leaves its generator unchanged."""
     verdict.holds(
         randomness_drawn,
         treated=Arm(equal_then(128, 128, 10), hadamard, START),
@@ -72,9 +73,11 @@ def test_zero_draws_no_randomness(verdict):
 
 @claim(source="notebook 002; a2-loss0", kind="exact")
 def test_identity_starts_at_loss_of_guessing(verdict):
-    """Where the hidden layers of a ReLU network are no wider than its 784 pixels, identity starts
-    copy the first ten pixels, always black, to the logits, so that these are all equal, with or
-    without equal biases, and the first loss is ln 10; ZerO at hidden width 1024 mixes pixels."""
+    """Identity starts give MNIST a loss of ln 10 if no hidden layer is wider than the image.
+
+    They copy the first ten pixels, which are always black, to the logits, and equal biases add the
+    same to each, so all logits are equal. ZerO in a widening layer mixes other pixels in.
+    """
     control = Arm(AS_WIDENING, hadamard, START)
     without = Arm(NOT_WIDENING, identity, START)
     equal = Arm(NOT_WIDENING, identity_biased, START)

@@ -1,4 +1,4 @@
-"""Homogeneity: a ReLU network without biases only rescales its logits with its inputs."""
+"""Homogeneity: the logits of a ReLU network without biases scale with its inputs."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from initcheck.probes.signals import (
     loss_ratio_by_bytes,
 )
 
-WIDTHS = (784, 64, 64, 10)  # a quarter of notebook 004's
+WIDTHS = (784, 64, 64, 10)  # hidden layers a quarter as wide as notebook 004's
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=80)
 TRAINED = Arm(mlp(*WIDTHS), glorot_uniform, RECIPE)
 
@@ -19,8 +19,10 @@ TRAINED = Arm(mlp(*WIDTHS), glorot_uniform, RECIPE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @claim(source="notebook 004; a4-homogeneity", kind="exact")
 def test_bias_free_relu_network_is_homogeneous(verdict, dtype):
-    """Without biases a ReLU network answers inputs scaled by a power of two with logits scaled by
-    the same power, bit for bit; with torch's default biases it does not."""
+    """Without biases, scaling a ReLU network's inputs scales its logits, bit for bit.
+
+    The scales are powers of two, which multiply without rounding.
+    """
     recipe = Recipe(SGD(lr=0.1), batch=32, steps=0, dtype=dtype)
     verdict.holds(
         homogeneity_defect,
@@ -31,10 +33,11 @@ def test_bias_free_relu_network_is_homogeneous(verdict, dtype):
 
 @claim(source="notebook 004; a4-homogeneity", kind="measured")
 def test_undivided_test_images_hide_from_accuracy(verdict):
-    """Under Adam with lr 1e-3, a ReLU network 784-64-64-10 from Glorot's uniform weights and
-    torch's default biases, trained for 80 steps on inputs in [0, 1], keeps a share of its accuracy
-    on test images left in [0, 255] that is at least .15 larger than if its biases start from N(0,
-    3^2), while its loss on them is at least 9 times as large, which with tanh units it is not."""
+    """Test images left in [0, 255] hardly lower a ReLU network's accuracy but multiply its loss.
+
+    With small biases the network nearly scales with its inputs, so the largest logit stays the
+    largest. Large biases break this for accuracy, and tanh units keep the loss as it was.
+    """
     biased = every(glorot_uniform_, normal_(3.0))
     tanh = mlp(*WIDTHS, activation="tanh")
     verdict.gains(accuracy_kept_by_bytes, better=TRAINED, worse=Arm(mlp(*WIDTHS), biased, RECIPE))

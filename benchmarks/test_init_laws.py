@@ -1,4 +1,4 @@
-"""Laws: variance, bound and mean of the four formulas, for unequal fans and for convolutions."""
+"""Laws: variance, bound and mean of common starts, for unequal fans and for convolutions."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ from initcheck.probes.starts import bound_reached, mean_error, variance_error
 
 
 def convolution():
-    """Fans of 144 inputs and 288 outputs in the second layer."""
+    """A network whose second convolution has a fan-in of 144 and a fan-out of 288."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3),
         nn.ReLU(),
@@ -40,17 +40,17 @@ NETWORKS = {
     "linear": (LINEAR, "hidden2.weight"),
     "convolution": (Network("conv 16-32", convolution), "2.weight"),
 }
-NORMAL = {  # the law, and one that takes the other fan
+NORMAL = {  # each law, and a law that takes another fan
     "glorot": (glorot_normal_, lecun_normal_),
     "he": (he_normal_, he_fan_out_),
     "lecun": (lecun_normal_, glorot_normal_),
 }
-UNIFORM = {  # the law, and its bound with the variance's 3 forgotten
+UNIFORM = {  # each law, and the same law with a bound of one standard deviation
     "glorot": (glorot_uniform_, scaled_(glorot_uniform_, 3**-0.5)),
     "he": (he_uniform_, scaled_(he_uniform_, 3**-0.5)),
     "lecun": (lecun_uniform_, scaled_(lecun_uniform_, 3**-0.5)),
 }
-HEURISTIC = lecun.but("hidden1.weight", he_normal_)  # He for the ReLU layer, LeCun for the others
+HEURISTIC = lecun.but("hidden1.weight", he_normal_)  # He for the ReLU layer, LeCun elsewhere
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -60,9 +60,10 @@ HEURISTIC = lecun.but("hidden1.weight", he_normal_)  # He for the ReLU layer, Le
     kind="theorem",
 )
 def test_normal_law_has_its_variance(verdict, law, network):
-    """In a linear layer and a convolution of unequal fans, the second moment of Glorot's, He's and
-    LeCun's normal start is that of the formula within five standard errors, and that of a law with
-    another choice of fans is not."""
+    """Glorot's, He's and LeCun's normal starts have the variance of their formulas.
+
+    Fan-in and fan-out differ in both networks, so a law that reads the wrong fan fails.
+    """
     net, layer = NETWORKS[network]
     right, wrong = (Arm(net, every(draw), START) for draw in NORMAL[law])
     verdict.holds(partial(variance_error, laws={layer: law}), treated=right, control=wrong)
@@ -75,9 +76,10 @@ def test_normal_law_has_its_variance(verdict, law, network):
     kind="theorem",
 )
 def test_uniform_law_has_its_variance_and_bound(verdict, law, network):
-    """In a linear layer and a convolution of unequal fans, the uniform form of each law has the
-    variance of the formula within five standard errors, and its largest weight lies within 1 % of
-    sqrt(3) standard deviations; with a bound of one standard deviation it has neither."""
+    """Glorot's, He's and LeCun's uniform starts have the variance and bound of their formulas.
+
+    The bound is sqrt(3) standard deviations; a bound of one standard deviation fails both checks.
+    """
     net, layer = NETWORKS[network]
     right, wrong = (Arm(net, every(draw), START) for draw in UNIFORM[law])
     moment = partial(variance_error, laws={layer: law}, shape="uniform")
@@ -88,9 +90,7 @@ def test_uniform_law_has_its_variance_and_bound(verdict, law, network):
 @pytest.mark.parametrize("law", ["he", "lecun"])
 @claim(source="notebook 003; a3-uniform-zero-mean", kind="theorem")
 def test_uniform_law_is_centred(verdict, law):
-    """The weights of every layer of a network 784-512-1024-128-10 have mean zero within five
-    standard errors under He's and LeCun's uniform laws; under `torch.rand` times their standard
-    deviations not all have."""
+    """He's and LeCun's uniform starts have mean zero in every layer; `torch.rand` does not."""
     uniform = UNIFORM[law][0]
     verdict.holds(
         mean_error,
@@ -101,9 +101,10 @@ def test_uniform_law_is_centred(verdict, law):
 
 @claim(source="notebook 003; a3-heuristic-is-per-layer", kind="theorem")
 def test_heuristic_is_resolved_per_layer(verdict):
-    """In a network 784-512-1024-128-10, a start that takes He's normal law for the first layer and
-    LeCun's for the others has each layer's own variance within five standard errors; He's law for
-    all layers has not."""
+    """A start that names a law for each layer gives each layer the variance of its own law.
+
+    Notebook 003 chose a law at the first layer and used it for all others.
+    """
     laws = {f"hidden{n}.weight": "lecun" for n in (2, 3)}
     laws |= {"hidden1.weight": "he", "output.weight": "lecun"}
     verdict.holds(

@@ -1,4 +1,4 @@
-"""The optimizer must hold the parameters that compute, not others that they replaced."""
+"""Optimizer guard: an optimizer must hold the parameters that the network computes with."""
 
 import copy
 from functools import partial
@@ -11,21 +11,21 @@ from initcheck.initializers import torch_default
 from initcheck.probes.outcomes import loss_movement
 from initcheck.probes.units import unmoved_tensors
 
-IMAGES = 4000  # all of them in every batch, so that only the parameters can move the loss
+IMAGES = 4000  # all in every batch, so only the parameters can change the loss
 NETWORK = mlp(784, 16, 10)
-OPTIMIZERS = {"sgd": SGD(lr=0.01), "adam": Adam(lr=1e-3)}  # lr of notebook 000's rows
+OPTIMIZERS = {"sgd": SGD(lr=0.01), "adam": Adam(lr=1e-3)}  # notebook 000's rates
 
 
 class Replaced(nn.Module):
-    """A network as notebook 000 leaves it: the optimizer gets parameters that no longer compute."""
+    """A network as in notebook 000: the optimizer holds parameters that no longer compute."""
 
     def __init__(self, network):
         super().__init__()
-        self.held = network.build()  # what named_parameters() gives, and so what an optimizer holds
-        self._live = [copy.deepcopy(self.held)]  # in a list: the module does not know it
+        self.held = network.build()  # named_parameters() lists these, so an optimizer holds them
+        self._live = [copy.deepcopy(self.held)]  # in a list, which the module does not register
 
     def forward(self, x):
-        """The answers of the parameters that took the others' place."""
+        """The logits of the parameters that replaced the listed ones."""
         return self._live[0].to(x)(x)
 
 
@@ -35,10 +35,11 @@ STALE = Network("mlp 784-16-10, parameters replaced", partial(Replaced, NETWORK)
 @claim(source="notebook 000, its rows with SGD; a0-stale-optimizer", kind="exact")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_optimizer_moves_every_parameter(verdict, optimizer):
-    """After 3 full-batch steps of SGD with lr 1e-2 or Adam with lr 1e-3 from torch's default start
-    of a ReLU network 784-16-10, every weight matrix and bias vector that the optimizer was given
-    has moved, since initializers fill parameters in place; had the network replaced its own, none
-    of those the optimizer holds would."""
+    """SGD and Adam move every weight matrix and bias vector that they are given.
+
+    Initializers fill parameters in place. If they replaced them, the optimizer would hold tensors
+    that no longer compute anything.
+    """
     recipe = Recipe(optimizer, IMAGES, steps=3)
     verdict.holds(
         unmoved_tensors,
@@ -50,9 +51,10 @@ def test_optimizer_moves_every_parameter(verdict, optimizer):
 @claim(source="notebook 000, its rows with SGD; a0-stale-optimizer", kind="exact")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_stale_optimizer_trains_nothing(verdict, optimizer):
-    """Under SGD with lr 1e-2 or Adam with lr 1e-3, a ReLU network 784-16-10 with torch's default
-    start whose parameters were replaced after the optimizer was built keeps its full-batch loss for
-    3 steps, up to the order of summation; the same network filled in place does not."""
+    """An optimizer trains nothing if the network's parameters are replaced after it is built.
+
+    The full-batch loss then stays the same, up to the order of summation.
+    """
     recipe = Recipe(optimizer, IMAGES, steps=3)
     verdict.holds(
         loss_movement,

@@ -1,4 +1,4 @@
-"""Pretraining: stacked machines give a deep sigmoid network a start from which it learns."""
+"""Pretraining: stacked Boltzmann machines give a deep sigmoid network a start that learns."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from initcheck.probes.reconstruction import epochs_without_fall, reconstruction_
 DEPTH = 4  # hidden layers
 DEEP, SHALLOW = sigmoid_network(DEPTH), sigmoid_network(1)
 STACKED = Arm(DEEP, PRETRAINED, SIGMOID_RECIPE)
-LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of it
+LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of what they can
 
 
 @claim(
@@ -25,9 +25,10 @@ LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of i
     kind="measured",
 )
 def test_pretraining_rescues_deep_sigmoid_network(verdict):
-    """Under SGD with momentum .9 and lr .1, a sigmoid network 196-100x4-10 on 14 x 14 images
-    reaches an accuracy of .4 in 80 steps from restricted Boltzmann machines trained by CD-1 on
-    1,000 unlabelled images, and from Glorot's normal and torch's default start it does not."""
+    """CD-1 pretraining lets a deep sigmoid network learn under SGD; Glorot's start does not.
+
+    Torch's default start does not either.
+    """
     verdict.holds(test_accuracy, treated=STACKED, control=Arm(DEEP, glorot, SIGMOID_RECIPE))
     verdict.holds(
         test_accuracy, treated=STACKED, control=Arm(DEEP, torch_default, SIGMOID_RECIPE),
@@ -37,9 +38,7 @@ def test_pretraining_rescues_deep_sigmoid_network(verdict):
 
 @claim(source="notebook 004; a4-rbm-pretrain, b-rbm-rescues-sigmoid", kind="measured")
 def test_pretraining_gains_nothing_at_one_layer(verdict):
-    """Under SGD with momentum .9 and lr .1, a sigmoid network 196-100-10 on 14 x 14 images that
-    starts from a restricted Boltzmann machine trained by CD-1 on 1,000 unlabelled images is after
-    160 steps at most .03 more accurate than from Glorot's normal start with zero biases."""
+    """Under SGD, CD-1 pretraining of one sigmoid layer is hardly better than Glorot's start."""
     verdict.gains(
         test_accuracy,
         better=Arm(SHALLOW, glorot, LONGER),
@@ -49,9 +48,11 @@ def test_pretraining_gains_nothing_at_one_layer(verdict):
 
 @claim(source="Hinton 2002; b-rbm-recon-monotone", kind="measured")
 def test_reconstruction_error_falls_every_epoch(verdict):
-    """In each of four machines stacked on 14 x 14 images, CD-1 lowers the reconstruction error from
-    epoch to epoch for three epochs, and in the lowest one below that of answering with the mean
-    image; a machine trained against the sign of contrastive divergence does neither."""
+    """CD-1 lowers the reconstruction error of every stacked Boltzmann machine in every epoch.
+
+    The lowest machine also ends below the error of the mean image. With the sign of the update
+    reversed, neither holds.
+    """
     right, wrong = Arm(DEEP, PRETRAINED, START), Arm(SHALLOW, TURNED_ROUND, START)
     verdict.holds(epochs_without_fall, treated=right, control=wrong)
     verdict.holds(reconstruction_share, treated=right, control=wrong)

@@ -1,4 +1,4 @@
-"""Dropout: masks belong to units; masks of whole samples only lower the accuracy that is shown."""
+"""Dropout: masks must drop units; masks of whole samples only lower the accuracy under dropout."""
 
 from collections import OrderedDict
 
@@ -14,13 +14,13 @@ from initcheck.probes.dropout import (
     masked_accuracy_error,
 )
 
-KEPT = (0.8, 0.8, 0.9)  # of the three hidden layers: notebook 003
+KEPT = (0.8, 0.8, 0.9)  # share kept in each hidden layer of notebook 003
 WIDTHS = (784, 128, 128, 64, 10)
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=60)
 
 
 class Masks(nn.Module):
-    """Inverted dropout that draws from a generator of its own, which its constructor seeds."""
+    """Inverted dropout with its own generator, which the constructor seeds."""
 
     def __init__(self, p, *, whole_samples=False, scaled=True):
         super().__init__()
@@ -28,7 +28,7 @@ class Masks(nn.Module):
         self.generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
 
     def forward(self, x):
-        """Masks, in training alone."""
+        """Masks in training mode only."""
         if not self.training:
             return x
         shape = (len(x), 1) if self.whole_samples else x.shape
@@ -37,7 +37,7 @@ class Masks(nn.Module):
 
 
 def with_masks(name, masks):
-    """Notebook 003's network, narrower, with a mask behind every activation."""
+    """Notebook 003's network, narrower, with a mask after every activation."""
 
     def build():
         layers = OrderedDict()
@@ -59,9 +59,7 @@ UNSCALED = with_masks("masks unscaled", lambda p: Masks(p, scaled=False))
 
 @claim(source="notebook 003; Srivastava et al. 2014; a3-dropout-per-unit", kind="theorem")
 def test_dropout_masks_units(verdict):
-    """Torch's dropout leaves none of 1,000 samples without all of its 100 units, which masks of
-    whole samples do, and keeps the mean of ones at one within five standard errors, which masks
-    that are not divided by the share they keep do not."""
+    """Torch's dropout drops single units, not whole samples, and keeps the mean."""
     verdict.holds(
         emptied_samples, treated=Arm(TORCH, he, START), control=Arm(PER_SAMPLE, he, START)
     )
@@ -70,10 +68,12 @@ def test_dropout_masks_units(verdict):
 
 @claim(source="notebook 003; a3-dropout-ceiling", kind="theorem")
 def test_masked_samples_set_a_ceiling(verdict):
-    """In a network 784-128-128-64-10 of ReLU, CELU and SiLU layers trained for 60 steps of Adam
-    with lr 1e-3 under masks of whole samples that keep .8, .8 and .9 of its three hidden layers,
-    accuracy under the masks is .576 of that without them plus .424 of guessing, within .03; under
-    masks of units it is not."""
+    """Under dropout of whole samples, accuracy follows from the accuracy without masks.
+
+    A sample survives all three masks with a probability of .8 x .8 x .9 = .576; otherwise the
+    network can only guess. Accuracy under the masks is therefore .576 of the accuracy without them
+    plus .424 of guessing.
+    """
     verdict.holds(
         masked_accuracy_error,
         treated=Arm(PER_SAMPLE, he, RECIPE),

@@ -1,4 +1,4 @@
-"""Residual rank: what identity initialization can and cannot add to W - I."""
+"""Residual rank: the rank that W - I can reach from identity initialization."""
 
 from functools import partial
 
@@ -29,24 +29,26 @@ OPTIMIZERS = {
     "adam": Adam(lr=1e-3),
     "rmsprop": RMSprop(lr=1e-3),
 }
-BATCH, STEPS = 32, 60  # images a step, steps, on images pooled to 7 x 7
+BATCH, STEPS = 32, 60  # images per step, steps; images are pooled to 7 x 7
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank(verdict):
-    """Under plain SGD with lr .2, a ReLU network 196-196-256-256-10 on 14 x 14 images with biases
-    .01 that starts at the partial identity has a W - I in its square hidden layer of rank 197 at
-    most, one more than its inputs, after 50 and after 150 steps; with the Hadamard transform in its
-    widening layer it has not."""
+    """Under SGD, identity starts cap the rank of W - I at the number of inputs plus one.
+
+    W is the square hidden layer. Units that only pad it stay equal, since their biases start equal,
+    and so add one dimension at most. The Hadamard transform leaves no unit as padding.
+    """
     verdict.holds(rank, treated=IDENTITY, control=HADAMARD)
 
 
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_caps_residual_rank_without_biases(verdict):
-    """Under plain SGD with lr .2, a bias-free ReLU network 49-49-128-128-10 on 7 x 7 images that
-    starts at the partial identity has, after 50 and after 150 steps, a W - I in its square hidden
-    layer of rank 49 at most, the number of its inputs, and bit-zero beyond the leading 49 x 49
-    block; with the Hadamard transform in its widening layer it has neither."""
+    """Under SGD, without biases, identity starts cap the rank of W - I at the number of inputs.
+
+    Units that only pad the square layer output exact zeros and get exact zeros back, so W - I stays
+    bit-zero outside the block of the inputs.
+    """
     arms = {
         "treated": Arm(POOLED_BIAS_FREE, identity, RANK_RECIPE),
         "control": Arm(POOLED_BIAS_FREE, hadamard, RANK_RECIPE),
@@ -59,10 +61,10 @@ def test_identity_caps_residual_rank_without_biases(verdict):
     source="notebook 002; ZerO, arXiv 2110.12661, Algorithm 1; a2-hadamard-breaks", kind="theorem"
 )
 def test_hadamard_breaks_rank_cap(verdict):
-    """Under plain SGD with lr .2, a ReLU network 196-196-256-256-10 on 14 x 14 images with biases
-    .01 that starts with the Hadamard transform in its widening layer has a W - I in its square
-    hidden layer of a rank above 197, one more than its inputs, after 50 or after 150 steps; from
-    the partial identity it has not."""
+    """Under SGD, ZerO's Hadamard transform lifts the rank of W - I above identity's cap.
+
+    The transform spreads the inputs over all units, so none of them is padding.
+    """
     verdict.holds(rank, treated=HADAMARD, control=IDENTITY)
 
 
@@ -70,10 +72,11 @@ def test_hadamard_breaks_rank_cap(verdict):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @claim(source="notebook 002; ZerO, arXiv 2110.12661, Theorem 1; a2-rank-support", kind="theorem")
 def test_identity_confines_residual_under_any_optimizer(verdict, optimizer, dtype):
-    """Under SGD with lr .1, with and without momentum .9, and under Adam and RMSprop with lr 1e-3,
-    all of which answer a zero gradient with a zero step, a bias-free ReLU network 49-49-128-128-10
-    on 7 x 7 images that starts at the partial identity has a W - I in its square hidden layer that
-    is bit-zero beyond the leading 49 x 49 block after 60 steps."""
+    """SGD, Adam and RMSprop keep W - I in the block that identity starts confine it to.
+
+    Without weight decay, each of them answers a zero gradient with a zero step. The network has no
+    biases.
+    """
     recipe = Recipe(OPTIMIZERS[optimizer], batch=BATCH, steps=STEPS, dtype=dtype)
     verdict.holds(
         outside,
@@ -84,10 +87,10 @@ def test_identity_confines_residual_under_any_optimizer(verdict, optimizer, dtyp
 
 @claim(source="notebook 002; a2-rank-support", kind="theorem")
 def test_weight_decay_breaks_confinement(verdict):
-    """Under AdamW with lr 1e-3 and decay .01, a bias-free ReLU network 49-49-128-128-10 on 7 x 7
-    images that starts at the partial identity has after 60 steps a W - I in its square hidden layer
-    that reaches 6e-4, within a tenth, beyond the leading 49 x 49 block, since decoupled decay
-    shrinks the padded diagonal, which no gradient reaches; under Adam with lr 1e-3 it has not."""
+    """Decoupled weight decay moves W - I out of the block that identity starts confine it to.
+
+    AdamW shrinks the padded diagonal, which no gradient reaches.
+    """
     decayed = Recipe(AdamW(lr=1e-3, weight_decay=0.01), batch=BATCH, steps=STEPS)
     plain = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
     verdict.holds(
@@ -99,10 +102,10 @@ def test_weight_decay_breaks_confinement(verdict):
 
 @claim(source="notebook 002; a2-rank-bias-plus-one", kind="theorem")
 def test_equal_biases_add_at_most_one_dimension(verdict):
-    """Under Adam with lr 1e-3, a ReLU network 49-49-128-128-10 on 7 x 7 images that starts at the
-    partial identity with biases .01 has after 60 steps a W - I in its square hidden layer of rank
-    50 at most, one more than its inputs, since all padded units stay alike; with biases from N(0,
-    .01^2) the rank is higher."""
+    """Under Adam, equal biases raise the rank that identity starts allow W - I by at most one.
+
+    Padded units with equal biases stay equal. Biases that differ raise the rank further.
+    """
     recipe = Recipe(OPTIMIZERS["adam"], batch=BATCH, steps=STEPS)
     verdict.holds(
         rank,

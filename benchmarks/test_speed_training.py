@@ -1,4 +1,4 @@
-"""How long training takes: shown and stored, never judged (``test_speed_ratio.py`` judges)."""
+"""Training times, shown and stored but never judged (``test_speed_ratio.py`` judges)."""
 
 import pytest
 
@@ -15,12 +15,12 @@ from initcheck.initializers import (
 from initcheck.notebooks.arms import MIXED_HALF, WIDE, WIDENING
 from initcheck.training.train import ENGINES, ready
 
-ROUNDS = 3  # timed, after one that is not
+ROUNDS = 3  # timed, after one warm-up round
 SMALL = mlp(784, 64, 32, 32, 10)  # notebook 001
 PLAIN_SGD = SGD(lr=0.1)
 MOMENTUM = SGD(lr=1e-3, momentum=0.9)
 
-# The five headline claims and a wide network: an arm, and how many replicas of it.
+# Arms of the five headline claims and of a wide network, each with its number of replicas.
 CASES = {
     "zeroed_layer": (Arm(SMALL, torch_default, Recipe(Adam(lr=1e-2), batch=32, steps=5)), 8),
     "all_zero": (Arm(SMALL, zeros, Recipe(PLAIN_SGD, batch=32, steps=5)), 8),
@@ -34,9 +34,9 @@ CASES = {
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES)
 def test_training_speed(benchmark, initcheck_session, initcheck_device, case, engine):
-    """Steps of all replicas, one arithmetic thread on the CPU, from modules to trained tensors.
+    """Times all replicas from modules to trained tensors, with one arithmetic thread on the CPU.
 
-    A round of plain loops goes on where the last one ended: how long it takes hangs on no number.
+    A round of plain loops continues from the last one, which does not change how long it takes.
     """
     arm, replicas = CASES[case]
     data = initcheck_session.laboratory.data(arm.data)

@@ -1,4 +1,4 @@
-"""Spray: averaging all inputs but one leaves one direction, as a constant start does."""
+"""Spray: averages of all inputs but one leave hidden states almost one direction."""
 
 from initcheck import Arm, claim, mlp
 from initcheck.notebooks.arms import (
@@ -19,17 +19,17 @@ ONE_START = Arm(NARROW_256, one_n_each_biased, START)
 
 @claim(source="notebook 002; a2-spray-like-const", kind="theorem")
 def test_spray_starts_in_one_direction(verdict):
-    """At its start from Spray with biases .01, a ReLU network 784-784-256-256-10 maps test images
-    to one direction of its last hidden layer, but for a thousandth of their squared norm at most;
-    from the permutations of OnE it does not."""
+    """At Spray's start, the last hidden layer maps all images almost to one direction.
+
+    Each unit averages all inputs but one, and such averages hardly differ. OnE permutes the inputs
+    and keeps them apart.
+    """
     verdict.holds(top_share, treated=SPRAY_START, control=ONE_START)
 
 
 @claim(source="notebook 002; a2-spray-like-const", kind="measured")
 def test_permutations_learn_where_spray_does_not(verdict):
-    """Under plain SGD with lr .1, a ReLU network 49-49-32-32-10 on 7 x 7 images with biases .01 is
-    after 100 steps at least .32 more accurate from OnE than from Spray, from which it does not
-    reach .39."""
+    """Under SGD, a ReLU network learns from OnE's permutations but hardly from Spray."""
     one, spray = ONE_NARROWING, SPRAY_NARROWING
     verdict.gains(test_accuracy, better=one, worse=spray)
     verdict.holds(test_accuracy, treated=spray, control=one, case="near one guess")

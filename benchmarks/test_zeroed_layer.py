@@ -1,6 +1,7 @@
-"""One layer of zeros is harmless if its biases differ, and zero biases are if its weights do.
+"""Zeroed layer: zero weights are harmless if biases differ, and zero biases if weights do.
 
-Notebook 001's network on images of a quarter of the pixels; ``test_full_width.py`` has whole ones.
+The network is notebook 001's, on images with a quarter of the pixels; ``test_full_width.py`` uses
+whole images.
 """
 
 from functools import partial
@@ -15,7 +16,7 @@ from initcheck.notebooks.arms import (
 from initcheck.probes import rows_against_bias, test_accuracy
 from initcheck.probes.units import movement, zero_atom_error
 
-RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)  # the notebook's lr and batch; ten epochs there
+RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)  # the notebook's rate and batch, fewer steps
 
 DEFAULT = Arm(NOTEBOOK_001_POOLED, torch_default, RECIPE)
 ZEROED = Arm(
@@ -28,10 +29,11 @@ ALL_ZERO = Arm(NOTEBOOK_001_POOLED, zeros, RECIPE)
 
 @claim(source="notebook 001; a1-one-layer-zero-ok, a1-dead-rows-exact", kind="measured")
 def test_zeroed_hidden_layer_still_learns(verdict):
-    """Under Adam with lr 1e-2, on 14 x 14 images, a ReLU network 196-64-32-32-10 from torch's
-    default start but for zero weights in its first layer reaches an accuracy of .5 in 150 steps,
-    which from all zeros it does not, and comes within .08 of the default start; exactly those units
-    of that layer whose bias starts negative keep their weights and bias, bit by bit."""
+    """Under Adam, zeroing the weights of one hidden ReLU layer costs little accuracy.
+
+    In the zeroed layer exactly the units whose bias starts negative stay frozen; the others learn.
+    From all zeros the network does not learn.
+    """
     verdict.holds(test_accuracy, treated=ZEROED, control=ALL_ZERO)
     verdict.gains(test_accuracy, better=ZEROED, worse=DEFAULT, case="close to default")
     rows = partial(rows_against_bias, layer="hidden1")
@@ -40,19 +42,18 @@ def test_zeroed_hidden_layer_still_learns(verdict):
 
 @claim(source="notebook 001, its histograms; a1-weight-histogram", kind="exact")
 def test_zeroed_layer_keeps_atom_at_zero(verdict):
-    """Under Adam with lr 1e-2 and no weight decay, after 150 steps on 14 x 14 images of a ReLU
-    network 196-64-32-32-10 from torch's default start but for zero weights in its first layer, the
-    share of exact zeros among these, over pixels that a quarter of the images light, is the share
-    of negative initial biases; if the layer is not zeroed it is not."""
+    """A zeroed ReLU layer keeps a share of exact zeros equal to its share of negative biases.
+
+    A unit with a negative bias stays dead under Adam without weight decay. Only pixels that many
+    images light are counted, because a dark pixel gives no gradient to any unit.
+    """
     atom = partial(zero_atom_error, layer="hidden1")
     verdict.holds(atom, treated=ZEROED, control=DEFAULT)
 
 
 @claim(source="notebook 001, exercise 3; a1-zero-bias-ok", kind="measured")
 def test_zero_biases_are_harmless(verdict):
-    """Under Adam with lr 1e-2, on 14 x 14 images, a ReLU network 196-64-32-32-10 with torch's
-    default weights is as accurate after 150 steps with zero biases as with torch's, within .05
-    either way."""
+    """Under Adam, torch's default weights learn about as well with zero biases as with its own."""
     verdict.holds(test_accuracy, treated=ZERO_BIASES, control=ALL_ZERO)
     verdict.gains(test_accuracy, better=ZERO_BIASES, worse=DEFAULT, case="no worse")
     verdict.gains(test_accuracy, better=DEFAULT, worse=ZERO_BIASES, case="no better")
@@ -60,10 +61,11 @@ def test_zero_biases_are_harmless(verdict):
 
 @claim(source="notebook 001, exercise 2 as written; a1-zeros-rand-bias", kind="measured")
 def test_random_biases_wake_zero_weights_late(verdict):
-    """Under Adam with lr 1e-2, on 14 x 14 images, torch's default biases move the first layer's
-    weights of a zero-weight ReLU network 196-64-32-32-10 by 1e-3 or more in 150 steps, which zero
-    biases do not, but leave it at least .1 behind the default start; in each hidden layer exactly
-    those units whose bias starts negative keep their weights and bias, bit by bit."""
+    """Under Adam, torch's default biases wake zero ReLU weights, but late.
+
+    The network stays far behind the default start. In each hidden layer exactly the units whose
+    bias starts negative stay frozen.
+    """
     first = partial(movement, names=("hidden1.weight",))
     verdict.holds(first, treated=BIASES_ONLY, control=ALL_ZERO)
     verdict.gains(test_accuracy, better=DEFAULT, worse=BIASES_ONLY)
