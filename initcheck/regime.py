@@ -94,7 +94,7 @@ def _interval(limit: LimitEntry, unit: str) -> str:
 
 
 def _apart(section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]) -> list[str]:
-    """The facts in which two paired arms differ, and with them those that vary from pair to pair."""
+    """The facts in which paired arms differ, and with them those that vary from pair to pair."""
     apart = [key for key in section if any(one[key] != other[key] for _, one, other in rows)]
     varying = [key for key in section if len({one[key] for _, one, _ in rows}) > 1]
     return [key for key in section if key in apart or (apart and key in varying)]
