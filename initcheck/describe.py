@@ -1,0 +1,99 @@
+"""An arm in words, fact by fact: network, training, data and initializer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+
+from initcheck import initializers as library
+from initcheck.draws import name_of
+from initcheck.initializers import Initializer
+from initcheck.layers import layers
+from initcheck.recipes import Arm, Optimizer, Recipe
+
+Facts = Mapping[str, str]  # by what each is about, such as "steps"
+
+PIXELS = {"mnist5k": 28, "mnist": 28, "cifar10": 32}  # a side of an image
+
+STARTS = {  # initializers with plain names, and their biases where the name leaves them open
+    library.torch_default: ("torch's default", ""),
+    library.zeros: ("all zeros", ""),
+    library.ones: ("all ones", ""),
+    library.he: ("He normal", "zero biases"),
+    library.lecun: ("LeCun normal", "zero biases"),
+    library.glorot: ("Glorot normal", "zero biases"),
+    library.randn: ("N(0, 1)", "zero biases"),
+    library.identity: ("partial identity", "zero biases"),
+    library.hadamard: ("Hadamard", "zero biases"),
+}
+
+
+def describe(arm: Arm) -> Facts:
+    """What an arm is; an empty text where it has nothing of the kind, or where nothing is known."""
+    built = layers(arm.network)
+    start, biases = _start(arm.initializer)
+    return {
+        "activation": f"{built.activation} network" if built.activation else "",
+        "layers": built.shape,
+        "details": built.details,
+        "biases": built.biases,
+        **_training(arm.recipe),
+        "dtype": arm.recipe.dtype,
+        "data": _data(arm.data, built.images(PIXELS.get(arm.data))),
+        "start": start,
+        "start's biases": "" if built.biases == "no biases" else biases,
+    }
+
+
+def _training(recipe: Recipe) -> dict[str, str]:
+    if not recipe.steps:
+        return {"optimizer": "no training", "steps": "", "batch": "", "checkpoints": ""}
+    kept = "step " + ", ".join(map(str, recipe.keep_at))
+    kept = "each step" if recipe.keep_at == (*range(1, recipe.steps + 1),) else kept
+    return {
+        "optimizer": _optimizer(recipe.optimizer),
+        "steps": f"{recipe.steps} step{'s' * (recipe.steps > 1)}",
+        "batch": f"batch {recipe.batch}",
+        "checkpoints": f"checkpoint after {kept}" if recipe.keep_at else "",
+    }
+
+
+def _optimizer(optimizer: Optimizer) -> str:
+    options = dict(optimizer.options)
+    shown = [f"lr {number(options.pop('lr'))}"] if "lr" in options else []
+    nesterov = "Nesterov " if options.get("momentum") and options.pop("nesterov", False) else ""
+    for key, value in options.items():
+        plain = key.replace("_", " ")
+        if isinstance(value, bool):
+            shown.append(plain if value else f"no {plain}")
+        else:
+            shown.append(f"{nesterov if key == 'momentum' else ''}{plain} {number(value)}")
+    return f"{optimizer.name} ({', '.join(shown)})" if shown else optimizer.name
+
+
+def _start(start: Initializer) -> tuple[str, str]:
+    """Its name in plain words, and its biases where the name leaves them open."""
+    rules = "".join(f" but {pattern} {name_of(draw)}" for pattern, draw in start.named)
+    base = replace(start, name=start.name.removesuffix(rules), named=())
+    name, biases = STARTS.get(base, (base.name, ""))
+    head, *more = re.split(r", (?![^(]*\))", name)  # no comma within parentheses
+    name = f"{head} with {more[0]}" if len(more) == 1 else name
+    name = f"{head} ({', '.join(more)})" if len(more) > 1 else name
+    if start.name.endswith(rules):
+        name += "".join(f" but {pattern} from {name_of(draw)}" for pattern, draw in start.named)
+    return re.sub(r"\d+\.\d{5,}", lambda match: f"{float(match[0]):.4g}", name), biases
+
+
+def _data(name: str, size: str) -> str:
+    """The data set, a folder by its last name, and the size of its images."""
+    kind, _, path = name.partition(":")
+    return (f"{kind}:{PurePath(path).name}" if path else name) + (f" ({size})" if size else "")
+
+
+def number(value: float | tuple[float, ...]) -> str:
+    """``0.5``, ``1e-5``, ``(0.9, 0.99)``."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(number, value))})"
+    return re.sub(r"e([+-])0*", lambda m: "e" + m[1].replace("+", ""), f"{value:.10g}")

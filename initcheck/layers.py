@@ -1,0 +1,182 @@
+"""A network's layers in words, read from a freshly built module.
+
+Only torch's own layers in an ``nn.Sequential`` can be read so: any other module computes what its
+``forward`` says. Such a network is called by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from initcheck.networks import Network
+
+# The files of torch.nn.modules with the layers that have no weight matrix.
+BETWEEN = ("batchnorm", "dropout", "instancenorm", "normalization", "pooling", "upsampling")
+KINDS = ("activation", "flatten", *BETWEEN)
+RESIZING = ("pooling", "upsampling")
+Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LONG = 5  # hidden layers of one width; more are counted, not listed
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A network's facts in words.
+
+    Attributes:
+        shape: widths such as ``784-64-10``, convolutions with their kernels; or the network's name.
+        activation: of the hidden layers, such as ``ReLU`` or ``ReLU/CELU``; empty where there are
+            none or where they are unknown.
+        details: pooling, normalization and dropout between the layers.
+        biases: ``with biases``, ``no biases`` or ``biases in some layers``.
+        resizing: pooling or upsampling of the images before the first layer with weights.
+    """
+
+    shape: str
+    activation: str = ""
+    details: str = ""
+    biases: str = ""
+    resizing: tuple[nn.Module, ...] = ()
+
+    def images(self, side: int | None) -> str:
+        """Their size where the first weights see them: ``28 x 28``, ``pooled to 14 x 14``."""
+        pools = all(_kind(layer) == "pooling" for layer in self.resizing)
+        how = ("pooled" if pools else "resized") if self.resizing else ""
+        if side is None:
+            return how
+        for layer in self.resizing:
+            side = layer(torch.zeros(1, 1, side, side)).shape[-1]
+        return f"{how} to {side} x {side}" if how else f"{side} x {side}"
+
+
+@cache
+def layers(network: Network) -> Layers:
+    """What is known of a network, which is built for it once."""
+    module = network.fresh(0)
+    parts = _parts(module)
+    places = [place for place, part in enumerate(parts) if type(part) in WEIGHTED]
+    if not places or not all(map(_known, parts)):
+        held = [part for part in module.modules() if isinstance(part, Weighted)]
+        return Layers(network.name, biases=_biases(held))
+    weighted = [part for part in parts if isinstance(part, Weighted)]
+    resizing = tuple(part for part in parts[: places[0]] if _kind(part) in RESIZING)
+    behind = [parts[one:other] for one, other in zip(places, [*places[1:], None], strict=True)]
+    hidden = [_activation(some) or "linear" for some in behind[:-1]]
+    last = _activation(behind[-1])
+    details = [
+        *_details([part for part in parts if part not in resizing]),
+        *([f"{last} at the output"] if last else []),
+    ]
+    shape = _shape(weighted)
+    regression = len(weighted) == 1 and type(weighted[0]) is nn.Linear and not details
+    return Layers(
+        f"softmax regression {shape}" if regression else shape,
+        "/".join(hidden[:1] if len(set(hidden)) == 1 else hidden),
+        ", ".join(details),
+        _biases(weighted),
+        resizing,
+    )
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """In the order in which they compute, without what a nested Sequential adds."""
+    if type(module) is not nn.Sequential:
+        return [module]
+    return [part for child in module for part in _parts(child)]
+
+
+def _kind(part: nn.Module) -> str:
+    package, _, file = type(part).__module__.rpartition(".")
+    return file if package == "torch.nn.modules" else ""
+
+
+def _known(part: nn.Module) -> bool:
+    own = type(part) in (*WEIGHTED, nn.Identity) or _kind(part) in KINDS
+    return own and next(part.children(), None) is None
+
+
+def _activation(parts: Sequence[nn.Module]) -> str:
+    return " ".join(_plain(part) for part in parts if _kind(part) == "activation")
+
+
+def _plain(part: nn.Module) -> str:
+    """``ReLU``, ``tanh``, ``LeakyReLU(0.2)``: torch's name, and the options that are not usual."""
+    name = type(part).__name__
+    options = part.extra_repr().removesuffix("inplace=True").removesuffix(", ")
+    shown = name.lower() if name in ("Tanh", "Sigmoid") else name
+    return f"{shown}({options})" if options and options != _usual(type(part)) else shown
+
+
+def _usual(kind: type[nn.Module]) -> str:
+    try:
+        return kind().extra_repr()
+    except TypeError:  # some activations have no usual options
+        return ""
+
+
+def _shape(weighted: Sequence[Weighted]) -> str:
+    """``784-64-10``, or ``3 x 3 conv 1-16-32, linear 18432-10``."""
+    chains = [[layer] for layer in weighted[:1]]
+    for layer in weighted[1:]:
+        before = chains[-1][-1]
+        if _weights(layer) == _weights(before) and _ends(layer)[0] == _ends(before)[1]:
+            chains[-1].append(layer)
+        else:
+            chains.append([layer])
+    if len(chains) == 1 and isinstance(weighted[0], nn.Linear):
+        return _widths(chains[0])
+    return f"({', '.join(f'{_weights(chain[0])} {_widths(chain)}' for chain in chains)})"
+
+
+def _weights(layer: Weighted) -> str:
+    if isinstance(layer, nn.Linear):
+        return "linear"
+    sizes = {*layer.stride}
+    stride = f"stride-{'/'.join(map(str, sizes if len(sizes) == 1 else layer.stride))} "
+    return f"{'' if sizes == {1} else stride}{' x '.join(map(str, layer.kernel_size))} conv"
+
+
+def _ends(layer: Weighted) -> tuple[int, int]:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return layer.in_channels, layer.out_channels
+
+
+def _widths(chain: Sequence[Weighted]) -> str:
+    widths = [_ends(chain[0])[0], *(_ends(layer)[1] for layer in chain)]
+    hidden = widths[1:-1]
+    if len(hidden) > LONG and len(set(hidden)) == 1:
+        return f"{widths[0]}-{hidden[0]}-...-{hidden[0]}-{widths[-1]} ({len(hidden)} hidden layers)"
+    return "-".join(map(str, widths))
+
+
+def _details(parts: Sequence[nn.Module]) -> list[str]:
+    """``max pool``, ``batch norm``, ``dropout 0.2/0.1``, each once."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        if _kind(part) in BETWEEN:
+            rate = f"{part.p:g}" if _kind(part) == "dropout" else ""
+            found.setdefault(_words(type(part).__name__), []).append(rate)
+    return [
+        f"{name} {'/'.join(rates if len(set(rates)) > 1 else rates[:1])}".strip()
+        for name, rates in found.items()
+    ]
+
+
+def _words(name: str) -> str:
+    """``BatchNorm2d`` as ``batch norm``, ``RMSNorm`` as ``RMS norm``."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", re.sub(r"\dd$", "", name))
+    return " ".join(word if word.isupper() else word.lower() for word in words)
+
+
+def _biases(weighted: Sequence[Weighted]) -> str:
+    there = [layer.bias is not None for layer in weighted]
+    if any(there):
+        return "with biases" if all(there) else "biases in some layers"
+    return "no biases" if there else ""

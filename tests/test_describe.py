@@ -1,0 +1,167 @@
+"""Arms in words: each fact is read from the arm, and the layers from the module itself."""
+
+import pytest
+import torch
+from torch import nn
+
+from initcheck import SGD, Adam, Arm, Network, Recipe, RMSprop, mlp
+from initcheck.convolutional import cifar_cnn, small_batch_norm_cnn
+from initcheck.describe import describe, number
+from initcheck.initializers import every, he, normal_, torch_default, zeros, zeros_
+from initcheck.recipes import Optimizer
+from initcheck.systems import pooled
+
+SMALL = mlp(784, 64, 10)
+RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "shown"),
+    [
+        (mlp(3072, 10), "cifar10", "cifar10 (32 x 32)"),
+        (pooled(64, 10, by=2), "mnist5k", "mnist5k (pooled to 14 x 14)"),
+        (pooled(64, 10, by=2), "folder:/home/someone/birds", "folder:birds (pooled)"),
+        (mlp(12288, 10), "folder:/home/someone/birds", "folder:birds"),
+        (
+            Network(
+                "larger", lambda: nn.Sequential(nn.Upsample(64), nn.Flatten(), nn.Linear(1, 2))
+            ),
+            "mnist",
+            "mnist (resized to 64 x 64)",
+        ),
+    ],
+)
+def test_images_have_a_size_where_it_is_known(network, data, shown):
+    assert describe(Arm(network, zeros, RECIPE, data))["data"] == shown
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "shown"),
+    [
+        (SGD(), "SGD"),
+        (SGD(lr=0.1, momentum=0.9, nesterov=True), "SGD (lr 0.1, Nesterov momentum 0.9)"),
+        (Adam(lr=1e-5, betas=(0.8, 0.99)), "Adam (lr 1e-5, betas (0.8, 0.99))"),
+        (RMSprop(centered=True, lr=0.1), "RMSprop (lr 0.1, centered)"),
+        (Optimizer("Mine", (("lr", 0.5),), torch.optim.SGD), "Mine (lr 0.5)"),
+    ],
+)
+def test_optimizer_is_named_with_its_options(optimizer, shown):
+    assert describe(Arm(SMALL, zeros, Recipe(optimizer, 32, 1)))["optimizer"] == shown
+
+
+def test_checkpoints_are_mentioned():
+    kept = {"optimizer": SGD(lr=0.1), "batch": 32, "steps": 3, "keep": ("hidden1.weight",)}
+    shown = [
+        describe(Arm(SMALL, zeros, Recipe(keep_at=at, **kept)))["checkpoints"]
+        for at in ((), (2,), (1, 2, 3))
+    ]
+    assert shown == ["", "checkpoint after step 2", "checkpoint after each step"]
+
+
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [
+        (he, ("He normal", "zero biases")),
+        (
+            torch_default.but("hidden1.weight", zeros_),
+            ("torch's default but hidden1.weight from zeros_", ""),
+        ),
+        (
+            every(zeros_, normal_(1.0), "zero weights, N(0, 1) biases"),
+            ("zero weights with N(0, 1) biases", ""),
+        ),
+        (every(zeros_, name="he"), ("he", "")),
+        (every(zeros_, name="mine, 3 rounds, lr 0.12345678"), ("mine (3 rounds, lr 0.1235)", "")),
+    ],
+)
+def test_start_has_plain_words(start, shown):
+    facts = describe(Arm(SMALL, start, RECIPE))
+    assert (facts["start"], facts["start's biases"]) == shown
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+def facts(network):
+    """Activation, layers, details and biases."""
+    return [*describe(Arm(network, zeros, RECIPE)).values()][:4]
+
+
+@pytest.mark.parametrize(
+    ("network", "shown"),
+    [
+        (mlp(784, 10), ["", "softmax regression 784-10", "", "with biases"]),
+        (mlp(8, 4, 2, activation="linear"), ["linear network", "8-4-2", "", "with biases"]),
+        (
+            mlp(8, 5, 4, 2, activation=("relu", "tanh")),
+            ["ReLU/tanh network", "8-5-4-2", "", "with biases"],
+        ),
+        (
+            mlp(784, *[16] * 20, 10),
+            ["ReLU network", "784-16-...-16-10 (20 hidden layers)", "", "with biases"],
+        ),
+        (
+            small_batch_norm_cnn(),
+            [
+                "ReLU network",
+                "(3 x 3 conv 1-4-8, linear 128-32-10)",
+                "max pool, batch norm",
+                "with biases",
+            ],
+        ),
+    ],
+)
+def test_layers_are_read_from_the_module(network, shown):
+    assert facts(network) == shown
+
+
+def test_layers_are_read_in_any_sequential():
+    def build():
+        first = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, bias=False), nn.LeakyReLU(0.2))
+        return nn.Sequential(
+            first, nn.Dropout(0.2), nn.Flatten(), nn.RMSNorm(8), nn.Linear(8, 2), nn.Sigmoid()
+        )
+
+    assert facts(Network("mine", build)) == [
+        "LeakyReLU(negative_slope=0.2) network",
+        "(stride-2 3 x 3 conv 1-2, linear 8-2)",
+        "dropout 0.2, RMS norm, sigmoid at the output",
+        "biases in some layers",
+    ]
+
+
+class Residual(nn.Sequential):
+    """Computes something else than its layers one after the other."""
+
+    def forward(self, x):
+        """Around the first layer."""
+        return self[1](x + self[0](x))
+
+
+def test_other_modules_are_called_by_the_network_s_name():
+    network = Network("residual 8-8-2", lambda: Residual(nn.Linear(8, 8), nn.Linear(8, 2)))
+    assert facts(network) == ["", "residual 8-8-2", "", "with biases"]
+
+
+def test_network_is_built_once():
+    built = []
+
+    def build():
+        built.append(1)
+        return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    network = Network("counted", build)
+    assert describe(Arm(network, he, RECIPE)) != describe(Arm(network, zeros, RECIPE))
+    assert len(built) == 1
+
+
+def test_cifar_network_fits_in_one_line():
+    assert facts(cifar_cnn())[1] == "(3 x 3 conv 3-32-64-128-128-256-256, linear 4096-1024-512-10)"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.5, "0.5"), (1e-10, "1e-10"), (2e20, "2e20"), (2.302584, "2.302584"), (3.0, "3")],
+)
+def test_numbers_are_short(value, shown):
+    assert number(value) == shown
