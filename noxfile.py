@@ -69,6 +69,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site in site/, and check links, code blocks and commands of all pages."""
+    session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "docs"))
+    session.run("mkdocs", "build", "--strict")
+    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session
 def record(session: nox.Session) -> None:
     """Write new evidence: `nox -s record -- "the reason"`, options of `initcheck record` behind."""
     if not session.posargs:

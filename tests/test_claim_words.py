@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from written_claims import written_claims
+
+from tests.helpers.written_claims import written_claims
 
 LONGEST = 90  # characters of a summary
 RECIPE = {

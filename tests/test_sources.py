@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from written_claims import ROOT, written_claims
+
+from tests.helpers.written_claims import ROOT, written_claims
 
 PAGE = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
 ID = r"\b(?:a[0-4]|b)-[a-z][a-z0-9-]*[a-z0-9]"

@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
-from initcheck import initializers as library
-from initcheck.draws import name_of
+from initcheck import initializers
+from initcheck.arms import Arm, Optimizer, Recipe
+from initcheck.gate.layers import layers
 from initcheck.initializers import Initializer
-from initcheck.layers import layers
-from initcheck.recipes import Arm, Optimizer, Recipe
+from initcheck.initializers.factory import name_of
 
 Facts = Mapping[str, str]  # by what each is about, such as "steps"
 
 PIXELS = {"mnist5k": 28, "mnist": 28, "cifar10": 32}  # a side of an image
 
 STARTS = {  # initializers with plain names, and their biases where the name leaves them open
-    library.torch_default: ("torch's default", ""),
-    library.zeros: ("all zeros", ""),
-    library.ones: ("all ones", ""),
-    library.he: ("He normal", "zero biases"),
-    library.lecun: ("LeCun normal", "zero biases"),
-    library.glorot: ("Glorot normal", "zero biases"),
-    library.randn: ("N(0, 1)", "zero biases"),
-    library.identity: ("partial identity", "zero biases"),
-    library.hadamard: ("Hadamard", "zero biases"),
+    initializers.torch_default: ("torch's default", ""),
+    initializers.zeros: ("all zeros", ""),
+    initializers.ones: ("all ones", ""),
+    initializers.he: ("He normal", "zero biases"),
+    initializers.lecun: ("LeCun normal", "zero biases"),
+    initializers.glorot: ("Glorot normal", "zero biases"),
+    initializers.randn: ("N(0, 1)", "zero biases"),
+    initializers.identity: ("partial identity", "zero biases"),
+    initializers.hadamard: ("Hadamard", "zero biases"),
 }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from initcheck.baselines import LimitEntry
-from initcheck.describe import Facts, describe, number
-from initcheck.pairs import Pair
+from initcheck.baselines.limits import LimitEntry
+from initcheck.gate.comparison import Pair
+from initcheck.gate.describe import Facts, describe, number
 
 Row = tuple[tuple[str, str], ...]  # some facts, hashable
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from initcheck import SGD, Adam, Arm, Network, Recipe, RMSprop, mlp
-from initcheck.convolutional import cifar_cnn, small_batch_norm_cnn
-from initcheck.describe import describe, number
+from initcheck.arms import Optimizer
+from initcheck.gate.describe import describe, number
 from initcheck.initializers import every, he, normal_, torch_default, zeros, zeros_
-from initcheck.recipes import Optimizer
-from initcheck.systems import pooled
+from initcheck.networks import pooled
+from initcheck.notebooks.networks import cifar_cnn, small_batch_norm_cnn
 
 SMALL = mlp(784, 64, 10)
 RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)

@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 
 from initcheck import SGD, Adam, Arm, Recipe, RMSprop, mlp
-from initcheck.baselines import LimitEntry
+from initcheck.baselines.limits import LimitEntry
+from initcheck.gate.comparison import Pair
+from initcheck.gate.regime import judged, regime
 from initcheck.initializers import he, randn, torch_default, zeros
-from initcheck.pairs import Pair
 from initcheck.probes import residual_rank, test_accuracy, unit_spread
-from initcheck.probes.answers import images_told_apart
-from initcheck.regime import judged, regime
+from initcheck.probes.outcomes import images_told_apart
 
 test_accuracy.__test__ = False  # pytest would collect the probe
 

@@ -1,0 +1,401 @@
+"""The pages say what is there: links, code blocks, commands, options, paths and figures."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+PAGES = [*TOP, *DOCS]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+# --- code blocks ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block and its language, or an indented one, which holds shell lines."""
+
+    language: str
+    text: str
+
+
+def blocks(text: str) -> list[Block]:
+    """All code blocks of a page, in order."""
+    fence = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+    found = [Block(match[1], match[2]) for match in fence.finditer(text)]
+    rest = fence.sub("", text)
+    indented = re.findall(r"(?<=\n\n)(?: {4}[^\n]+\n)+", rest)
+    return found + [Block("sh", re.sub("(?m)^ {4}", "", text)) for text in indented]
+
+
+def test_blocks_are_found():
+    page = "Text\n\n    initcheck doctor\n\n```python\nx = 1\n```\n"
+    assert blocks(page) == [Block("python", "x = 1\n"), Block("sh", "initcheck doctor\n")]
+
+
+@each_page
+def test_every_block_names_a_language_that_is_checked(page):
+    languages = {block.language for block in blocks(read(page))}
+    assert languages <= {"python", "toml", "yaml", "sh", "console", "text"}
+
+
+@each_page
+def test_python_and_toml_parse(page):
+    for block in blocks(read(page)):
+        if block.language == "python":
+            ast.parse(block.text)
+        if block.language == "toml":
+            tomllib.loads(block.text)
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def shell_lines(block: Block) -> Iterator[str]:
+    """The commands of a block, each in one line."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    if block.language == "sh":
+        yield from filter(None, lines)
+    if block.language == "console":
+        yield from (line[2:] for line in lines if line.startswith("$ "))
+    if block.language == "yaml":
+        yield from (line.partition("run:")[2] for line in lines if "run:" in line)
+
+
+@cache
+def command():
+    """The function behind the command ``initcheck``, as the package declares it."""
+    scripts = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["scripts"]
+    module, _, function = scripts["initcheck"].partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+@cache
+def usage(*words: str) -> str:
+    """What ``initcheck WORDS --help`` prints."""
+    printed = StringIO()
+    with redirect_stdout(printed), pytest.raises(SystemExit):
+        command()([*words, "--help"])
+    return printed.getvalue()
+
+
+@cache
+def subcommands() -> frozenset[str]:
+    return frozenset(re.findall(r"^ {4}([a-z]+) ", usage(), flags=re.MULTILINE))
+
+
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+
+def options(config: pytest.Config) -> set[str]:
+    """The names of our options, as pytest knows them."""
+    found = (key.removeprefix("initcheck_") for key in vars(config.option) if "initcheck_" in key)
+    return {name.replace("_", "-") for name in found}
+
+
+def sessions() -> set[str]:
+    """The sessions of the noxfile."""
+    tree = ast.parse(read(ROOT / "noxfile.py"))
+    return {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
+
+
+def wrong(line: str, config: pytest.Config) -> list[str]:
+    """What a shell line names and is not there."""
+    words = [w.removeprefix(".venv/bin/") for w in shlex.split(line, comments=True)]
+    given = {word.partition("=")[0] for word in words}
+    known = {f"--initcheck-{name}" for name in options(config)}
+    missing = [word for word in given if word.startswith("--initcheck-") and word not in known]
+    for first, second, *rest in (words[i:] for i in range(len(words) - 1)):
+        if first == "initcheck" and second in subcommands():
+            missing += {g for g in rest if g.startswith("--")} - flags(usage(second))
+        elif first == "initcheck" and not second.startswith("--"):
+            missing.append(f"{first} {second}")
+        elif first in ("python", "python3") and second == "-m" and find_spec(rest[0]) is None:
+            missing.append(rest[0])
+        elif first == "nox" and second == "-s" and rest[0] not in sessions():
+            missing.append(f"nox -s {rest[0]}")
+    return missing
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pytest benchmarks --initcheck-seed 4",
+        "initcheck explode CLAIM",
+        "initcheck doctor --demand cuda",
+        "python -m initcheck.no_such_module",
+        "nox -s no_such_session",
+    ],
+)
+def test_line_with_a_mistake_is_found(line, pytestconfig):
+    assert wrong(line, pytestconfig)
+
+
+@each_page
+def test_shell_lines_name_what_is_there(page, pytestconfig):
+    lines = [line for block in blocks(read(page)) for line in shell_lines(block)]
+    assert {line: found for line in lines if (found := wrong(line, pytestconfig))} == {}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *WORKFLOWS], ids=lambda page: page.name)
+def test_options_and_commands_in_the_text_are_there(page, pytestconfig):
+    text = read(page)
+    named = set(re.findall(r"--initcheck-([a-z]+(?:-[a-z]+)*)", text))
+    assert named <= options(pytestconfig)
+    assert set(re.findall(r"`initcheck ([a-z]+)", text)) <= subcommands()
+
+
+# --- the page of options --------------------------------------------------------------------------
+
+OPTIONS_PAGE = ROOT / "docs" / "options.md"
+
+
+def test_options_page_has_every_option_with_its_key_and_variable(pytestconfig):
+    rows = re.findall(
+        r"^\| `--initcheck-([a-z-]+)[^`]*` \| `(\w+)` \| `(\w+)` \| ",
+        read(OPTIONS_PAGE),
+        re.MULTILINE,
+    )
+    keys = {name: name.replace("-", "_") for name in options(pytestconfig)}
+    wanted = {(name, f"initcheck_{key}", f"INITCHECK_{key.upper()}") for name, key in keys.items()}
+    assert set(rows) == wanted
+
+
+def test_options_page_has_every_subcommand():
+    rows = set(re.findall(r"^\| `initcheck ([a-z]+)", read(OPTIONS_PAGE), flags=re.MULTILINE))
+    assert rows == subcommands()
+
+
+def test_options_page_has_every_option_of_the_subcommands():
+    there = flags(read(OPTIONS_PAGE))
+    for name in subcommands():
+        assert flags(usage(name)) - {"--help"} <= there, name
+
+
+# --- links and paths ------------------------------------------------------------------------------
+
+
+def links(text: str) -> list[tuple[str, str]]:
+    """Targets and anchors of the links of a page that stay within the project."""
+    found = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text)
+    return [(target, anchor) for target, anchor in found if "://" not in target]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def broken(page: Path, text: str) -> list[str]:
+    """Links of a page that lead nowhere."""
+    found = []
+    for target, anchor in links(text):
+        file = page.parent / target if target else page
+        if not file.is_file() or (anchor and anchor not in anchors(read(file))):
+            found.append(f"{target}#{anchor}")
+    return found
+
+
+def test_broken_links_are_found():
+    page = "[a](docs/nothing.md) [b](docs/index.md#nowhere) [c](docs/index.md) [d](#here)\n# Here\n"
+    assert broken(ROOT / "README.md", page)[:2] == ["docs/nothing.md#", "docs/index.md#nowhere"]
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    assert broken(page, read(page)) == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_of_the_site_stay_in_the_site(page):
+    assert [target for target, _ in links(read(page)) if "/" in target] == []
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"^ {2}- [^:]+: (\S+\.md)$", read(ROOT / "mkdocs.yml"), flags=re.MULTILINE)
+    assert sorted(listed) == [page.name for page in DOCS]
+
+
+@each_page
+def test_paths_in_the_text_are_there(page):
+    parts = "initcheck|benchmarks|baselines|docs|tests|[.]ci|[.]github"
+    named = set(re.findall(rf"`((?:{parts})/[\w./-]*)`", read(page)))
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda page: page.name)
+def test_actions_are_pinned_to_commits_with_their_version(workflow):
+    used = re.findall(r"uses: (.+)", read(workflow))
+    assert used
+    assert [line for line in used if not re.fullmatch(r"\S+@[0-9a-f]{40} # v[\d.]+", line)] == []
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+OPERATING, RESULTS, REPRODUCTION = (
+    "baselines/OPERATING.md", "benchmarks/peers/RESULTS.md", "baselines/REPRODUCTION.md",
+)  # fmt: skip
+SMALL = r"## 784-64-32-32-10, Adam.*?### One core.*?\| {} \| [\d,]+ \| ([\d.]+) "
+WIDE = r"## 784-784-1024-1024-10, Adam.*?### One core.*?\| {} \| [\d,]+ \| ([\d.]+) "
+TOOLS = (
+    "JAX scan, one by one", "JAX vmap, scan", "initcheck", "torch.func vmap",
+    "plain loop, fused optimizer", "initcheck, module engine", "notebook loop, DataLoader",
+    "skorch", "scikit-learn MLPClassifier",
+)  # fmt: skip
+
+# What a page says, where the figures were measured, and how they are found there.
+FIGURES = [
+    ("error-rates", "0 of {} runs on fresh seeds were not green: at most {} %", OPERATING,
+     r"0 of (\d+) runs were not green: at most ([\d.]+)%"),
+    ("error-rates", "{} more would be needed", OPERATING, r"(\d+) more green runs would bound"),
+    ("error-rates", "- In {} of the", OPERATING, r"In (\d+) of them, claims that changed"),
+    ("error-rates", "at most {1} of {0} values", OPERATING,
+     r"The largest of (\d+) is \*\*([\d.]+)\*\*"),
+    ("error-rates", "of {0} arms recorded on an Intel Xeon", OPERATING,
+     r"(\d+) arms were judged. \d+ of them differ"),
+    ("error-rates", "{} envelopes. ```sh", OPERATING,
+     r"judged by this one's envelopes.*?\| ([\d.]+) \|\n"),
+    ("error-rates", "{} of {} were caught in every run", OPERATING,
+     r"(\d+) of (\d+) faults that were run went red in every run"),
+    ("error-rates", "Gradients in bfloat16 did on {} of {} arms, with the smallest r at {};",
+     OPERATING, r"\| `gradients_in_bfloat16` \| (\d+) of (\d+) \| ([\d.]+)"),
+    ("error-rates", "thousandth did on {} of {}, with the smallest at {}.", OPERATING,
+     r"\| `lr_lower_by_a_thousandth` \| (\d+) of (\d+) \| ([\d.]+)"),
+    ("error-rates", "all gains together turn {} % of runs red", OPERATING,
+     r"all together turn ([\d.]+)% of runs red"),
+    ("error-rates", "of {} gains", OPERATING, r"Of (\d+) gains these may miss it"),
+    ("speed", "| the whole gate, two cores | {} s (quartiles {} to {} s) |", RESULTS,
+     r"\| the whole gate, 2 cores \| 60 s \| (\d+) \((\d+) to (\d+)\) s"),
+    ("speed", "| the claims of the five notebooks alone | {} s |", RESULTS,
+     r"\| the claims of the five notebooks, 2 cores \| 60 s \| (\d+) "),
+    ("speed", "| peak memory | {} GB |", RESULTS, r"peak memory \| 2 GB \| ([\d.]+) GB"),
+    ("speed", "| processor time of all processes | {} s |", RESULTS, r"take (\d+) \(\d+ to"),
+    ("speed", "optimizers | {} s |", RESULTS, r"products and traffic \| ([\d.]+) "),
+    ("speed", "It is {} % of the gate's time", RESULTS, r"The bound is (\d+)% "),
+    ("speed", "initcheck runs at {} % of the bound", RESULTS,
+     r"wide network, Adam, one core: share of the bound \| 60% \| (\d+)%"),
+    ("speed", "JAX takes {} of its time there", RESULTS, WIDE.format(TOOLS[0])),
+    ("speed", "a plain loop with a fused optimizer {}.", RESULTS, WIDE.format(TOOLS[4])),
+    ("speed", "takes {} s on one core, {} times as fast", RESULTS,
+     r"\| one core \| initcheck \| ([\d.]+) .*?float64 \| [\d.]+ \([^)]*\) \| ([\d.]+) "),
+    ("speed", "the plugin adds {} ms", RESULTS, r"torch not imported \| 50 ms \| (\d+) \("),
+    *(("speed", f"| {tool} | {{}} |", RESULTS, SMALL.format(tool)) for tool in TOOLS),
+    ("notebooks",
+     "Of {} compared figures, {} are as recorded, {} deviate, {} are not judged and {} are not",
+     REPRODUCTION, r"\| all \|  \|  \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \d+ \| (\d+) \|"),
+    ("notebooks", "- {} of the 32 come from runs", REPRODUCTION,
+     r"CELU's derivative.*?as recorded, (\d+) deviates"),
+    ("notebooks", "- {} are first epochs", REPRODUCTION,
+     r"cause not established.*?as recorded, (\d+) deviates"),
+]  # fmt: skip
+
+
+def said(template: str, measured: str, pattern: str) -> str:
+    """The words with the figures of a measured page in them."""
+    match = re.search(pattern, read(ROOT / measured), flags=re.DOTALL)
+    assert match, f"{measured} has no {pattern}"
+    return template.format(*match.groups())
+
+
+@pytest.mark.parametrize(
+    ("page", "template", "measured", "pattern"), FIGURES, ids=[f"{f[0]}: {f[1]}" for f in FIGURES]
+)
+def test_figures_are_those_that_were_measured(page, template, measured, pattern):
+    words = " ".join(read(ROOT / "docs" / f"{page}.md").split())
+    assert said(template, measured, pattern) in words
+
+
+def innocent() -> dict[str, float]:
+    """The largest r of each innocent change."""
+    section = read(ROOT / OPERATING).partition("## Innocent changes")[2].partition("\n## ")[0]
+    head, _, *rows = (line.strip("| ").split(" | ") for line in section.splitlines() if "|" in line)
+    names = head[2:]
+    return {
+        name: max(float(row[place]) for row in rows if row[place] != "-")
+        for place, name in enumerate(names, start=-len(names))
+    }
+
+
+def test_the_largest_r_of_innocent_changes_is_measured():
+    found = innocent()
+    on_accelerator = found.pop("cuda")
+    words = " ".join(read(ROOT / "docs" / "error-rates.md").split())
+    assert f"The largest r among them is {max(found.values()):g}." in words
+    assert len(found) == 16, "the page says sixteen"
+    largest = said("{}", OPERATING, r"The largest of \d+ is \*\*([\d.]+)\*\*")
+    assert f"On an NVIDIA H200 with torch 2.11.0 it is {largest}." in words
+    assert f"{float(largest):.2g}" == f"{on_accelerator:g}", "the largest is the accelerator's"
+
+
+def test_faults_caught_by_the_record_are_counted():
+    power = read(ROOT / OPERATING).partition("## Power")[2].partition("\n## ")[0]
+    caught = re.findall(r"^\| `[\w.]+` \| (\d+/\d+ [^|]*) \|", power, flags=re.MULTILINE)
+    by_record = sum("by the record" in text for text in caught)
+    for page in ("README.md", "docs/error-rates.md"):
+        assert f"{by_record} of " in read(ROOT / page)
+    assert f"the other {len(caught) - by_record}," in read(ROOT / "docs" / "error-rates.md")
+
+
+# --- the tutorial ---------------------------------------------------------------------------------
+
+
+def steps(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """What the tutorial does, in order: a file with its text, or a command with what it shows."""
+    for block in blocks(text):
+        first, _, rest = block.text.partition("\n")
+        if block.language in ("python", "toml"):
+            yield "write", first.removeprefix("# "), [block.text]
+        if block.language == "console":
+            yield (
+                "run",
+                first.removeprefix("$ "),
+                [line for line in rest.splitlines() if line != "..."],
+            )
+
+
+def test_tutorial_works_from_an_empty_folder(project, capsys):
+    (project.path / "test_claims.py").unlink()
+    (project.path / "baselines" / "limits.toml").unlink()
+    ran = []
+    for act, what, lines in steps(read(ROOT / "docs" / "add-a-claim.md")):
+        if act == "write":
+            (project.path / what).write_text(lines[0], encoding="utf-8")
+            continue
+        name, *arguments = shlex.split(what, comments=True)
+        wanted = int(what.rpartition("# exit code ")[2])
+        if name == "pytest":
+            result = project.run(*arguments)
+            code, output = result.ret, result.text
+        else:
+            code, output = command()(arguments), " ".join(capsys.readouterr().out.split())
+        ran.append(name)
+        assert code == wanted, f"{what}: {output}"
+        for line in lines:
+            assert " ".join(line.split()) in output, what
+    assert ran == ["pytest"] * 4 + ["initcheck"]
