@@ -96,8 +96,8 @@ def _demand_gain(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) ->
         raise BaselineError(
             f"{pair.key} lies beyond its margin of {limit.margin:g} on {int((d > 0).sum())} of "
             f"{len(d)} seeds, so with nothing changed {missed:.2%} of runs on {now} seeds "
-            f"would not show it. At most {decisions.GAIN_MISSED:.1%} may, so nothing was recorded. Choose a "
-            "margin that more of the seeds exceed, or set the arms further apart."
+            f"would not show it. At most {decisions.GAIN_MISSED:.1%} may, so nothing was recorded. "
+            "Choose a margin that more of the seeds exceed, or set the arms further apart."
         )
 
 
