@@ -182,7 +182,7 @@ def train_together(
     parts = chunks(len(starts), starts[0], device)
     shared = jobs > 1 and device == "cpu" and not _takes_turns(starts[0], whole)
     with randomness.own(0, device):
-        outcome = join(_run_all(work, parts, jobs if shared else 1))
+        outcome = join(run_all(work, parts, jobs if shared else 1))
         devices.synchronize(device)
     _check_device(outcome.parameters, device)
     if not devices.has_float64(device):  # in which probes compute
@@ -282,7 +282,7 @@ def room(network: nn.Module, device: str) -> int:
     return max(1, min(MOST_REPLICAS, CHUNK_BYTES // size))
 
 
-def _run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:
+def run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:
     """Chunks over Python threads of one arithmetic thread each: torch releases the lock."""
 
     def alone(part: slice) -> Outcome:
