@@ -98,7 +98,7 @@ def first_step_error(trained: Trained, layer: str) -> Tensor:
 
 
 def decay_error(trained: Trained) -> Tensor:
-    """Largest relative distance of black pixels' weights from (1 - lr decay)^steps times the start."""
+    """Largest relative distance of black pixels' weights from start times (1 - lr decay)^steps."""
     options: dict[str, float] = dict(trained.arm.recipe.optimizer.options)  # type: ignore[arg-type]
     factor = (1 - options["lr"] * options["weight_decay"]) ** trained.arm.recipe.steps
     after = trained.parameters["hidden1.weight"][..., DARK].cpu().double()

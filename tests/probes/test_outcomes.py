@@ -34,7 +34,7 @@ LINEAR = Network("linear", lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, toy
 
 @pytest.fixture(params=["start", "end"])
 def trained(request):
-    """Before training, nearly all answers are wrong or identical; after it, nearly all are right."""
+    """Before training nearly all answers are wrong or identical; after it nearly all are right."""
     arm = toy.arm(recipe=toy.RECIPE) if request.param == "end" else toy.arm(LINEAR)
     after = train(arm, SEEDS, toy.data())
     if request.param == "start":
@@ -145,7 +145,7 @@ def test_masks_that_leave_no_answer_have_no_accuracy():
     parameters = {"1.weight": torch.zeros(1, 4, 20), "1.bias": torch.ones(1, 4)}
     trained = trained_with(parameters, arm=toy.arm(network))
     assert probes.test_accuracy(trained).isfinite().all()
-    with randomness.own(1, "cpu"):  # some of the eight passes overflow
+    with randomness.seeded(1, "cpu"):  # some of the eight passes overflow
         assert masked_accuracy_error(trained).isnan().all()
 
 
