@@ -11,13 +11,13 @@ from initcheck import initializers
 from initcheck.arms import Arm, Optimizer, Recipe
 from initcheck.gate.layers import layers
 from initcheck.initializers import Initializer
-from initcheck.initializers.factory import name_of
+from initcheck.initializers.factory import TensorInitializer, name_of
 
-Facts = Mapping[str, str]  # by what each is about, such as "steps"
+Facts = Mapping[str, str]  # texts, keyed by what they are about, such as "steps"
 
-PIXELS = {"mnist5k": 28, "mnist": 28, "cifar10": 32}  # a side of an image
+PIXELS = {"mnist5k": 28, "mnist": 28, "cifar10": 32}  # the side of an image
 
-STARTS = {  # initializers with plain names, and their biases where the name leaves them open
+STARTS = {  # plain names of initializers, and their biases unless the name includes them
     initializers.torch_default: ("torch's default", ""),
     initializers.zeros: ("all zeros", ""),
     initializers.ones: ("all ones", ""),
@@ -31,19 +31,19 @@ STARTS = {  # initializers with plain names, and their biases where the name lea
 
 
 def describe(arm: Arm) -> Facts:
-    """What an arm is; an empty text where it has nothing of the kind, or where nothing is known."""
-    built = layers(arm.network)
-    start, biases = _start(arm.initializer)
+    """The facts of an arm; a text is empty if the arm has no such fact or it is unknown."""
+    network = layers(arm.network)
+    start, biases = _start(arm.initializer, arm.data)
     return {
-        "activation": f"{built.activation} network" if built.activation else "",
-        "layers": built.shape,
-        "details": built.details,
-        "biases": built.biases,
+        "activation": f"{network.activation} network" if network.activation else "",
+        "layers": network.shape,
+        "details": network.details,
+        "biases": network.biases,
         **_training(arm.recipe),
         "dtype": arm.recipe.dtype,
-        "data": _data(arm.data, built.images(PIXELS.get(arm.data))),
+        "data": _data(arm.data, network.images(PIXELS.get(arm.data))),
         "start": start,
-        "start's biases": "" if built.biases == "no biases" else biases,
+        "start's biases": "" if network.biases == "no biases" else biases,
     }
 
 
@@ -73,23 +73,33 @@ def _optimizer(optimizer: Optimizer) -> str:
     return f"{optimizer.name} ({', '.join(shown)})" if shown else optimizer.name
 
 
-def _start(start: Initializer) -> tuple[str, str]:
-    """Its name in plain words, and its biases where the name leaves them open."""
+def _start(start: Initializer, data: str) -> tuple[str, str]:
+    """The initializer in plain words, and its biases unless the words include them.
+
+    ``data`` is the arm's data set, which the words need not repeat.
+    """
     rules = "".join(f" but {pattern} {name_of(draw)}" for pattern, draw in start.named)
     base = replace(start, name=start.name.removesuffix(rules), named=())
     name, biases = STARTS.get(base, (base.name, ""))
-    head, *more = re.split(r", (?![^(]*\))", name)  # no comma within parentheses
-    name = f"{head} with {more[0]}" if len(more) == 1 else name
+    if name.endswith(", biases zeros_"):
+        name, biases = name.removesuffix(", biases zeros_"), "zero biases"
+    head, *more = re.split(r", (?![^(]*\))", name)  # commas within parentheses do not split
+    more = [part for part in more if part != data]
+    name = f"{head} with {more[0]}" if len(more) == 1 else head
     name = f"{head} ({', '.join(more)})" if len(more) > 1 else name
     if start.name.endswith(rules):
-        name += "".join(f" but {pattern} from {name_of(draw)}" for pattern, draw in start.named)
+        name += "".join(f" but {pattern} {_fill(draw)}" for pattern, draw in start.named)
     return re.sub(r"\d+\.\d{5,}", lambda match: f"{float(match[0]):.4g}", name), biases
 
 
-def _data(name: str, size: str) -> str:
-    """The data set, a folder by its last name, and the size of its images."""
+def _fill(draw: TensorInitializer) -> str:
+    return "zero" if draw is initializers.zeros_ else f"from {name_of(draw)}"
+
+
+def _data(name: str, images: str) -> str:
+    """The data set, a folder by its last name, and how its images are resized."""
     kind, _, path = name.partition(":")
-    return (f"{kind}:{PurePath(path).name}" if path else name) + (f" ({size})" if size else "")
+    return " ".join(filter(None, (f"{kind}:{PurePath(path).name}" if path else name, images)))
 
 
 def number(value: float | tuple[float, ...]) -> str:

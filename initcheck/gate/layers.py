@@ -1,7 +1,7 @@
 """A network's layers in words, read from a freshly built module.
 
-Only torch's own layers in an ``nn.Sequential`` can be read so: any other module computes what its
-``forward`` says. Such a network is called by its name.
+Only torch's layers in an ``nn.Sequential`` can be read in this way, since the ``forward`` of any
+other module may compute anything. Other networks are called by their names.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import nn
 
 from initcheck.networks import Network
 
-# The files of torch.nn.modules with the layers that have no weight matrix.
+# Files of torch.nn.modules whose layers have no weight matrix.
 BETWEEN = ("batchnorm", "dropout", "instancenorm", "normalization", "pooling", "upsampling")
 KINDS = ("activation", "flatten", *BETWEEN)
 RESIZING = ("pooling", "upsampling")
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-LONG = 5  # hidden layers of one width; more are counted, not listed
+LONG = 5  # hidden layers of one width; if there are more, they are counted instead of listed
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Layers:
     """A network's facts in words.
 
     Attributes:
-        shape: widths such as ``784-64-10``, convolutions with their kernels; or the network's name.
-        activation: of the hidden layers, such as ``ReLU`` or ``ReLU/CELU``; empty where there are
-            none or where they are unknown.
+        shape: widths such as ``784-64-10``, convolutions with their kernels, or the network's name.
+        activation: of the hidden layers, such as ``ReLU`` or ``ReLU/CELU``; empty if there are none
+            or they are unknown.
         details: pooling, normalization and dropout between the layers.
         biases: ``with biases``, ``no biases`` or ``biases in some layers``.
         resizing: pooling or upsampling of the images before the first layer with weights.
@@ -45,30 +45,33 @@ class Layers:
     resizing: tuple[nn.Module, ...] = ()
 
     def images(self, side: int | None) -> str:
-        """Their size where the first weights see them: ``28 x 28``, ``pooled to 14 x 14``."""
+        """How images are resized before the first weights: ``pooled to 14 x 14``, or nothing.
+
+        ``side`` is the side of an image, or None if it is unknown.
+        """
         pools = all(_kind(layer) == "pooling" for layer in self.resizing)
         how = ("pooled" if pools else "resized") if self.resizing else ""
         if side is None:
             return how
         for layer in self.resizing:
             side = layer(torch.zeros(1, 1, side, side)).shape[-1]
-        return f"{how} to {side} x {side}" if how else f"{side} x {side}"
+        return f"{how} to {side} x {side}" if how else ""
 
 
 @cache
 def layers(network: Network) -> Layers:
-    """What is known of a network, which is built for it once."""
+    """The facts of a network; it is built once for them."""
     module = network.fresh(0)
     parts = _parts(module)
     places = [place for place, part in enumerate(parts) if type(part) in WEIGHTED]
     if not places or not all(map(_known, parts)):
-        held = [part for part in module.modules() if isinstance(part, Weighted)]
-        return Layers(network.name, biases=_biases(held))
+        weighted = [part for part in module.modules() if isinstance(part, Weighted)]
+        return Layers(network.name, biases=_biases(weighted))
     weighted = [part for part in parts if isinstance(part, Weighted)]
     resizing = tuple(part for part in parts[: places[0]] if _kind(part) in RESIZING)
-    behind = [parts[one:other] for one, other in zip(places, [*places[1:], None], strict=True)]
-    hidden = [_activation(some) or "linear" for some in behind[:-1]]
-    last = _activation(behind[-1])
+    blocks = [parts[start:end] for start, end in zip(places, [*places[1:], None], strict=True)]
+    hidden = [_activation(block) or "linear" for block in blocks[:-1]]
+    last = _activation(blocks[-1])
     details = [
         *_details([part for part in parts if part not in resizing]),
         *([f"{last} at the output"] if last else []),
@@ -85,7 +88,7 @@ def layers(network: Network) -> Layers:
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:
-    """In the order in which they compute, without what a nested Sequential adds."""
+    """The layers of nested Sequentials in the order in which they compute."""
     if type(module) is not nn.Sequential:
         return [module]
     return [part for child in module for part in _parts(child)]
@@ -97,26 +100,26 @@ def _kind(part: nn.Module) -> str:
 
 
 def _known(part: nn.Module) -> bool:
-    own = type(part) in (*WEIGHTED, nn.Identity) or _kind(part) in KINDS
-    return own and next(part.children(), None) is None
+    of_torch = type(part) in (*WEIGHTED, nn.Identity) or _kind(part) in KINDS
+    return of_torch and next(part.children(), None) is None
 
 
 def _activation(parts: Sequence[nn.Module]) -> str:
-    return " ".join(_plain(part) for part in parts if _kind(part) == "activation")
+    return " ".join(_activation_name(part) for part in parts if _kind(part) == "activation")
 
 
-def _plain(part: nn.Module) -> str:
-    """``ReLU``, ``tanh``, ``LeakyReLU(0.2)``: torch's name, and the options that are not usual."""
+def _activation_name(part: nn.Module) -> str:
+    """``ReLU``, ``tanh``, ``LeakyReLU(0.2)``: torch's name, and options that are not defaults."""
     name = type(part).__name__
     options = part.extra_repr().removesuffix("inplace=True").removesuffix(", ")
     shown = name.lower() if name in ("Tanh", "Sigmoid") else name
-    return f"{shown}({options})" if options and options != _usual(type(part)) else shown
+    return f"{shown}({options})" if options and options != _default_options(type(part)) else shown
 
 
-def _usual(kind: type[nn.Module]) -> str:
+def _default_options(kind: type[nn.Module]) -> str:
     try:
         return kind().extra_repr()
-    except TypeError:  # some activations have no usual options
+    except TypeError:  # some activations have no defaults
         return ""
 
 
@@ -158,14 +161,14 @@ def _widths(chain: Sequence[Weighted]) -> str:
 
 def _details(parts: Sequence[nn.Module]) -> list[str]:
     """``max pool``, ``batch norm``, ``dropout 0.2/0.1``, each once."""
-    found: dict[str, list[str]] = {}
+    rates_of: dict[str, list[str]] = {}
     for part in parts:
         if _kind(part) in BETWEEN:
             rate = f"{part.p:g}" if _kind(part) == "dropout" else ""
-            found.setdefault(_words(type(part).__name__), []).append(rate)
+            rates_of.setdefault(_words(type(part).__name__), []).append(rate)
     return [
         f"{name} {'/'.join(rates if len(set(rates)) > 1 else rates[:1])}".strip()
-        for name, rates in found.items()
+        for name, rates in rates_of.items()
     ]
 
 
@@ -176,7 +179,7 @@ def _words(name: str) -> str:
 
 
 def _biases(weighted: Sequence[Weighted]) -> str:
-    there = [layer.bias is not None for layer in weighted]
-    if any(there):
-        return "with biases" if all(there) else "biases in some layers"
-    return "no biases" if there else ""
+    have_bias = [layer.bias is not None for layer in weighted]
+    if any(have_bias):
+        return "with biases" if all(have_bias) else "biases in some layers"
+    return "no biases" if have_bias else ""

@@ -1,4 +1,4 @@
-"""An arm's reference: what is recorded of it, and how a later training of it compares."""
+"""The reference of an arm: making its record, and comparing a later training with it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from initcheck.arms import DTYPES, Arm, derived, order, stream
 from initcheck.envelope import twins
 from initcheck.envelope.compare import FACTOR, Departure, curves, envelopes, growth, steps_judged
 from initcheck.envelope.fingerprints import (
-    alike,
     as_json,
+    became_identical,
     first_difference,
     order_marks,
     start_marks,
@@ -24,16 +24,16 @@ from initcheck.envelope.twins import Rounding
 from initcheck.training import randomness
 from initcheck.training.train import Trained
 
-LAYER_SEEDS = 4  # each costs a forward and a backward pass whenever an arm is judged to have left
+LAYER_SEEDS = 4  # each costs a forward and a backward pass whenever an arm leaves its envelope
 
 
 def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str, Any]:
-    """What is stored of an arm: judged steps, curves, envelope, start, order, layers at step 0.
+    """An arm's record: judged steps, losses, envelope, and fingerprints of start, order and layers.
 
     Args:
-        arm: what was trained.
+        arm: the arm that was trained.
         trained: the reference, S seeds.
-        disturbed: twins; in each, the reference's seeds in its order, once or several times over.
+        disturbed: twins; each holds the reference's seeds in its order, once or several times.
     """
     losses = torch.cat([twin.losses for twin in disturbed])
     finite = trained.losses.isfinite().all(0)
@@ -52,13 +52,13 @@ def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str
 
 
 def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
-    """Judge a trained arm, whose first seeds are those of the reference, by the record."""
+    """Compare a trained arm, whose first seeds are the reference's, with its record."""
     count = min(len(trained.seeds), len(recorded["seeds"]))
-    elsewhere = _elsewhere(trained, recorded, count)
-    if elsewhere is not None:
-        return elsewhere
+    other_start = _other_start(trained, recorded, count)
+    if other_start is not None:
+        return other_start
     if not recorded["steps"] and not arm.recipe.steps:
-        return Departure(None, why_not="it takes no step: its start is as recorded")
+        return Departure(None, why_not="it takes no step, and its start is as recorded")
     ratio, why_not = envelopes(curves(trained.losses[:count], recorded["steps"]), recorded)
     r = None if why_not else float(ratio.max())
     if r is None or r <= FACTOR:
@@ -68,40 +68,45 @@ def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     return Departure(r, first_step=step, first_layer=layer)
 
 
-def _elsewhere(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:
-    """A start or a data order that is not the recorded one; older records have no order."""
+def _other_start(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:
+    """The departure of an arm whose start or data order has changed, else None.
+
+    Older records have no data order.
+    """
     now, before = start_marks(trained.start), recorded["start"]
     order = [[float(mark)] for mark in order_marks(trained.first_batch)]
     order_before = [[float(mark)] for mark in recorded["order"]] if "order" in recorded else order
     layer = first_difference(now, before, count)
     if layer is None and order[:count] == order_before[:count]:
         return None
-    same = alike(now, before, count) or alike({"": order}, {"": order_before}, count)
+    identical = became_identical(now, before, count) or became_identical(
+        {"": order}, {"": order_before}, count
+    )
     why_not = f"the {'start' if layer else 'data order'} has changed"
-    return Departure(None, first_layer=layer, start=False, alike=same, why_not=why_not)
+    return Departure(None, first_layer=layer, start=False, alike=identical, why_not=why_not)
 
 
 def layers_at_start(arm: Arm, trained: Trained) -> dict[str, list[list[float]]]:
-    """For each layer, seed by seed, activation mean square and gradient norms at step 0."""
+    """Mean squares of activations and norms of gradients at step 0, by layer, one per seed."""
     rows = [_layers(arm, seed, trained) for seed in trained.seeds[:LAYER_SEEDS]]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
     module = arm.build(seed).to(trained.device)
-    # Without a step there is a first batch all the same.
+    # An arm without steps gets a first batch here too.
     recipe = replace(arm.recipe, steps=1, keep_at=())
     images = order(seed, len(trained.data.train_targets), recipe)[0].to(trained.device)
-    seen: dict[str, list[float]] = {}
+    activations: dict[str, list[float]] = {}
 
-    def watch(name: str) -> Any:
-        def look(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+    def recorder(name: str) -> Any:
+        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.is_floating_point():
-                seen[name] = as_json(output.detach().square().mean().cpu()[None])
+                activations[name] = as_json(output.detach().square().mean().cpu()[None])
 
-        return look
+        return hook
 
-    hooks = [m.register_forward_hook(watch(name)) for name, m in _leaves(module)]
+    hooks = [m.register_forward_hook(recorder(name)) for name, m in _leaves(module)]
     with randomness.seeded(derived(seed, "training"), trained.device):
         logits = module(trained.data.train_inputs[images])
         loss = F.cross_entropy(logits, trained.data.train_targets[images])
@@ -113,7 +118,7 @@ def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
         for name, p in module.named_parameters()
         if p.grad is not None
     }
-    return seen | grads
+    return activations | grads
 
 
 def _leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -122,13 +127,14 @@ def _leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def twin_jitter(arm: Arm) -> Callable[[int], Rounding]:
-    """For ``train``: the rounding errors of a chunk of twins, by its first replica."""
+    """The ``jitter`` option of ``train`` for twins of the arm."""
     dtype = DTYPES[arm.recipe.dtype]
-    eps, drawn = (torch.finfo(t).eps for t in (dtype, torch.float32))
+    eps, start_eps = (torch.finfo(t).eps for t in (dtype, torch.float32))
 
     def chunk(first: int) -> Rounding:
         generator = stream(first, "twin")
         normal = torch.randn(twins.POOL, generator=generator, dtype=dtype)
-        return Rounding(normal * eps + 1, generator, normal * drawn + 1 if eps < drawn else None)
+        start = normal * start_eps + 1 if eps < start_eps else None
+        return Rounding(normal * eps + 1, generator, start)
 
     return chunk

@@ -1,6 +1,7 @@
-"""A claim's regime in words, generated from its arms and limits, so that it cannot contradict them.
+"""A claim's regime in words: the network, optimizer, steps, data and start that it is about.
 
-A regime is the experiment that a claim is about: network, optimizer, steps, data and start.
+The words are generated from the claim's arms and limits, so they cannot contradict them. They leave
+out what is usual: float32, biases, and images in their own size.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from initcheck.baselines.limits import LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.gate.describe import Facts, describe, number
 
-Row = tuple[tuple[str, str], ...]  # some facts, hashable
+Row = tuple[tuple[str, str], ...]  # some facts of an arm, hashable
 
-SECTIONS = (  # of a regime, in their order
+SECTIONS = (  # the facts of a regime in their order; sections are separated by semicolons
     ("activation", "layers", "details", "biases"),
     ("optimizer", "steps"),
     ("batch", "checkpoints"),
@@ -22,39 +23,45 @@ SECTIONS = (  # of a regime, in their order
     ("data",),
     ("start", "start's biases"),
 )
-USUAL = ("float32", "with biases")  # left out unless two arms differ in it
+USUAL = ("float32", "with biases")  # left out unless the arms of a pair differ in it
 
 
 def regime(pairs: Sequence[Pair]) -> str:
-    """The experiment of a claim: what all arms share, then how the two arms of a pair differ."""
+    """The experiment of a claim: the facts that all arms share, then how compared arms differ."""
     rows = [(pair, describe(pair.treated), describe(pair.control)) for pair in pairs]
-    apart = [key for section in SECTIONS for key in _apart(section, rows)]
-    keys = [[key for key in section if key not in apart] for section in SECTIONS]
-    shared = [tuple(_only(one, some) for some in keys) for _, one, _ in rows]
-    duos = [(pair, _only(one, apart), _only(other, apart)) for pair, one, other in rows]
-    parts = [(*some, duo[1:]) for some, duo in zip(shared, duos, strict=True)]
-    if math.prod(len(set(part)) for part in zip(*parts, strict=True)) > len(set(parts)):
-        return " ".join(_separate(shared, pairs))  # what is shared depends on the arms
-    common = [
-        _either(rows) for rows, some in zip(zip(*shared, strict=True), keys, strict=True) if some
+    differing = [key for section in SECTIONS for key in _differing(section, rows)]
+    sections = [[key for key in section if key not in differing] for section in SECTIONS]
+    shared = [tuple(_only(treated, keys) for keys in sections) for _, treated, _ in rows]
+    contrasts = [
+        (pair, _only(treated, differing), _only(control, differing))
+        for pair, treated, control in rows
     ]
-    return " ".join([f"{'; '.join(filter(None, common))}.", *(_contrasts(duos) if apart else ())])
+    parts = [(*row, contrast[1:]) for row, contrast in zip(shared, contrasts, strict=True)]
+    if math.prod(len(set(part)) for part in zip(*parts, strict=True)) > len(set(parts)):
+        return " ".join(_one_by_one(shared, pairs))  # not every combination occurs
+    common = [
+        _either(alternatives)
+        for alternatives, keys in zip(zip(*shared, strict=True), sections, strict=True)
+        if keys
+    ]
+    first = f"{'; '.join(filter(None, common))}."
+    return " ".join([first, *(_contrasts(contrasts) if differing else ())])
 
 
-def _separate(shared: Sequence[tuple[Row, ...]], pairs: Sequence[Pair]) -> Iterator[str]:
-    """One regime for each setting that pairs share, after the names of what they measure."""
+def _one_by_one(shared: Sequence[tuple[Row, ...]], pairs: Sequence[Pair]) -> Iterator[str]:
+    """A regime for each set of shared facts, after the names of what is measured there."""
     groups: dict[tuple[Row, ...], list[Pair]] = {}
-    for some, pair in zip(shared, pairs, strict=True):
-        groups.setdefault(some, []).append(pair)
+    for facts, pair in zip(shared, pairs, strict=True):
+        groups.setdefault(facts, []).append(pair)
     for group in groups.values():
         names = dict.fromkeys(pair.key.replace("_", " ") for pair in group)
         yield f"For {' and '.join(names)}: {regime(group)}"
 
 
 def judged(pair: Pair, limit: LimitEntry) -> str:
-    """What is measured, in which unit, where each arm must be, and the kind of the limit."""
+    """A comparison in words: the probe, its unit, where each arm must be, and the limit's kind."""
     name, unit = _probe(pair), limit.unit
-    relative = unit.startswith("of ")  # "of the gradient" follows the number
+    relative = unit.startswith("of ")  # such as "of the gradient", which follows the number
     unitless = pair.form == "rate" or relative or {unit, unit.rstrip("s")} & set(name.split())
     case = f", {pair.case}" if pair.case and pair.case not in name.split() else ""
     sides = _sides(pair.form, limit, f" {unit}" if relative else "")
@@ -90,71 +97,118 @@ def _interval(limit: LimitEntry, unit: str) -> str:
     return f"treated {'exactly' if exact else 'at most'} {high}, control above"
 
 
-# --- several experiments in one phrase ------------------------------------------------------------
+# --- how arms differ ------------------------------------------------------------------------------
 
 
-def _apart(section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]) -> list[str]:
-    """The facts in which paired arms differ, and with them those that vary from pair to pair."""
-    apart = [key for key in section if any(one[key] != other[key] for _, one, other in rows)]
-    varying = [key for key in section if len({one[key] for _, one, _ in rows}) > 1]
-    return [key for key in section if key in apart or (apart and key in varying)]
+def _differing(section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]) -> list[str]:
+    """The facts in which the arms of a pair differ, and with them those that vary between pairs."""
+    within = [key for key in section if any(one[key] != other[key] for _, one, other in rows)]
+    between = [key for key in section if len({one[key] for _, one, _ in rows}) > 1]
+    return [key for key in section if key in within or (within and key in between)]
 
 
 def _only(facts: Facts, keys: Iterable[str]) -> Row:
     return tuple((key, facts[key]) for key in keys)
 
 
-def _contrasts(duos: Iterable[tuple[Pair, Row, Row]]) -> Iterator[str]:
-    """``Treated: …; control: ….``, with the probes where others have other arms."""
-    measured: dict[tuple[bool, str], list[tuple[Row, Row]]] = {}
-    for pair, treated, control in duos:
+Texts = Mapping[tuple[str, str], Sequence[str]]  # what is measured, by the two arms in words
+
+
+def _contrasts(contrasts: Iterable[tuple[Pair, Row, Row]]) -> Iterator[str]:
+    """``Treated: …; control: ….`` for holds and rate, then ``Better: …; worse: ….`` for gains.
+
+    Names of probes are added if not all probes compare the same arms.
+    """
+    by_probe: dict[tuple[bool, str], list[tuple[Row, Row]]] = {}
+    for pair, treated, control in contrasts:
         name = pair.name.replace("_", " ")
-        measured.setdefault((pair.form == "gains", name), []).append((treated, control))
-    texts: tuple[dict[tuple[str, str], list[str]], ...] = ({}, {})  # of holds and rate, of gains
-    for (gains, name), those in measured.items():
-        for text in _grouped(those):
+        by_probe.setdefault((pair.form == "gains", name), []).append((treated, control))
+    texts: tuple[dict[tuple[str, str], list[str]], ...] = ({}, {})
+    for (gains, name), rows in by_probe.items():
+        for text in _grouped(rows):
             texts[gains].setdefault(text, []).append(f" for {name}")
-    for (one, other), found in zip(
-        (("Treated", "control"), ("Better", "worse")), texts, strict=True
-    ):
-        yield from _sentences(one, other, found)
+    holds, gains_texts = texts
+    yield from _sentences("Treated", "control", holds)
+    yield from _sentences("Better", "worse", _referring(gains_texts, holds))
 
 
-def _sentences(one: str, other: str, found: Mapping[tuple[str, str], list[str]]) -> Iterator[str]:
-    about = [" and".join(names) for names in found.values()]
+def _referring(gains: Texts, holds: Texts) -> Texts:
+    """The texts of gains with ``treated`` and ``control`` for the arms described under holds."""
+    words = {}
+    for side, texts in (("control", {c for _, c in holds}), ("treated", {t for t, _ in holds})):
+        if len(texts) == 1:
+            words[texts.pop()] = side
+    return {
+        (words.get(better, better), words.get(worse, worse)): names
+        for (better, worse), names in gains.items()
+    }
+
+
+def _sentences(one: str, other: str, texts: Texts) -> Iterator[str]:
+    """The sentences about all pairs of texts; ``one`` and ``other`` name their sides."""
+    about = [" and".join(names) for names in texts.values()]
     about = about if len(set(about)) > 1 else [""] * len(about)
-    first = next(iter(found), ("", ""))
-    if len(found) == 2 and not any(about) and first[::-1] in found:
-        yield f"{one}: {first[0]}; {other}: {first[1]}; and vice versa."
-    elif any(about) and len({treated for treated, _ in found}) == 1:
-        controls = [f"{other}{n}: {c}" for n, (_, c) in zip(about, found, strict=True)]
-        yield f"{one}: {first[0]}; {'; '.join(controls)}."
+    shown = [(first, _shortened(first, second)) for first, second in texts]
+    if len(texts) == 2 and not any(about) and shown[0][::-1] in texts:
+        yield f"{one}: {shown[0][0]}; {other}: {shown[0][1]}; and vice versa."
+    elif any(about) and len({first for first, _ in texts}) == 1:
+        seconds = [f"{other}{n}: {second}" for n, (_, second) in zip(about, shown, strict=True)]
+        yield f"{one}: {shown[0][0]}; {'; '.join(seconds)}."
     else:
-        yield from (f"{one}{n}: {t}; {other}: {c}." for n, (t, c) in zip(about, found, strict=True))
+        by_name: dict[str, list[tuple[str, str]]] = {}
+        for name, pair in zip(about, shown, strict=True):
+            by_name.setdefault(name, []).append(pair)
+        yield from (_sentence(one, other, name, group) for name, group in by_name.items())
 
 
-def _grouped(duos: Sequence[tuple[Row, Row]]) -> Iterator[tuple[str, str]]:
-    """Both sides in words, once for all pairs that share their control, or their treated arms."""
+def _sentence(one: str, other: str, about: str, pairs: Sequence[tuple[str, str]]) -> str:
+    if len(pairs) == 1:
+        return f"{one}{about}: {pairs[0][0]}; {other}: {pairs[0][1]}."
+    listed = "; ".join(f"{first} vs {second}" for first, second in pairs)
+    return f"{one} vs {other}{about}: {listed}."
+
+
+def _shortened(first: str, second: str) -> str:
+    """The second text without what it repeats of the first."""
+    if second.startswith(f"{first} but "):
+        return second.replace(first, "the same", 1)
+    network, _, start = second.partition(" from ")
+    if start and first.endswith(f" from {start}"):
+        return f"{network} from the same start"
+    return second
+
+
+def _grouped(rows: Sequence[tuple[Row, Row]]) -> Iterator[tuple[str, str]]:
+    """Both sides in words, once for all pairs that share their control or their treated arms."""
     by_control: dict[Row, list[Row]] = {}
-    for treated, control in duos:
+    for treated, control in rows:
         by_control.setdefault(control, []).append(treated)
     by_treated: dict[str, list[Row]] = {}
-    for control, those in by_control.items():
-        by_treated.setdefault(_either(those, arm=True), []).append(control)
-    return ((text, _either(those, arm=True)) for text, those in by_treated.items())
+    for control, treated_rows in by_control.items():
+        by_treated.setdefault(_either(treated_rows, arm=True), []).append(control)
+    return ((text, _either(controls, arm=True)) for text, controls in by_treated.items())
+
+
+# --- alternatives in one phrase -------------------------------------------------------------------
 
 
 def _either(rows: Sequence[Row], *, arm: bool = False) -> str:
-    """All these alternatives, fact by fact where every combination of them occurs."""
+    """All alternatives in words; ``arm``: they describe one side of a pair.
+
+    If every combination of facts occurs, each fact is written once with its alternatives.
+    """
     rows = list(dict.fromkeys(rows))
     values = {key: list(dict.fromkeys(dict(row)[key] for row in rows)) for key, _ in rows[0]}
     if math.prod(map(len, values.values())) == len(rows):
-        return _phrase({key: _or(those, arm=arm) for key, those in values.items()}, arm=arm)
-    groups = min((_same_but(key, rows) for key, those in values.items() if len(those) > 1), key=len)
+        return _phrase({key: _or(texts, arm=arm) for key, texts in values.items()}, arm=arm)
+    groups = min(
+        (_grouped_without(key, rows) for key, texts in values.items() if len(texts) > 1), key=len
+    )
     return ", or ".join(_either(group, arm=arm) for group in groups)
 
 
-def _same_but(key: str, rows: Sequence[Row]) -> list[list[Row]]:
+def _grouped_without(key: str, rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows in groups that differ in this fact only."""
     groups: dict[Row, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(fact for fact in row if fact[0] != key), []).append(row)
@@ -162,7 +216,7 @@ def _same_but(key: str, rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _or(values: Sequence[str], *, arm: bool) -> str:
-    """``ReLU, ELU or tanh network``: a noun that they all end with appears once."""
+    """``ReLU, ELU or tanh network``: a noun at the end of all values is written once."""
     if len(values) == 1:
         return "" if values[0] in USUAL and not arm else values[0]
     listed = [value for value in values if value]
@@ -174,7 +228,7 @@ def _or(values: Sequence[str], *, arm: bool) -> str:
 
 
 def _phrase(facts: Facts, *, arm: bool) -> str:
-    """One experiment, or these facts of it; ``arm``: where it is one side of a pair."""
+    """Some facts of an experiment in words; ``arm``: they describe one side of a pair."""
     noun = facts.get("activation", "" if arm or not facts.get("layers") else "network")
     before = _joined(
         ", ",

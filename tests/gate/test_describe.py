@@ -1,4 +1,4 @@
-"""Arms in words: each fact is read from the arm, and the layers from the module itself."""
+"""Arms in words: facts come from the arm, and layers from the module."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from initcheck import SGD, Adam, Arm, Network, Recipe, RMSprop, mlp
 from initcheck.arms import Optimizer
 from initcheck.gate.describe import describe, number
-from initcheck.initializers import every, he, normal_, torch_default, zeros, zeros_
+from initcheck.initializers import every, he, normal_, ones_, torch_default, zeros, zeros_
 from initcheck.networks import pooled
 from initcheck.notebooks.networks import cifar_cnn, small_batch_norm_cnn
 
@@ -18,20 +18,20 @@ RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)
 @pytest.mark.parametrize(
     ("network", "data", "shown"),
     [
-        (mlp(3072, 10), "cifar10", "cifar10 (32 x 32)"),
-        (pooled(64, 10, by=2), "mnist5k", "mnist5k (pooled to 14 x 14)"),
-        (pooled(64, 10, by=2), "folder:/home/someone/birds", "folder:birds (pooled)"),
+        (mlp(3072, 10), "cifar10", "cifar10"),
+        (pooled(64, 10, by=2), "mnist5k", "mnist5k pooled to 14 x 14"),
+        (pooled(64, 10, by=2), "folder:/home/someone/birds", "folder:birds pooled"),
         (mlp(12288, 10), "folder:/home/someone/birds", "folder:birds"),
         (
             Network(
                 "larger", lambda: nn.Sequential(nn.Upsample(64), nn.Flatten(), nn.Linear(1, 2))
             ),
             "mnist",
-            "mnist (resized to 64 x 64)",
+            "mnist resized to 64 x 64",
         ),
     ],
 )
-def test_images_have_a_size_where_it_is_known(network, data, shown):
+def test_images_have_a_size_if_they_are_resized(network, data, shown):
     assert describe(Arm(network, zeros, RECIPE, data))["data"] == shown
 
 
@@ -64,13 +64,16 @@ def test_checkpoints_are_mentioned():
         (he, ("He normal", "zero biases")),
         (
             torch_default.but("hidden1.weight", zeros_),
-            ("torch's default but hidden1.weight from zeros_", ""),
+            ("torch's default but hidden1.weight zero", ""),
         ),
         (
             every(zeros_, normal_(1.0), "zero weights, N(0, 1) biases"),
             ("zero weights with N(0, 1) biases", ""),
         ),
+        (torch_default.but("*.weight", ones_), ("torch's default but *.weight from ones_", "")),
+        (every(ones_, zeros_), ("ones_", "zero biases")),
         (every(zeros_, name="he"), ("he", "")),
+        (every(zeros_, name="mine, lr 0.4, mnist5k"), ("mine with lr 0.4", "")),
         (every(zeros_, name="mine, 3 rounds, lr 0.12345678"), ("mine (3 rounds, lr 0.1235)", "")),
     ],
 )
@@ -131,10 +134,10 @@ def test_layers_are_read_in_any_sequential():
 
 
 class Residual(nn.Sequential):
-    """Computes something else than its layers one after the other."""
+    """Computes more than its layers one after the other."""
 
     def forward(self, x):
-        """Around the first layer."""
+        """With a shortcut around the first layer."""
         return self[1](x + self[0](x))
 
 

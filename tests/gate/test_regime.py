@@ -1,4 +1,4 @@
-"""Regimes: what a stranger reads about a claim follows from its arms and limits."""
+"""Regimes: a claim's experiment in words, generated from its arms and limits."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from initcheck import SGD, Adam, Arm, Recipe, RMSprop, mlp
 from initcheck.baselines.limits import LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.gate.regime import judged, regime
-from initcheck.initializers import he, randn, torch_default, zeros
+from initcheck.initializers import he, randn, torch_default, zeros, zeros_
 from initcheck.probes import residual_rank, test_accuracy, unit_spread
 from initcheck.probes.outcomes import images_told_apart
 
@@ -17,11 +17,11 @@ test_accuracy.__test__ = False  # pytest would collect the probe
 SMALL = mlp(784, 64, 10)
 RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)
 ARM = Arm(SMALL, zeros, RECIPE)
-SETTING = "ReLU network 784-64-10; Adam (lr 0.01) for 150 steps; batch 32; mnist5k (28 x 28)"
+SETTING = "ReLU network 784-64-10; Adam (lr 0.01) for 150 steps; batch 32; mnist5k"
 
 
 def pair(treated=ARM, control=None, *, probe=test_accuracy, case="", form="holds"):
-    """A comparison; the control starts by torch's default where none is given."""
+    """A comparison; by default the control starts from torch's default."""
     return Pair(probe, treated, control or Arm(SMALL, torch_default, RECIPE), case, form)
 
 
@@ -58,7 +58,7 @@ def test_biases_are_mentioned_where_there_are_none():
 def test_float64_is_mentioned():
     recipe = Recipe(SGD(lr=0.1), batch=32, steps=0, dtype="float64")
     text = regime([pair(Arm(SMALL, zeros, recipe), Arm(SMALL, he, recipe))])
-    assert text.startswith("ReLU network 784-64-10; no training; float64; mnist5k (28 x 28). ")
+    assert text.startswith("ReLU network 784-64-10; no training; float64; mnist5k. ")
 
 
 # --- several experiments --------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_a_noun_appears_once():
 def test_differing_networks_are_named_per_arm():
     arms = [Arm(mlp(784, *hidden, 10), he, RECIPE) for hidden in ((64,), (32, 32), ())]
     assert regime([pair(*arms[:2])]) == (
-        "ReLU network; Adam (lr 0.01) for 150 steps; batch 32; mnist5k (28 x 28); from He normal "
+        "ReLU network; Adam (lr 0.01) for 150 steps; batch 32; mnist5k; from He normal "
         "with zero biases. Treated: 784-64-10; control: 784-32-32-10."
     )
     other = Arm(mlp(784, 10), zeros, RECIPE)
@@ -124,6 +124,36 @@ def test_arms_of_each_probe_are_named():
     )
 
 
+def test_pairs_of_one_probe_are_listed():
+    pairs = [pair(*started(he, zeros)), pair(*started(randn, torch_default))]
+    assert regime(pairs).endswith(
+        "Treated vs control: He normal with zero biases vs all zeros; "
+        "N(0, 1) with zero biases vs torch's default."
+    )
+
+
+def test_arms_of_gains_refer_to_those_of_holds():
+    good, wild = started(he, randn)
+    assert regime([pair(wild, good), pair(good, wild, form="gains")]) == (
+        f"{SETTING}; zero biases. Treated: N(0, 1); control: He normal. "
+        "Better: control; worse: treated."
+    )
+
+
+def test_control_does_not_repeat_the_treated_arm():
+    default, changed = started(torch_default, torch_default.but("hidden1.weight", zeros_))
+    assert regime([pair(default, changed)]).endswith("; control: the same but hidden1.weight zero.")
+    networks = [mlp(784, 64, 10, activation=name) for name in ("relu", "tanh")]
+    relu, tanh = (Arm(network, he, RECIPE) for network in networks)
+    other = Arm(networks[0], randn, RECIPE)
+    assert regime([pair(relu, tanh), pair(other, relu, probe=unit_spread)]).endswith(
+        "Treated for test accuracy: ReLU network from He normal; "
+        "control: tanh network from the same start. "
+        "Treated for unit spread: ReLU network from N(0, 1); "
+        "control: ReLU network from He normal."
+    )
+
+
 def test_a_comparison_both_ways_appears_once():
     one, other = started(he, randn)
     pairs = [pair(one, other, form="gains", case="a"), pair(other, one, form="gains", case="b")]
@@ -138,7 +168,7 @@ def test_experiments_that_share_too_little_are_described_one_by_one():
     assert regime([pair(), elsewhere]) == (
         f"For test accuracy: {SETTING}. Treated: all zeros; control: torch's default. "
         "For unit spread: ReLU network 784-64-10; SGD (lr 0.1) for 9 steps; batch 32; "
-        "mnist5k (28 x 28); zero biases. Treated: N(0, 1); control: He normal."
+        "mnist5k; zero biases. Treated: N(0, 1); control: He normal."
     )
 
 
