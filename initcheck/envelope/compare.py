@@ -1,11 +1,11 @@
-"""Is training unchanged: does it follow the recorded trajectory as closely as rounding allows?
+"""Is training unchanged: does it follow the recorded losses as closely as rounding allows?
 
-Twins, runs of the same start that differ by rounding alone, show how fast rounding grows along a
-trajectory: eight a seed are off by one rounding error in every number at every step, and one
-computes in float64, so that it is as far away as the reference's own rounding errors are large. A
-run belongs to the recorded ones while it stays within ten times that envelope. The idea is that of
-CESM's ensemble consistency test: Baker et al. 2015, GMD 8, 2829; its ultra-fast variant: Milroy et
-al. 2018, GMD 11, 697.
+Twins are runs from the same start that differ by rounding only. They show how fast rounding errors
+grow along a trajectory. Per seed, eight twins are off by one rounding error in every number at
+every step. One more twin computes in float64, so its distance is the size of the reference's
+rounding errors. The envelope is the largest distance of the twins so far. Training is unchanged
+while it stays within ten envelopes of the record. The idea is that of CESM's ensemble consistency
+test: Baker et al. 2015, GMD 8, 2829; its ultra-fast variant: Milroy et al. 2018, GMD 11, 697.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initcheck.envelope.fingerprints import (
-    BEYOND,
-)
+from initcheck.envelope.fingerprints import BEYOND
 
-# Envelopes: a decade above every innocent change measured. A fault need not leave it on every arm:
-# of 15, gradients in bfloat16 leave it on 13, and a learning rate off by a thousandth on 14.
+# In envelopes. The largest innocent change that was measured is a decade below. A fault need not
+# exceed it on every arm: of 15 arms, gradients in bfloat16 exceed it on 13, and a learning rate off
+# by a thousandth on 14.
 FACTOR = 10.0
-CHAOS = 1e-3  # relative distance of twins beyond which a step is no longer judged
-FLOOR = 4.0  # machine epsilons: a loss cannot be compared more closely
-STANDSTILL = 100.0  # envelopes that the loss must move by, else staying on the curve proves nothing
+CHAOS = 1e-3  # relative distance of twins above which a step is not judged
+FLOOR = 4.0  # smallest envelope, in machine epsilons: losses cannot be compared more closely
+STANDSTILL = 100.0  # envelopes: if the loss moves less, following the curve proves nothing
 
 
 def steps_judged(steps: int) -> list[int]:
-    """Steps 0, 1, 2, 4, 8, … and the last one."""
+    """The steps 0, 1, 2, 4, 8, … and the last one; none without steps."""
     powers = [2**k for k in range(steps.bit_length()) if 2**k < steps]
     return sorted({0, *powers, steps - 1}) if steps else []
 
@@ -41,11 +40,11 @@ def curves(losses: Tensor, steps: Sequence[int]) -> Tensor:
 
 
 def growth(reference: Tensor, twins: Tensor, eps: float) -> Tensor:
-    """The envelope ``(K,)``: running maximum of the twins' relative distance, floored.
+    """The envelope ``(K,)``: running maximum of the twins' distance, at least ``FLOOR`` times eps.
 
     Args:
         reference: ``(S, K)`` losses.
-        twins: ``(T * S, K)``, twin by twin, each with the seeds in the reference's order.
+        twins: ``(T * S, K)`` losses; each of T twins has the seeds in the reference's order.
         eps: machine epsilon of the arithmetic.
     """
     apart = distance(twins, reference.repeat(len(twins) // len(reference), 1)).amax(0)
@@ -53,7 +52,7 @@ def growth(reference: Tensor, twins: Tensor, eps: float) -> Tensor:
 
 
 def distance(now: Tensor, reference: Tensor) -> Tensor:
-    """Relative distance of losses; two that agree in bits are at 0, infinities included."""
+    """Relative distance of losses; 0 for bit-identical ones, infinities included."""
     apart = (now - reference).abs() / reference.abs().clamp(min=torch.finfo(torch.float64).tiny)
     return apart.masked_fill(now == reference, 0.0)
 
@@ -63,13 +62,13 @@ class Departure:
     """How an arm compares with its reference.
 
     Attributes:
-        r: distance in envelopes, lower median over seeds, largest over the judged steps; None where
+        r: distance in envelopes, lower median over seeds, largest over the judged steps; None if
             not judged.
-        first_step: first step at which r exceeds the factor.
-        first_layer: first layer whose start, activation or gradient differs at step 0.
-        start: whether the initial parameters are as recorded, within ``START_TOLERANCE``, and the
-            first batch holds the recorded images.
-        alike: whether seeds that started apart, or saw other images first, are all alike now.
+        first_step: the first step at which the distance exceeds ``FACTOR``.
+        first_layer: the first layer whose start, activation or gradient differs at step 0.
+        start: whether the initial parameters equal the recorded ones within ``START_TOLERANCE``,
+            and the first batch holds the recorded images.
+        alike: whether seeds with different starts or first batches are all identical now.
         why_not: why r is None.
     """
 
@@ -82,20 +81,21 @@ class Departure:
 
     @property
     def left(self) -> bool:
-        """Whether training has changed."""
+        """Whether training has left its envelope."""
         return self.r is not None and not self.r <= FACTOR
 
 
 def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
-    """How far the typical seed is from its record at each judged step, or why nothing is judged.
+    """The distance of the typical seed from its record at each judged step.
 
     Args:
         losses: ``(S, K)`` at the recorded steps, of the first S recorded seeds.
-        recorded: the reference, as ``record`` makes it.
+        recorded: the reference, as ``initcheck.gate.reference.record`` returns it.
 
     Returns:
-        ``(K,)`` in envelopes, 0 at steps that rounding makes chaotic, infinity at any step where
-        a loss is not finite, as none is on record; and a reason, or nothing.
+        The distance ``(K,)`` in envelopes, and a reason if it cannot be judged, else an empty text.
+        The distance is 0 at steps that rounding makes chaotic, and infinite where a loss is not
+        finite, since all recorded losses are finite.
     """
     reference = torch.tensor(recorded["losses"], dtype=torch.float64)[: len(losses)]
     envelope = torch.tensor(recorded["envelope"], dtype=torch.float64)
@@ -112,10 +112,10 @@ def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
 def _typical(ratio: Tensor) -> Tensor:
     """The lower median over seeds: ``(S, K)`` to ``(K,)``.
 
-    Where rounding decides the sign of one ReLU's input, a single run jumps by a thousand envelopes
-    though nothing has changed: of 64 sets of four twin runs, 17 held such a jump. What a release
-    changes, it changes for every seed; so of four seeds, three must be outside. A loss that is not
-    finite in any of them is infinitely far away.
+    If rounding decides the sign of one ReLU's input, a single run jumps by a thousand envelopes
+    although nothing has changed: 17 of 64 sets of four twin runs had such a jump. A change in a
+    release affects every seed, so three of four seeds must be outside. If any seed's loss is not
+    finite, the distance is infinite.
     """
     typical = ratio.kthvalue((len(ratio) + 1) // 2, dim=0).values
     return typical.masked_fill(ratio.isinf().any(0), torch.inf)

@@ -1,4 +1,4 @@
-"""Marks of an arm at its start: a few numbers by which parameters, images and layers are known."""
+"""Fingerprints of an arm: a few numbers that change with its start, first batch or layers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 START_TOLERANCE = 1e-5  # relative; orthogonal_ moved by 1.8e-7 between torch 2.4.1 and 2.9.1
-BEYOND = 1e30  # stands for an infinite distance, which JSON cannot hold
+BEYOND = 1e30  # in place of infinity, which JSON cannot hold
 
 
 def start_marks(start: dict[str, Tensor]) -> dict[str, list[list[float]]]:
-    """Two numbers a parameter and seed that almost surely change with any of its entries.
+    """Two numbers per parameter and seed that almost surely change with any of its entries.
 
-    The norm, and the projection on a fixed vector of random signs.
+    They are the norm and the projection on a fixed vector of random signs: ``{name: (R, 2)}``.
     """
     marks = {}
     for name, tensor in start.items():
@@ -25,39 +25,42 @@ def start_marks(start: dict[str, Tensor]) -> dict[str, list[list[float]]]:
     return marks
 
 
-@functools.lru_cache(maxsize=16)  # arms share their networks' sizes
+@functools.lru_cache(maxsize=16)  # few sizes: arms share networks
 def _signs(entries: int) -> Tensor:
     generator = torch.Generator().manual_seed(entries)
     return torch.randint(2, (entries,), generator=generator).double() * 2 - 1
 
 
 def as_json(numbers: Tensor) -> Any:
-    """Nested lists that JSON can hold."""
+    """The numbers as nested lists; NaN and infinity become ``BEYOND``, since JSON has neither."""
     return numbers.double().nan_to_num(nan=BEYOND).clamp(-BEYOND, BEYOND).tolist()
 
 
 def order_marks(first_batch: Tensor) -> list[int]:
-    """One number a seed that almost surely changes with the images of the first batch.
+    """One number per seed that almost surely changes with the images of the first batch.
 
-    From ``(R, B)``: each image's place in the data times its place in the batch, summed.
+    From ``(R, B)``: the sum over images of the index in the data times the place in the batch.
     """
     places = torch.arange(1, first_batch.shape[1] + 1)
     marks: list[int] = (first_batch * places).sum(1).tolist()
     return marks
 
 
-def alike(now: dict[str, Any], recorded: dict[str, Any], count: int) -> bool:
-    """Whether all seeds have the same marks now, wherever they differed in the record."""
+def became_identical(now: dict[str, Any], recorded: dict[str, Any], count: int) -> bool:
+    """Whether all seeds have equal marks now in every name for which the recorded ones differ."""
 
-    def one(marks: list[list[float]]) -> bool:
+    def identical(marks: list[list[float]]) -> bool:
         return first_difference({"": marks[:1] * count}, {"": marks[:count]}, count) is None
 
-    varied = [name for name, marks in recorded.items() if name in now and not one(marks)]
-    return bool(varied) and all(one(now[name]) for name in varied)
+    varied = [name for name, marks in recorded.items() if name in now and not identical(marks)]
+    return bool(varied) and all(identical(now[name]) for name in varied)
 
 
 def first_difference(now: dict[str, Any], recorded: dict[str, Any], count: int) -> str | None:
-    """The first name whose marks differ; marks are norms first, so those give the scale."""
+    """The first name whose marks differ, or None.
+
+    Differences are relative to the first mark, which is a norm.
+    """
     for name in dict.fromkeys([*now, *recorded]):
         before = torch.tensor(recorded.get(name, []), dtype=torch.float64)[:count]
         after = torch.tensor(now.get(name, []), dtype=torch.float64)[:count]

@@ -1,4 +1,4 @@
-"""Twins of a run: the same start, and rounding errors drawn at random at every step."""
+"""Twins of a run: runs from the same start with random rounding errors at every step."""
 
 from __future__ import annotations
 
@@ -8,32 +8,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TWINS = 8  # a seed
-POOL = 2**20  # normal numbers drawn once a chunk; twins read it at a new offset each time
+TWINS = 8  # per seed
+POOL = 2**20  # factors drawn once per chunk; each use starts at a random offset
 
 
 @dataclass
 class Rounding:
-    """What makes a twin of a run: numbers off by one rounding error, N(0, 1) times epsilon.
+    """Multiplies numbers by 1 + N(0, 1) epsilon, so that they are off by one rounding error.
 
-    Parameters are off before every forward pass, as if each had been rounded otherwise, and so is
-    the share of each image in the gradient. The latter matters where a batch cancels: ten images
-    of a class among a hundred leave an all-zero network a gradient of exactly nothing, or of what
-    rounding leaves, which Adam scales up to a full step.
+    Parameters are disturbed before every forward pass, as if they had been rounded differently, and
+    so is each image's share in the gradient. The shares matter if a batch cancels: with ten images
+    of each class in a hundred, the gradient of an all-zero network is exactly zero or the rounding
+    error that is left, which Adam scales up to a full step.
 
-    A start is drawn in float32 whatever it is trained in, and torch draws with other kernels on a
-    processor without AVX2: where training is in float64, a twin's start is off by float32's
-    rounding. Zeros, ones and other powers of two are no draws, and exact everywhere.
+    Starts are drawn in float32, whatever the dtype of training, and torch uses other kernels for
+    that on a processor without AVX2. So if training is in float64, a twin's start is off by
+    float32's rounding error. Zeros, ones and other powers of two are constants, not draws, and
+    remain exact.
+
+    Attributes:
+        pool: factors, 1 + N(0, 1) epsilon.
+        generator: draws the offsets into the pools.
+        start: factors for the start; None if they are not needed, or after their use.
     """
 
     pool: Tensor
     generator: torch.Generator
-    start: Tensor | None = None  # the pool for the start, until it was used
+    start: Tensor | None = None
 
     def parameters(self, leaves: Sequence[Tensor]) -> None:
-        """Multiply every parameter in place."""
+        """Disturb every parameter in place."""
         with torch.no_grad():
-            self._follow(leaves[0])
+            self._move_to(leaves[0])
             if self.start is not None:
                 for parameter in leaves:
                     exact = parameter.frexp().mantissa.abs().mul_(2).remainder_(1) == 0
@@ -45,20 +51,20 @@ class Rounding:
                 _multiply(parameter, self.pool, self.generator)
 
     def shares(self, shares: Tensor) -> Tensor:
-        """Multiply a copy of what each image counts for."""
-        self._follow(shares)
-        off = shares.clone()
-        _multiply(off, self.pool, self.generator)
-        return off
+        """A disturbed copy of the share of each image."""
+        self._move_to(shares)
+        disturbed = shares.clone()
+        _multiply(disturbed, self.pool, self.generator)
+        return disturbed
 
-    def _follow(self, tensor: Tensor) -> None:
-        """Drawn on the CPU, whatever the device, the pools go where they are needed."""
+    def _move_to(self, tensor: Tensor) -> None:
+        """Move the pools, which are drawn on the CPU, to the tensor's device."""
         self.pool = self.pool.to(tensor.device)
         self.start = None if self.start is None else self.start.to(tensor.device)
 
 
 def _multiply(parameter: Tensor, pool: Tensor, generator: torch.Generator) -> None:
-    """Multiply by a stretch of the pool, read from a random place and round its end."""
+    """Multiply by consecutive numbers of the pool, from a new random offset whenever it ends."""
     flat = parameter.view(-1)
     done = 0
     while done < len(flat):

@@ -1,7 +1,7 @@
-"""Verdicts and error rates: the statistics of GATE, on top of ``scipy.stats``.
+"""The statistics that decide a comparison, on top of ``scipy.stats``.
 
-Every function is pure. Letters as in the literature: alpha the false-alarm rate of a comparison,
-m how many comparisons are registered, n seeds now, N seeds recorded.
+Every function is pure. Letters as in the literature: alpha is the false-alarm rate of a comparison,
+alpha1 that of one of its two stages, n the number of seeds now, N the number of seeds recorded.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ from numpy.typing import ArrayLike, NDArray
 
 from initcheck.results import Verdict
 
-SUITE_FALSE_ALARMS = 0.01  # of runs of the whole suite on unchanged code, per device
-POWER = 0.95  # of runs in which a fault that a claim names is caught
-CONFIDENCE = 0.95  # over the finite recording
-GAIN_P = 0.005  # a stage; with 16 seeds the exact test can reach 2**-16
-SEEDS = {"exact": 4, "theorem": 4, "measured": 16}  # a stage, unless asked otherwise
-ROUNDING_ROOM = 1e-2  # an upper limit below this is room for rounding, and margins are in decades
-ROUNDING_OF_A_MEAN = 1e-9  # relative: moments of values closer than this are lost to cancellation
-GAIN_MISSED = 0.001  # of runs on unchanged code, in which both stages may fail to show a gain
-ENOUGH_RECORDED = 64  # seeds, for a distribution to be compared with
-ROOM = 2.0  # ranges within an arm, that a measured limit needs between its two
+SUITE_FALSE_ALARMS = 0.01  # share of runs of the whole suite on unchanged code, per device
+POWER = 0.95  # share of runs in which a fault that a claim names is caught
+CONFIDENCE = 0.95  # share of recordings of N seeds for which a bound holds
+GAIN_P = 0.005  # per stage; with 16 seeds the exact test can reach 2**-16
+SEEDS = {"exact": 4, "theorem": 4, "measured": 16}  # per stage, by default
+ROUNDING_ROOM = 1e-2  # an upper limit below this allows for rounding only; margins are in decades
+ROUNDING_OF_A_MEAN = 1e-9  # relative; moments of values closer than this are rounding errors
+GAIN_MISSED = 0.001  # share of runs on unchanged code in which both stages may miss a gain
+ENOUGH_RECORDED = 64  # seeds that a recorded distribution needs
+DELTA = 0.1  # of the distance between treated and control; smaller shifts do not matter
+ROOM = 2.0  # gap between the arms that a measured limit needs, in ranges within an arm
 
 
 @dataclass(frozen=True)
 class Limit:
-    """An interval; an open end is infinite. Exact zero is ``max = 0``."""
+    """An interval; an open end is infinite."""
 
     low: float = -math.inf
     high: float = math.inf
 
     def inside(self, values: Sequence[float]) -> NDArray[np.bool_]:
-        """Which values lie in the interval, its ends included; NaN never does."""
+        """Which values are in the closed interval; NaN is not."""
         v = np.asarray(values, dtype=float)
         inside: NDArray[np.bool_] = (v >= self.low) & (v <= self.high)
         return inside
 
     def distance(self, values: Sequence[float]) -> NDArray[np.float64]:
-        """How far each value is from the nearer end, positive inside."""
+        """The distance of each value from the nearer end, positive inside."""
         v = np.asarray(values, dtype=float)
         nearest: NDArray[np.float64] = np.minimum(v - self.low, self.high - v)
         return nearest
 
 
 def split(registered: int, suite: float = SUITE_FALSE_ALARMS) -> float:
-    """The false-alarm rate of one comparison among ``registered`` (Bonferroni)."""
+    """The false-alarm rate of one of ``registered`` comparisons (Bonferroni)."""
     return suite / max(registered, 1)
 
 
 def per_stage(alpha: float) -> float:
-    """Red needs two independent stages to fail: each may fail at sqrt(alpha)."""
+    """alpha1 of each stage, sqrt(alpha): red needs two independent stages to fail."""
     return math.sqrt(alpha)
 
 
@@ -67,9 +68,9 @@ def finite(*arms: ArrayLike) -> bool:
 
 
 def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> Verdict:
-    """Every treated value inside the limit, every control value outside.
+    """Whether every treated value is inside the limit and every control value outside.
 
-    A control on the treated side makes the comparison invalid, since then nothing was shown.
+    If the control is inside too, the limit separates nothing and the comparison is invalid.
     """
     if not finite(treated, control):
         return "invalid"
@@ -79,10 +80,11 @@ def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> V
 
 
 def margin(treated: Sequence[float], control: Sequence[float], limit: Limit) -> tuple[float, str]:
-    """The smallest distance of any value to the limit, and its unit; negative on the wrong side.
+    """The smallest distance of any value from the limit, negative on the wrong side, and its unit.
 
-    In decades where the limit is rounding room (one positive upper end), else in the probe's unit.
-    Where the treated arm lies on the limit, as in a claim of equality, the control sets the margin.
+    The unit is decades if the limit is a positive upper end that allows for rounding only, else the
+    probe's own. If a treated value equals the limit, as in a claim of equality, the margin is the
+    control's.
     """
     if not (len(treated) and len(control)):
         return math.nan, "units"
@@ -95,27 +97,27 @@ def margin(treated: Sequence[float], control: Sequence[float], limit: Limit) -> 
 
 
 def room(one: Sequence[float], other: Sequence[float]) -> float:
-    """The gap between two arms, by the larger range within one; negative where they overlap.
+    """The gap between two arms over the larger range within one; negative if they overlap.
 
-    On the values' own scale or, where none is negative, on that of their ratios: whichever is more.
+    Computed for the values and, if none is negative, for their logarithms; the larger one counts.
     """
     both = [np.asarray(arm, dtype=float) for arm in sorted((one, other), key=np.mean)]
-    found = [_room(*both)]
+    rooms = [_room(*both)]
     if min(map(np.min, both)) >= 0:
         with np.errstate(divide="ignore"):
-            found.append(_room(*map(np.log, both)))
-    return max(found)
+            rooms.append(_room(*map(np.log, both)))
+    return max(rooms)
 
 
 def _room(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
-    # max - min of zeros on the scale of ratios is no number: they do not vary there either
+    # zeros have logarithm -inf, whose max - min is NaN, although they do not vary
     widest = max(0.0 if (arm == arm[0]).all() else float(np.ptp(arm)) for arm in (lower, upper))
     gap = float(upper.min() - lower.max())
     return gap / widest if widest else math.copysign(math.inf, gap)
 
 
 def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Verdict:
-    """Does the paired difference exceed the margin: shown, excluded, or neither."""
+    """Whether the mean paired difference exceeds the margin: shown, excluded, or neither."""
     d = np.asarray(difference, dtype=float) - margin_
     if not finite(d):
         return "invalid"
@@ -125,9 +127,9 @@ def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> 
 
 
 def gain_p(d: NDArray[np.float64]) -> float:
-    """One-sided p of ``d > 0``: Wilcoxon's exact signed-rank test, the sign test where d has ties.
+    """One-sided p-value of ``d > 0``: Wilcoxon's exact signed-rank test; with ties, the sign test.
 
-    Wilcoxon 1945, Biometrics Bulletin 1, 80; the sign test is exact whatever the distribution.
+    Wilcoxon 1945, Biometrics Bulletin 1, 80. The sign test is exact for any distribution.
     """
     from scipy.stats import binomtest, wilcoxon  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -141,24 +143,24 @@ def gain_p(d: NDArray[np.float64]) -> float:
 
 
 def _with_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In units of the largest, to ten digits: of shares, .9 - .6 and .7 - .4 are the same."""
+    """Differences over the largest, to ten digits, so that .9 - .6 and .7 - .4 are equal."""
     largest = np.abs(d).max(initial=0.0)
     return np.round(d / largest, 10) if largest else d
 
 
 def gain_missed(d: NDArray[np.float64], now: int, *, draws: int = 2000) -> float:
-    """The share of stages, with nothing changed, that do not show ``d > 0``.
+    """The share of stages on unchanged code that fail to show ``d > 0``.
 
-    From recorded differences, ``(N,)``, of which a stage draws ``now`` without replacement.
+    A stage is simulated by ``now`` of the recorded differences ``(N,)``, without replacement.
     """
-    if len(d) <= now or (d > 0).all():  # every draw has all its pairs ahead
+    if len(d) <= now or (d > 0).all():  # every draw has positive differences only
         return 0.0
     drawn = np.random.default_rng(1).permuted(np.tile(d, (draws, 1)), axis=1)[:, :now]
     return float(np.mean([gain_p(row) > GAIN_P for row in drawn]))
 
 
 def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float:
-    """Student's one-sided upper confidence bound of the mean of d."""
+    """Student's one-sided upper confidence bound on the mean of d."""
     from scipy.stats import t  # noqa: PLC0415 -- scipy.stats costs a second
 
     spread = float(d.std(ddof=1)) / math.sqrt(len(d)) if len(d) > 1 else math.inf
@@ -170,11 +172,11 @@ def upper_bound(d: NDArray[np.float64], confidence: float = 1 - GAIN_P) -> float
 
 @functools.cache
 def k_factor(recorded: int, now: int, alpha1: float) -> float:
-    """How many recorded standard deviations the mean of ``now`` seeds may move.
+    """How far the mean of ``now`` seeds may move, in recorded standard deviations.
 
-    The one-sided tolerance factor of Odeh & Owen 1980 with the mean of n in place of one value:
-    with 95 % confidence over the recording, a stage then fails with probability at most alpha1 / 2
-    a side.
+    This is the one-sided tolerance factor of Odeh & Owen 1980, with the mean of n in place of one
+    value. For 95 % of recordings, a stage then fails on each side with probability at most
+    alpha1 / 2.
     """
     from scipy.stats import nct, norm  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -190,14 +192,14 @@ TRANSFORMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 def transformed(values: ArrayLike, transform: str) -> NDArray[np.float64]:
-    """The values on the scale on which they are closest to normal."""
+    """The values after a transform in ``TRANSFORMS``."""
     with np.errstate(divide="ignore", invalid="ignore"):
         y: NDArray[np.float64] = TRANSFORMS[transform](np.asarray(values, dtype=float))
     return y
 
 
 def varies(y: ArrayLike) -> bool:
-    """Whether values differ by more than the rounding of their own mean."""
+    """Whether values differ by more than the rounding error of their mean."""
     v = np.asarray(y, dtype=float)
     return bool(np.ptp(v) > ROUNDING_OF_A_MEAN * np.abs(v).max(initial=0.0)) if v.size else False
 
@@ -206,9 +208,9 @@ def varies(y: ArrayLike) -> bool:
 
 
 def least_successes(recorded: tuple[int, int], now: int, alpha1: float) -> int:
-    """The smallest count of successes among ``now`` seeds that is no alarm.
+    """The smallest count of successes among ``now`` seeds that raises no alarm.
 
-    ``recorded`` is (successes, seeds); Clopper & Pearson's lower bound of the recorded rate.
+    ``recorded`` is (successes, seeds). The rate is Clopper & Pearson's lower bound for it.
     """
     from scipy.stats import binomtest  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -219,7 +221,7 @@ def least_successes(recorded: tuple[int, int], now: int, alpha1: float) -> int:
 def least_of(share: float, now: int, alpha1: float) -> int:
     """The largest count that ``now`` seeds stay below with probability at most ``alpha1``.
 
-    ``share`` is the least share of seeds that succeed. At 0 no count alarms.
+    ``share`` is the smallest share of seeds that succeed. A result of 0 means that no count alarms.
     """
     from scipy.stats import binom  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -227,9 +229,10 @@ def least_of(share: float, now: int, alpha1: float) -> int:
 
 
 def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Verdict:
-    """At least ``least`` treated seeds succeed, and fewer of the control's.
+    """Whether at least ``least`` treated seeds succeed, and fewer control seeds.
 
-    Values are 1 for a success, else 0. A bound of no success at all would hold for anything.
+    Values are 1 for a success, else 0. With ``least`` below 1 the comparison is invalid, since it
+    could not fail.
     """
     values = np.asarray([*treated, *control], dtype=float)
     if not np.isin(values, (0.0, 1.0)).all() or least < 1:
@@ -237,6 +240,3 @@ def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Verd
     if sum(treated) < least:
         return "refuted"
     return "invalid" if sum(control) >= least else "pass"
-
-
-DELTA = 0.1  # of the distance between treated and control: a smaller shift does not matter

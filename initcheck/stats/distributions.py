@@ -1,12 +1,12 @@
-"""Have an arm's outcomes moved: on which scale they are compared, and how.
+"""Have an arm's outcomes moved: the scale on which they are compared, and the tests.
 
-The scale is chosen from the recorded values whenever an arm is judged, for each arm by itself, so
-it is stored nowhere. An arm whose outcomes are near to normal on no scale is compared by ranks
-alone. On every scale ranks have to agree, since a frozen recording may pass for normal by chance.
-Simulated with 64 recorded and 16 fresh seeds and 300 comparisons: of Student's t with 3 degrees of
-freedom 40 % of recordings pass, and means alone then alarm at 6 times alpha over both stages; of a
-normal law with one value in 20 far away 32 %, at 9 times. With ranks both stay below a tenth of
-alpha. No exponential recording passes: by ranks alone they alarm at a tenth of alpha.
+The scale is chosen from the arm's recorded values whenever it is judged, so it is not stored. If
+the values are near normal on no scale, ranks alone decide. On the other scales, ranks must agree
+with means, since a recording may look normal by chance. In simulations with 64 recorded and 16
+fresh seeds and 300 comparisons, 40 % of recordings of Student's t with 3 degrees of freedom looked
+normal, and means alone gave false alarms at 6 times alpha over both stages. For a normal law with
+one outlier in 20 values, it was 32 % and 9 times. With ranks, both stayed below a tenth of alpha.
+No exponential recording looked normal, and ranks alone gave false alarms at a tenth of alpha.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from initcheck.stats import decisions
 from initcheck.stats.decisions import DELTA
 
 RANKS = "ranks"
-OF_UNIT = {"nats": "log", "share": "logit"}
-MAX_SKEW = 1.0  # an exponential law has 2; of 64 of its seeds, 7 % of samples stay below
-NORMAL_P = 0.01  # of Shapiro and Wilk's test: exponential samples never pass, normal ones in 99 %
-TRIALS, STEP, FARTHEST = 400, 0.25, 6.0  # draws, and shifts tried, in standard deviations
+OF_UNIT = {"nats": "log", "share": "logit"}  # the transform that fits a probe's unit
+MAX_SKEW = 1.0  # the exponential law has 2; 7 % of its samples of 64 stay below 1
+NORMAL_P = 0.01  # of Shapiro and Wilk's test: 99 % of normal samples pass, no exponential ones
+TRIALS = 400
+STEP, FARTHEST = 0.25, 6.0  # the shifts that are tried, in standard deviations
 
 
 def choose(values: ArrayLike, other: ArrayLike, unit: str) -> str:
-    """``log``, ``logit``, ``identity``, or ``ranks`` where values are near to normal on none.
+    """``log``, ``logit``, ``identity``, or ``ranks`` if the values are near normal on none of them.
 
     Args:
-        values: what was recorded of the arm.
-        other: what was recorded of the arm beside it, which must be finite on that scale too.
-        unit: of the probe.
+        values: the arm's recorded values.
+        other: the other arm's recorded values, which must also be finite on the scale.
+        unit: the probe's unit.
     """
     for name in (OF_UNIT.get(unit, "identity"), "identity"):
         scaled = decisions.transformed(values, name)
@@ -49,18 +50,19 @@ def _near_normal(y: NDArray[np.float64]) -> bool:
     from scipy.stats import shapiro, skew  # noqa: PLC0415 -- scipy.stats costs a second
 
     if not decisions.varies(y):
-        return True  # nothing to compare either way
+        return True  # nothing is compared
     return abs(float(skew(y))) <= MAX_SKEW and (len(y) < 3 or shapiro(y).pvalue > NORMAL_P)
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The outcomes of an arm beside those recorded, all on their scale.
+    """The outcomes of an arm compared with the recorded ones, all on the arm's scale.
 
     Attributes:
-        allowed: how far the mean may move whatever the ranks say.
-        detectable: the shift that is seen in 95 % of runs; None with ranks, whose power depends on
-            the law: ``detectable_by_trial``.
+        moved: whether the outcomes have moved.
+        allowed: how far the mean may move, whatever the ranks are.
+        detectable: the shift that is detected in 95 % of runs; None with ranks, whose power depends
+            on the law: see ``detectable_by_trial``.
     """
 
     moved: bool
@@ -76,9 +78,9 @@ class Scale:
     """An arm's recorded outcomes on their scale.
 
     Attributes:
-        name: ``ranks``, or a transform of the gate.
-        values: recorded, transformed.
-        delta: on this scale, what does not matter: a tenth of the way to the other arm.
+        name: ``ranks``, or a transform in ``decisions.TRANSFORMS``.
+        values: the recorded values, transformed.
+        delta: the shift on this scale that does not matter, a tenth of the way to the other arm.
     """
 
     name: str
@@ -87,63 +89,62 @@ class Scale:
 
     @property
     def transform(self) -> str:
-        """What is done to values; with ranks, nothing."""
+        """The transform; ``identity`` with ranks."""
         return "identity" if self.name == RANKS else self.name
 
     def room(self, now: int, alpha1: float) -> float:
-        """How far the mean may move before ranks are asked at all."""
+        """How far the mean may move, whatever the ranks are."""
         return float(_room(self, self.values, now, alpha1))
 
     def moved(self, after: NDArray[np.float64], alpha1: float) -> NDArray[np.bool_]:
-        """Whether outcomes ``(..., n)``, transformed, are others than those recorded."""
+        """Whether transformed outcomes ``(..., n)`` have moved from the recorded ones."""
         return self.apart(self.values, after, alpha1)
 
     def apart(
         self, before: NDArray[np.float64], after: NDArray[np.float64], alpha1: float
     ) -> NDArray[np.bool_]:
-        """The same for any ``(..., N)`` in the place of those recorded."""
+        """As ``moved``, with ``before``, ``(..., N)``, in place of the recorded outcomes."""
         from scipy.stats import mannwhitneyu  # noqa: PLC0415 -- scipy.stats costs a second
 
         recorded, now = before.shape[-1], after.shape[-1]
         room = _room(self, before, now, alpha1)
-        far = ~(np.abs(after.mean(-1) - before.mean(-1)) <= room)  # so that NaN is far
-        # what has no logarithm lies below all that has one; 0 would stand for one nat
+        far = ~(np.abs(after.mean(-1) - before.mean(-1)) <= room)  # NaN is far
+        # values without a logarithm rank below all others
         ranked = np.nan_to_num(after, nan=-np.finfo(float).max)
         p = mannwhitneyu(before, ranked, axis=-1).pvalue
         moved: NDArray[np.bool_] = far & (p <= rank_level(recorded, now, alpha1))
         return moved
 
 
-def _room(
-    found: Scale, before: NDArray[np.float64], now: int, alpha1: float
-) -> NDArray[np.float64]:
-    if found.name == RANKS:
-        return np.full(before.shape[:-1], found.delta)
+def _room(on: Scale, before: NDArray[np.float64], now: int, alpha1: float) -> NDArray[np.float64]:
+    if on.name == RANKS:
+        return np.full(before.shape[:-1], on.delta)
     k = decisions.k_factor(before.shape[-1], now, alpha1)
-    room: NDArray[np.float64] = np.maximum(k * before.std(-1, ddof=1), found.delta)
+    room: NDArray[np.float64] = np.maximum(k * before.std(-1, ddof=1), on.delta)
     return room
 
 
 def scale(values: Sequence[float], other: Sequence[float], unit: str) -> Scale | None:
-    """The scale of an arm, or None where too few were recorded or all are the same."""
+    """The scale of an arm, or None if too few values were recorded or all are equal."""
     if len(values) < decisions.ENOUGH_RECORDED or not np.isfinite([*values, *other]).all():
         return None
     name = choose(values, other, unit)
     transform = "identity" if name == RANKS else name
-    y, beside = decisions.transformed(values, transform), decisions.transformed(other, transform)
+    y, other_y = decisions.transformed(values, transform), decisions.transformed(other, transform)
     if not decisions.varies(y):
         return None
-    return Scale(name, y, DELTA * abs(float(y.mean() - beside.mean())))
+    return Scale(name, y, DELTA * abs(float(y.mean() - other_y.mean())))
 
 
 @functools.cache
 def rank_level(recorded: int, now: int, alpha1: float) -> float:
-    """Significance of Mann and Whitney's test at which a stage keeps ``alpha1``.
+    """The level of Mann and Whitney's test at which a stage has false alarms at rate ``alpha1``.
 
-    Its own level would hold on average over recordings, but both stages are compared with the one
-    there is. By Hoeffding's projection the statistic is a sum over ``recorded`` and one over
-    ``now`` with variances as 1/N to 1/n, so, as in ``gate.k_factor``, room is left for 95 % of
-    recordings: Mann & Whitney 1947, Ann. Math. Statist. 18, 50; Hoeffding 1948, ibid. 19, 293.
+    A test at level alpha1 has that rate on average over recordings, but both stages use the same
+    recording. By Hoeffding's projection the statistic is a sum over the recorded seeds and a sum
+    over the present ones, with variances in the ratio 1/N to 1/n. As in ``decisions.k_factor``, the
+    level holds for 95 % of recordings: Mann & Whitney 1947, Ann. Math. Statist. 18, 50; Hoeffding
+    1948, ibid. 19, 293.
     """
     from scipy.stats import norm  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -153,9 +154,9 @@ def rank_level(recorded: int, now: int, alpha1: float) -> float:
 
 
 def rank_reach(recorded: int, now: int, alpha1: float) -> float:
-    """The shift of normal outcomes, in standard deviations, that ranks call a move half the time.
+    """The shift of normal outcomes, in standard deviations, that ranks detect half of the time.
 
-    Mann and Whitney's statistic then has mean P(X < Y) = Phi(shift / sqrt 2).
+    For normal outcomes Mann and Whitney's statistic has mean P(X < Y) = Phi(shift / sqrt 2).
     """
     from scipy.stats import norm  # noqa: PLC0415 -- scipy.stats costs a second
 
@@ -164,10 +165,10 @@ def rank_reach(recorded: int, now: int, alpha1: float) -> float:
     return float(math.sqrt(2) * norm.ppf(share)) if share < 1 else math.inf
 
 
-def detectable(found: Scale, now: int, alpha1: float) -> float:
-    """The shift, on the scale, that both tests of both stages see in 95 % of runs, if normal."""
-    s, recorded = float(found.values.std(ddof=1)), len(found.values)
-    reach = max(found.room(now, alpha1), rank_reach(recorded, now, alpha1) * s)
+def detectable(on: Scale, now: int, alpha1: float) -> float:
+    """The shift of normal outcomes that both tests of both stages detect in 95 % of runs."""
+    s, recorded = float(on.values.std(ddof=1)), len(on.values)
+    reach = max(on.room(now, alpha1), rank_reach(recorded, now, alpha1) * s)
     return reach + _quantile() * s * math.sqrt(1 / now + 1 / recorded)
 
 
@@ -177,16 +178,16 @@ def _quantile() -> float:
     return float(norm.ppf(decisions.POWER**0.25))
 
 
-def detectable_by_trial(found: Scale, now: int, alpha1: float) -> float | None:
-    """As ``detectable``, for outcomes of any law: recorded ones drawn again and moved, both ways.
+def detectable_by_trial(on: Scale, now: int, alpha1: float) -> float | None:
+    """As ``detectable`` for outcomes of any law: recorded ones are resampled and shifted both ways.
 
-    None where not even ``FARTHEST`` standard deviations are seen.
+    None if even ``FARTHEST`` standard deviations are not detected.
     """
-    drawn = np.random.default_rng(0).choice(found.values, (TRIALS, now))
-    s = float(found.values.std(ddof=1))
+    drawn = np.random.default_rng(0).choice(on.values, (TRIALS, now))
+    s = float(on.values.std(ddof=1))
     for size in np.arange(STEP, FARTHEST + STEP, STEP) * s:
-        seen = [found.moved(drawn + way * size, alpha1).mean() for way in (-1, 1)]
-        if min(seen) >= math.sqrt(decisions.POWER):
+        detected = [on.moved(drawn + sign * size, alpha1).mean() for sign in (-1, 1)]
+        if min(detected) >= math.sqrt(decisions.POWER):
             return float(size)
     return None
 
@@ -199,16 +200,26 @@ def compare(
     unit: str,
     alpha1: float,
 ) -> tuple[str, Shift] | None:
-    """The scale's name and the arm beside its recording; None where nothing can be compared."""
-    found = scale(values, other, unit)
-    if found is None:
+    """The name of the arm's scale, and its present outcomes compared with the recorded ones.
+
+    None if nothing can be compared.
+
+    Args:
+        values: the arm's recorded values.
+        now: its present values.
+        other: the other arm's recorded values.
+        unit: the probe's unit.
+        alpha1: the false-alarm rate of a stage.
+    """
+    on = scale(values, other, unit)
+    if on is None:
         return None
-    after = decisions.transformed(now, found.transform)
-    return found.name, Shift(
-        moved=bool(found.moved(after, alpha1)),
+    after = decisions.transformed(now, on.transform)
+    return on.name, Shift(
+        moved=bool(on.moved(after, alpha1)),
         mean=float(after.mean()),
-        recorded_mean=float(found.values.mean()),
-        recorded_std=float(found.values.std(ddof=1)),
-        allowed=found.room(len(after), alpha1),
-        detectable=None if found.name == RANKS else detectable(found, len(after), alpha1),
+        recorded_mean=float(on.values.mean()),
+        recorded_std=float(on.values.std(ddof=1)),
+        allowed=on.room(len(after), alpha1),
+        detectable=None if on.name == RANKS else detectable(on, len(after), alpha1),
     )

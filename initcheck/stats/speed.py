@@ -1,7 +1,7 @@
-"""Is one thing slower than another by more than a factor, on a machine that others use too?
+"""Is one call slower than another by more than a factor, on a machine that others use too?
 
-Seconds are never judged. Ratios are, of calls that took turns in one process, and only where a pair
-of equal calls shows that the machine can tell.
+Ratios are judged, never seconds. The calls take turns in one process, and a pair of equal calls
+must show that the machine is quiet enough to judge.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAIRS = 20  # an even number: each block A B B A gives two
-P_VALUE = 0.001  # a stage; two must agree
-CONFIDENCE = 0.99  # of the interval that the control pair must pass
+P_VALUE = 0.001  # per stage; two must agree
+CONFIDENCE = 0.99  # of the interval for the pair of equal calls
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -28,11 +28,11 @@ class Comparison:
     """A judged ratio.
 
     Attributes:
-        verdict: ``pass``, ``refuted``, or ``invalid`` where the machine is too noisy to judge.
+        verdict: ``pass``, ``refuted``, or ``invalid`` if the machine is too noisy to judge.
         ratio: median of time A over time B.
         low: lower end of the ratio's confidence interval.
         high: its upper end.
-        sentence: what was found, for people.
+        sentence: the result in words.
     """
 
     verdict: str
@@ -43,23 +43,21 @@ class Comparison:
 
 
 def compare(a: Call, b: Call, *, limit: float, clock: Clock = time.perf_counter) -> Comparison:
-    """Does A take at most ``limit`` times as long as B? Refuted only if a second look agrees.
+    """Does A take at most ``limit`` times as long as B? Refuted only if a second stage agrees.
 
-    Both calls must have done their work when they return: on an accelerator they synchronize.
+    Both calls must finish their work before they return; on an accelerator they must synchronize.
     """
     for warm_up in (a, b):
         warm_up()
     control = turns(a, a, clock=clock)
     first = judge(turns(a, b, clock=clock), control, limit=limit)
-    return judge(turns(a, b, clock=clock), control, limit=limit) if _red(first) else first
-
-
-def _red(found: Comparison) -> bool:
-    return found.verdict == "refuted"
+    if first.verdict != "refuted":
+        return first
+    return judge(turns(a, b, clock=clock), control, limit=limit)
 
 
 def turns(a: Call, b: Call, *, pairs: int = PAIRS, clock: Clock = time.perf_counter) -> Logs:
-    """Time blocks A B B A, so that a steady drift cancels; logarithms of tA / tB, one a pair."""
+    """Logarithms of tA / tB, one per pair, in blocks A B B A so that a steady drift cancels."""
     logs = []
     for _ in range(pairs // 2):
         first, second, third, fourth = (_seconds(call, clock) for call in (a, b, b, a))
@@ -68,47 +66,47 @@ def turns(a: Call, b: Call, *, pairs: int = PAIRS, clock: Clock = time.perf_coun
 
 
 def _seconds(call: Call, clock: Clock) -> float:
-    began = clock()
+    start = clock()
     call()
-    return clock() - began
+    return clock() - start
 
 
 def judge(
     logs: Sequence[float] | Logs, control: Sequence[float] | Logs, *, limit: float
 ) -> Comparison:
-    """Judge the ratios by the limit, unless the control pair says that nothing can be judged.
+    """Judge the ratios by the limit, unless equal calls show that the machine is too noisy.
 
     Args:
         logs: logarithms of tA / tB.
         control: the same for A against itself.
-        limit: largest ratio allowed; its distance from 1 is what the machine must resolve.
+        limit: the largest ratio allowed; the machine must resolve its distance from 1.
     """
     from scipy.stats import wilcoxon  # noqa: PLC0415 -- scipy.stats costs a second
 
     low, high = np.exp(interval(logs))
     ratio = float(np.exp(np.median(logs)))
-    said = f"takes {ratio:.3g} times as long ({low:.3g} to {high:.3g}), limit {limit:g}"
+    sentence = f"takes {ratio:.3g} times as long ({low:.3g} to {high:.3g}), limit {limit:g}"
     noise = too_noisy(control, limit)
     if noise:
-        return Comparison("invalid", ratio, low, high, f"{said}; {noise}")
+        return Comparison("invalid", ratio, low, high, f"{sentence}; {noise}")
     above = np.asarray(logs) - math.log(limit)
     p = float(wilcoxon(above, alternative="greater", method="exact").pvalue)
     return Comparison(
-        "refuted" if p <= P_VALUE else "pass", ratio, low, high, f"{said}, p = {p:.2g}"
+        "refuted" if p <= P_VALUE else "pass", ratio, low, high, f"{sentence}, p = {p:.2g}"
     )
 
 
 def too_noisy(control: Sequence[float] | Logs, limit: float) -> str:
-    """Why the machine cannot judge, or nothing: equal calls differ, or their spread is too wide."""
+    """Why nothing can be judged, or an empty text: equal calls differ, or vary too much."""
     low, high = interval(control)
     if low > 0 or high < 0:
         return (
-            f"machine too noisy to judge: two equal calls differ by a factor of "
+            f"the machine is too noisy to judge: two equal calls differ by a factor of "
             f"{np.exp(low):.3g} to {np.exp(high):.3g}"
         )
     if (high - low) / 2 > abs(math.log(limit)):
         return (
-            f"machine too noisy to judge: it tells equal calls apart only beyond a factor of "
+            f"the machine is too noisy to judge: times of equal calls vary by a factor of "
             f"{np.exp((high - low) / 2):.3g}"
         )
     return ""

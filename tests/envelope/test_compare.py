@@ -1,4 +1,4 @@
-"""The rounding envelope lets innocent changes pass and names what has changed training."""
+"""The rounding envelope accepts innocent changes and names what changed training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from initcheck.training.train import train
 from tests.helpers import toy
 from tests.helpers.recorded import CASES, EPS, SEEDS, case, precisely, recorded
 
-# --- which steps
+# --- judged steps
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 9, 64, 65, 150])
@@ -83,7 +83,7 @@ def test_a_recorded_envelope_grows_from_its_floor_and_is_not_chaotic(name):
     assert (envelope < CHAOS).mean() > 0.5
 
 
-# --- what is innocent
+# --- innocent changes
 
 
 @CASES
@@ -117,7 +117,7 @@ INNOCENT = [in_float64, without_onednn, one_at_a_time, by_plain_modules]
 
 @CASES
 @pytest.mark.parametrize("change", INNOCENT)
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # said by the switch of oneDNN
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # oneDNN's switch warns
 def test_innocent_changes_stay_inside(name, change, monkeypatch):
     departure = case(name).judged(change(case(name), monkeypatch))
     assert departure.start
@@ -133,7 +133,7 @@ def test_fewer_seeds_are_judged_by_the_same_record(count):
 
 
 def all_zero_and_balanced():
-    """Every batch holds as many images of each class, so that an all-zero network has no gradient.
+    """Every batch holds equally many images of each class: an all-zero network has no gradient.
 
     Whatever rounding leaves of it, Adam scales up.
     """
@@ -146,14 +146,14 @@ def all_zero_and_balanced():
 
 
 def all_one():
-    """Logits are equal in the millions: which is largest hangs on rounding."""
+    """Logits are equal and in the millions, so rounding decides which is largest."""
     wide = mlp(20, 100, 100, 100, toy.CLASSES)
     return recorded(toy.arm(wide, Recipe(Adam(lr=1e-2), 8, 16), ones), toy.data())
 
 
 @pytest.mark.parametrize("make", [all_zero_and_balanced, all_one])
 @pytest.mark.parametrize("change", INNOCENT)
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # said by the switch of oneDNN
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # oneDNN's switch warns
 def test_what_rounding_alone_decides_is_not_called_a_drift(make, change, monkeypatch):
     it = make()
     departure = it.judged(change(it, monkeypatch))
@@ -175,7 +175,7 @@ def test_seeds_beyond_the_recorded_ones_are_not_judged():
     assert it.judged(more).r == 0
 
 
-# --- what has changed training
+# --- changes of training
 
 
 def slower(arm):
@@ -225,7 +225,7 @@ def losses_of(*rows):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-RISING = {  # four steps, of which rounding makes the last two chaotic
+RISING = {  # rounding makes the last two of four steps chaotic
     "steps": [0, 1, 2, 3], "losses": [[2.3, 2.0, 1.5, 1.0]], "envelope": [5e-7, 1e-6, 2e-3, 1e-2],
 }  # fmt: skip
 
@@ -240,7 +240,7 @@ def test_a_loss_that_is_not_finite_is_far_away_at_chaotic_steps_too(bad):
 
 @pytest.mark.parametrize(("seeds", "place"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)])
 def test_typical_seed_is_the_lower_median(seeds, place):
-    """However many seeds: of three the middle one, so that two that left are not overlooked."""
+    """The lower median for any number of seeds: of three the middle one."""
     losses = losses_of(*[[2.3, 2.0 * (1 + 1e-6 * (seed + 1))] for seed in range(seeds)])
     record = {"steps": [0, 1], "losses": [[2.3, 2.0]] * seeds, "envelope": [1e-6, 1e-6]}
     ratio, _ = envelopes(losses.flip(0), record)
@@ -259,7 +259,7 @@ def test_a_loss_that_is_not_finite_is_far_away_where_nothing_is_judged(unjudged)
     assert (ratio.tolist(), why_not) == ([0.0, 0.0, 0.0, torch.inf], "")
 
 
-# --- what cannot be judged
+# --- arms that cannot be judged
 
 
 def test_an_arm_that_stands_still_is_not_judged():

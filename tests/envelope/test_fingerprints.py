@@ -1,4 +1,4 @@
-"""Marks tell where a start, an order of images or a layer differs from what was recorded."""
+"""Fingerprints show which parameter, order of images or layer differs from the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_start(it, name, change):
 
 
 def entry(by):
-    """Moves one entry of the second seed by so many norms."""
+    """Changes one entry of the second seed by a multiple of the norm."""
 
     def change(p):
         p = p.clone()
@@ -73,7 +73,7 @@ def test_the_first_changed_layer_is_named():
 
 
 def test_a_bias_that_was_zero_is_noticed():
-    it = case("Adam")  # He's biases are zero: there is no norm to compare with
+    it = case("Adam")  # He's biases are zero, so their norm is no scale
     departure = it.judged(with_start(it, "hidden2.bias", lambda p: p + 1e-12))
     assert departure.first_layer == "hidden2.bias"
 
@@ -109,7 +109,7 @@ def test_other_images_in_the_first_batch_are_another_start(change):
 
 
 def test_first_batch_is_that_of_the_training_itself(monkeypatch):
-    """Not worked out again: what the engine was given."""
+    """It comes from the engine's input and is not computed again."""
     it = case("Adam")
     stored = torch.arange(it.arm.recipe.steps * 8).view(-1, 8) % toy.TRAIN
     monkeypatch.setattr(training, "order", lambda *_: stored)
@@ -172,7 +172,7 @@ def test_a_start_that_moved_by_rounding_trains_inside_the_envelope():
 
 
 def nudged_(tensor, generator):
-    """He's weights, each a unit in the last place or none away."""
+    """He's weights, each changed by one unit in the last place or not at all."""
     he.weights(tensor, generator)
     return tensor.mul_(1 + 0.6 * EPS)
 
@@ -211,12 +211,12 @@ def test_gradients_at_the_start_are_those_of_the_first_step():
     trained = train(plain, SEEDS[:2], toy.data())
     layers = layers_at_start(plain, trained)
     for name, start in trained.start.items():
-        step = (start - trained.parameters[name]).flatten(1).norm(dim=1)  # lr 1: the gradient
+        step = (start - trained.parameters[name]).flatten(1).norm(dim=1)  # lr is 1: the gradient
         assert layers[f"{name} gradient"] == [[pytest.approx(s, rel=1e-9)] for s in step.tolist()]
 
 
 class Talkative(toy.Dropping):
-    """Drops units, hands a pair from layer to layer, and has a shortcut of nothing."""
+    """Has dropout, a layer that returns a pair, and an empty shortcut."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Twins are off by rounding, each chunk in its own way, and always the same."""
+"""Twins are off by rounding errors, reproducible and different for each chunk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_twins_disturb_parameters_and_shares_by_one_epsilon():
         in_epsilons = (disturbed.double() - 1) / EPS
         assert abs(in_epsilons.mean()) < 0.1
         assert 0.9 < in_epsilons.std() < 1.2  # rounded to half or whole epsilons
-    assert (shares == 1).all()  # they are used again at the next step
+    assert (shares == 1).all()  # shares are reused at the next step
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (64,), (65,), (7, 30)], ids=str)
@@ -31,7 +31,7 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
     parameter = torch.ones(shape, dtype=torch.float64)
     disturb = twin_jitter(arm)(0).parameters
     touched = torch.zeros(shape, dtype=torch.bool)
-    for _ in range(30):  # a single draw may round to nothing
+    for _ in range(30):  # a single draw may round to zero
         before = parameter.clone()
         disturb([parameter])
         touched |= parameter != before

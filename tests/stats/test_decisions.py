@@ -105,7 +105,7 @@ def test_gain_is_shown_by_chance_as_rarely_as_it_says(draw):
     p = np.array([decisions.gain_p(draw(rng, NOW)) for _ in range(800)])
     for level in (decisions.GAIN_P, 0.05):
         assert (p <= level).mean() <= level + tolerance(level, 800)
-    assert (p <= 0.05).mean() > 0.02  # and it is a test, not a constant
+    assert (p <= 0.05).mean() > 0.02  # it has power
 
 
 def test_gain_p_is_exact():
@@ -119,7 +119,7 @@ def test_gain_p_is_exact():
     [
         ([1.0] * 8, 2.0**-8),  # all tied: the sign test
         ([1.0] * 7 + [-1.0], 9 / 2**8),
-        ([0.0, 0.0, 1.0, 1.0], 0.25),  # zeros say nothing
+        ([0.0, 0.0, 1.0, 1.0], 0.25),  # zeros do not count
         ([0.0, 1.0, 2.0], 0.25),
         ([0.0, 0.0], 1.0),
     ],
@@ -147,8 +147,8 @@ UP = np.linspace(1.0, 2.0, NOW)
         (UP, 1.5, "inconclusive"),
         (UP, 2.5, "refuted"),
         (-UP, 0.0, "refuted"),
-        (-UP, -2.1, "pass"),  # loses less than it may
-        (UP[:7], 0.0, "inconclusive"),  # 2**-7 is not small enough
+        (-UP, -2.1, "pass"),  # loses less than allowed
+        (UP[:7], 0.0, "inconclusive"),  # 2**-7 is above the level
         (UP[:8], 0.0, "pass"),
         ([*UP, NAN], 0.0, "invalid"),
         ([*UP, INF], 0.0, "invalid"),
@@ -175,7 +175,7 @@ def test_rounding_hides_no_tie_of_shares(margin):
 
 @pytest.mark.parametrize("behind", [0, 2, 4, 12, 40, 64])
 def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
-    """Differences of one size are counted: two of 16 behind have p = .0021, three .0106."""
+    """Of 16 differences of one size, two negative ones give p = .0021, three .0106."""
     d = np.ones(N)
     d[:behind] = -1.0
     expected = stats.hypergeom.sf(2, N, behind, NOW)
@@ -228,9 +228,9 @@ def test_least_of_a_share_is_the_largest_bound_that_keeps_alpha():
         ([1, 1, 0, 0], [0, 0, 0, 0], 3, "refuted"),
         ([1, 1, 1, 1], [1, 1, 1, 0], 3, "invalid"),  # the control succeeds as often
         ([1, 1, 1, 1], [1, 1, 0, 0], 3, "pass"),
-        ([1, 1, 1, 0.5], [0, 0, 0, 0], 3, "invalid"),  # not a success, not a failure
+        ([1, 1, 1, 0.5], [0, 0, 0, 0], 3, "invalid"),  # neither success nor failure
         ([1, 1, 1, NAN], [0, 0, 0, 0], 3, "invalid"),
-        ([1, 1, 1, 1], [0, 0, 0, 0], 0, "invalid"),  # any count would do
+        ([1, 1, 1, 1], [0, 0, 0, 0], 0, "invalid"),  # any count would pass
     ],
 )
 def test_rate(treated, control, least, verdict):
@@ -249,8 +249,8 @@ ZERO, ABOVE, BAND = decisions.Limit(high=0.0), decisions.Limit(low=0.5), decisio
         ([0.0, -0.0], [5e-324], ZERO, "pass"),
         ([0.0, 5e-324], [1.0], ZERO, "refuted"),
         ([0.0, 0.0], [1.0, 0.0], ZERO, "invalid"),
-        ([0.1], [0.0], ZERO, "refuted"),  # both wrong: the claim is what counts
-        ([0.5], [0.5 - 1e-12], ABOVE, "pass"),  # the end belongs to the interval
+        ([0.1], [0.0], ZERO, "refuted"),  # both are wrong: the treated arm decides
+        ([0.5], [0.5 - 1e-12], ABOVE, "pass"),  # the interval is closed
         ([0.9, 0.8], [0.1, 0.6], ABOVE, "invalid"),
         ([0.3], [0.1, 0.5], BAND, "pass"),
         ([0.2, 0.4], [0.41], BAND, "pass"),
@@ -279,7 +279,7 @@ def test_nan_is_inside_no_limit():
         ([0.3], [0.9], BAND, (0.1, "units")),
         ([0.9, 0.4], [0.1], ABOVE, (-0.1, "units")),  # on the wrong side
         ([0.9], [0.6], ABOVE, (-0.1, "units")),
-        ([0.0], [3.0, 2.0], ZERO, (2.0, "units")),  # equality: the control sets it
+        ([0.0], [3.0, 2.0], ZERO, (2.0, "units")),  # equality: the control's margin
         ([1e-9, 1e-8], [1e-2, 1e-1], decisions.Limit(high=1e-6), (2.0, "decades")),
         ([1e-9], [1e-5], decisions.Limit(high=1e-6), (1.0, "decades")),
         ([1e-9], [-1.0], decisions.Limit(high=1e-6), (-1.0 - 1e-6, "units")),
@@ -298,7 +298,7 @@ def test_margin(treated, control, limit, margin):
         ([3, 4], [0, 1], 2.0),
         ([1, 2], [1.5, 4], -0.2),
         ([1, 2], [16, 128], 1.0),  # by ratios: 8 between, 8 within
-        ([0, 0], [1, 9], math.inf),  # no ratio is larger than that to zero
+        ([0, 0], [1, 9], math.inf),  # a ratio to zero is infinite
         ([-1, -1], [1, 9], 0.25),
         ([2, 2], [2, 2], math.inf),
         ([1, 1], [2, 2], math.inf),

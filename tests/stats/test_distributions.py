@@ -1,4 +1,4 @@
-"""Whether outcomes have moved, against simulation with known truth: rates of alarms, and power.
+"""Tests for moved outcomes in simulations with known truth: false alarms and power.
 
 Sizes: RECORDINGS recordings of N seeds, each beside STAGES stages of NOW fresh ones. Stages that
 share a recording are no independent trials, so a rate may pass its bound by three standard errors
@@ -41,12 +41,12 @@ def alpha1(m: int) -> float:
 
 @cache
 def alarms(law: str, m: int):
-    """Whether each stage alarms, ``(RECORDINGS, STAGES)``; by the scale that each has; scales."""
+    """Whether each stage alarms, ``(RECORDINGS, STAGES)``, and the recordings' scales."""
     rng = np.random.default_rng(0)
     found, names = [], []
     while len(found) < RECORDINGS:
         scale = distributions.scale(LAWS[law](rng, N), [0.0] * N, "units")
-        if scale is None:  # all the same: not compared
+        if scale is None:  # all equal: not compared
             continue
         scale = distributions.Scale(scale.name, scale.values, delta=0.0)  # allows nothing
         found.append(scale.moved(LAWS[law](rng, STAGES, NOW), alpha1(m)))
@@ -55,7 +55,7 @@ def alarms(law: str, m: int):
 
 
 def within(rates, bound: float) -> bool:
-    """Whether the mean of rates, one a recording, is a bound at most but for three errors."""
+    """Whether the mean rate over recordings exceeds a bound by at most three standard errors."""
     return rates.mean() <= bound + 3 * rates.std() / math.sqrt(len(rates))
 
 
@@ -65,7 +65,7 @@ def within(rates, bound: float) -> bool:
 @pytest.mark.parametrize("m", REGISTERED)
 @pytest.mark.parametrize("law", LAWS)
 def test_a_stage_alarms_at_its_rate_at_most(law, m):
-    """On whichever path is chosen, averaged over recordings."""
+    """On every scale that is chosen, averaged over recordings."""
     found, _ = alarms(law, m)
     assert within(found.mean(1), alpha1(m))
 
@@ -73,7 +73,7 @@ def test_a_stage_alarms_at_its_rate_at_most(law, m):
 @pytest.mark.parametrize("m", REGISTERED)
 @pytest.mark.parametrize("law", LAWS)
 def test_both_stages_alarm_at_alpha_at_most(law, m):
-    """Both stages share a recording, so the rate is that of the mean square, unbiased."""
+    """Both stages share a recording, so the rate is the mean square, estimated without bias."""
     found, _ = alarms(law, m)
     count = found.sum(1)
     both = count * (count - 1) / (STAGES * (STAGES - 1))
@@ -82,7 +82,7 @@ def test_both_stages_alarm_at_alpha_at_most(law, m):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_most_recordings_keep_the_rate_of_a_stage(law):
-    """Not on average alone: the recording is frozen. A count of STAGES alarms is binomial."""
+    """For most recordings, not only on average. The count of alarms is binomial."""
     m = 11
     found, _ = alarms(law, m)
     most = stats.binom.isf(0.05, STAGES, alpha1(m))
@@ -92,7 +92,7 @@ def test_most_recordings_keep_the_rate_of_a_stage(law):
 
 @pytest.mark.parametrize("law", ["exponential", "t with 3", "gamma of 4", "rare jumps"])
 def test_recordings_that_pass_for_normal_by_chance_do_no_harm(law):
-    """Without ranks, means of Student's t alarm at several times the rate of two stages here."""
+    """Means alone of Student's t give several times the false alarms of two stages."""
     m = 300
     found, names = alarms(law, m)
     passing = found[names == "identity"]
@@ -160,7 +160,7 @@ def test_ranks_ask_for_more_than_their_own_level():
 
 @pytest.mark.parametrize(("now", "moved"), [(-3.0, True), (0.0, True), (1.0, False)])
 def test_what_has_no_logarithm_lies_below_all_that_was_recorded(now, moved):
-    """A loss that rose learned less than nothing, and not the one nat whose logarithm is 0."""
+    """A negative gain has no logarithm; it must not count as one nat, whose logarithm is 0."""
     recorded = np.exp(stats.norm.ppf((np.arange(N) + 0.5) / N))
     name, shift = distributions.compare(
         recorded, [now] * NOW, other=recorded * 10, unit="nats", alpha1=alpha1(300)
@@ -218,7 +218,7 @@ def test_what_is_near_to_normal_keeps_its_mean_test(law, least, most):
 
 
 def shifted(by, recorded=NORMAL, other=None, law=NORMAL):
-    """``NOW`` of the recorded values, moved; a mean as recorded but for ``by``."""
+    """``NOW`` of the recorded values, shifted to have the recorded mean plus ``by``."""
     now = np.sort(law)[2::4] - np.sort(law)[2::4].mean() + np.mean(law) + by
     beside = list(recorded) if other is None else other
     return distributions.compare(list(recorded), now, other=beside, unit="units", alpha1=1e-2)

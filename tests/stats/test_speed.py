@@ -1,4 +1,4 @@
-"""Ratios of times, judged on simulated clocks: the truth is known, and no test waits."""
+"""Ratios of times on simulated clocks, so that the truth is known and no test waits."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from initcheck.stats import speed
 
 
 class Machine:
-    """A clock that only calls advance, by their seconds times what the noise makes of them."""
+    """A clock that calls advance, by their seconds times the noise."""
 
     def __init__(self, noise=lambda tick: 1.0):
         self.now, self.tick, self.noise = 0.0, 0, noise
@@ -81,7 +81,7 @@ def test_equal_calls_that_differ_are_not_judged():
 def test_noise_beyond_the_limit_is_not_judged():
     found = compare(Machine(lognormal(1.0)), 3.0, 1.0, 1.05)
     assert found.verdict == "invalid"
-    assert "tells equal calls apart only beyond a factor of" in found.sentence
+    assert "times of equal calls vary by a factor of" in found.sentence
 
 
 def test_false_alarms_at_the_limit_itself_are_rare():
