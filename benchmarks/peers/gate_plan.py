@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from initcheck.plugin import prefetch
 from initcheck.plugin.lazy_session import opened
-from initcheck.plugin.plan import drawn
+from initcheck.plugin.plan import jobs, seeds_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,11 +25,11 @@ class Told:
 
     def pytest_collection_finish(self, session):
         """What the claims would compare on the CPU."""
-        rehearsed = opened(session.config).rehearsals(session.items, "cpu")
-        for errand in prefetch.errands_of(rehearsed):
-            self.steps += errand.steps
-            for arm, asked in errand.asked.items():
-                self._note(arm, len(drawn(asked)))
+        verdicts = opened(session.config).declared(session.items, "cpu").values()
+        for job in jobs(verdicts):
+            self.steps += job.steps
+            for arm, uses in job.uses.items():
+                self._note(arm, len(seeds_of(uses)))
 
     def _note(self, arm, replicas):
         recipe, widths = arm.recipe, _widths(arm) if arm.recipe.steps else None

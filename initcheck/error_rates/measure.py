@@ -43,7 +43,7 @@ class Plan:
     salt: str
     tests: tuple[str, ...]
     python: str = sys.executable
-    plugin: str = ""
+    judge: str = "all"
     device: str = ""  # those that work, where empty
     until_red: bool = False  # stop at the first claim that is not green
     before: Run | None = None  # a run that is there already, of which these tests changed
@@ -66,8 +66,8 @@ class Plan:
         ]  # fmt: skip
         if self.salt:
             common += ["--initcheck-salt", self.salt]
-        if self.plugin:
-            common += ["-p", f"initcheck.error_rates.{self.plugin}"]
+        if self.judge != "all":
+            common += ["--initcheck-judge", self.judge]
         if self.device:
             common += ["--initcheck-device", self.device]
         if self.until_red:
@@ -98,12 +98,12 @@ def innocents(claims: Sequence[Claim], pythons: Sequence[str] = (), device: str 
     r hangs on no seed but the reference's, and four seeds could not show a gain.
     """
     if device:
-        return [Plan("innocent", device, "", nodes(claims), plugin="by_record", device=device)]
+        return [Plan("innocent", device, "", nodes(claims), judge="record", device=device)]
     names = [c.claim.partition("[")[0] for c in claims]
     changes = [(name, change.spares, sys.executable) for name, change in INNOCENT.items()]
     changes += [(_torch_of(python), (), python) for python in pythons]
     return [
-        Plan("innocent", name, "", nodes(claims, {*names}.difference(spares)), python, "by_record")
+        Plan("innocent", name, "", nodes(claims, {*names}.difference(spares)), python, "record")
         for name, spares, python in changes
     ]
 
@@ -139,7 +139,7 @@ def faults(
 def clean(claims: Sequence[Claim], runs: int) -> list[Plan]:
     """The whole suite on fresh seeds, nothing changed."""
     tests = nodes(claims)
-    return [Plan("clean", "suite", f"operating-{i}", tests, plugin="outcomes") for i in range(runs)]
+    return [Plan("clean", "suite", f"operating-{i}", tests, judge="outcomes") for i in range(runs)]
 
 
 def again(plans: Iterable[Plan], runs: Iterable[Run]) -> list[Plan]:
@@ -197,7 +197,7 @@ def settled(plan: Plan, runs: Iterable[Run]) -> bool:
 def one(plan: Plan, baselines: Path, threads: int = 1) -> Run | None:
     """One run; of a fault that the record alone catches, no more than that."""
     if plan.kind == "fault":
-        found = _one(replace(plan, plugin="by_record"), baselines, threads)
+        found = _one(replace(plan, judge="record"), baselines, threads)
         if found and found.red and (plan.until_red or rates.by_envelope(found)):
             return found
     return _one(plan, baselines, threads)

@@ -13,6 +13,6 @@ from initcheck.plugin import prefetch, session
 __all__ = ["np", "pd", "scipy", "session"]
 
 datasets.load("mnist5k")
-prefetch.load()
+prefetch.load_optimizers()
 if (Path("baselines") / "limits.toml").exists():
     _ = Baselines(Path("baselines")).registered  # reads every evidence file, and remembers it

@@ -44,8 +44,17 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
     return None
 
 
-def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
-    """The rounding envelope, on the seeds it was recorded for; arithmetic alone decides it."""
+def not_judged(arm: Arm, entry: Mapping[str, Any]) -> Drift:
+    """The drift of an arm whose rounding envelope is left out (``--initcheck-judge outcomes``)."""
+    return {
+        "environment": place(arm, entry), "r": None, "first_step": None, "left": False,
+        "first_layer": None, "start": True, "alike": False, "same_torch": True,
+        "note": "the rounding envelope was not judged",
+    }  # fmt: skip
+
+
+def envelope(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
+    """How far an arm is from its record in rounding envelopes, on the seeds of the record."""
     departure = reference.compare(arm, trained, entry["arms"][str(arm)]["reference"])
     recorded_by = entry["environment"]["torch"]
     return {

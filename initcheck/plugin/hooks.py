@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -97,52 +96,69 @@ def initcheck_session(request: pytest.FixtureRequest) -> Session:
 # --- running ------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a claim's test: its verdict decides, whatever the test itself thought."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Call a claim's test, unless that is done, and judge what it declared."""
     if pyfuncitem.get_closest_marker("initcheck_claim") is None:
-        return (yield)
+        return None
     began = time.perf_counter()
     session = open_session(pyfuncitem.config)
     session.laboratory.profile.purposes.setdefault("start-up", began - LOADED)
-    found: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
+    verdict: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
     try:
         with session.laboratory.profile.spent("statistics"):
-            outcome = yield
-    except BaseException as crash:
-        _stopped(pyfuncitem, found, time.perf_counter() - began, crash)
+            _call_and_judge(pyfuncitem, verdict)
+    except BaseException as error:
+        _stopped(pyfuncitem, verdict, time.perf_counter() - began, error)
         raise
     finally:
         session.progress.clear()
-    result = session.result(pyfuncitem, found, time.perf_counter() - began)
-    refused = session.record(found, result) if found is not None else ""
+    result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
+    refused = session.record(verdict, result) if verdict is not None else ""
     ship(pyfuncitem, result)
     if refused or result["verdict"] != "pass":
         pytest.fail(refused or result["message"], pytrace=False)
-    return outcome
+    return True
+
+
+def _call_and_judge(item: pytest.Function, verdict: Verdict | None) -> None:
+    """A test that skips itself is judged on what it declared before."""
+    skipped: BaseException | None = None
+    try:
+        if verdict is None or not verdict.called:
+            names = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for the arguments
+            item.obj(**{name: item.funcargs[name] for name in names})
+        elif verdict.error is not None:
+            raise verdict.error
+    except pytest.skip.Exception as error:
+        skipped = error
+    if verdict is not None:
+        verdict.judge()
+    if skipped is not None:
+        raise skipped
 
 
 def _stopped(
-    item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
+    item: pytest.Function, verdict: Verdict | None, seconds: float, error: BaseException
 ) -> None:
     """A claim that did not reach its end: skipped, interrupted, or invalid.
 
-    What a comparison has already shown is not skipped with those after it.
+    A comparison that is already red is not skipped with those after it.
     """
-    from initcheck.datasets.arrays import DataError
+    from initcheck.datasets import DataError
 
-    if isinstance(crash, pytest.exit.Exception | KeyboardInterrupt):
+    if isinstance(error, pytest.exit.Exception | KeyboardInterrupt):
         return
     session = open_session(item.config)
-    if not isinstance(crash, DataError | pytest.skip.Exception):
-        ship(item, session.result(item, found, seconds, crash))
+    if not isinstance(error, DataError | pytest.skip.Exception):
+        ship(item, session.result(item, verdict, seconds, error))
         return
-    result = session.unfinished(item, found, seconds, crash)
+    result = session.unfinished(item, verdict, seconds, error)
     if result is not None:
         ship(item, result)
         pytest.fail(result["message"], pytrace=False)
-    if isinstance(crash, DataError):  # of data that nobody demanded, else it had become a verdict
-        pytest.skip(str(crash))
+    if isinstance(error, DataError):  # nobody demanded these data, or they had become a verdict
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -164,13 +180,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Timings come last, when nothing trains beside them; the claims' arms are sent for."""
+    """Timings come last, when nothing else trains; training of the claims' arms starts here."""
     config = session.config
     ours = opened(config)
     if ours is None or config.option.collectonly or hasattr(config, "workerinput"):
         return
     session.items.sort(key=lambda item: item.get_closest_marker("initcheck_claim") is None)
-    ours.train_ahead(session.items)
+    ours.plan(session.items)
     config.add_cleanup(ours.close)
 
 

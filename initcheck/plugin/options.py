@@ -13,8 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from typing import Self
 
+    from initcheck.gate.verdict import Judge
+
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
+JUDGED = ("all", "outcomes", "record")
 REFUSED_IN_CI = (
     "is refused where CI is set: evidence is recorded by people, on a machine they know, and "
     "reviewed. Record it there and commit the files."
@@ -168,6 +171,9 @@ OPTIONS = (
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "say where the time went: the dearest arms, and the share of each purpose",
            _yes, False, flag=True),
+    Option("judge", "all, or a part of it for measuring error rates: outcomes without the rounding "
+           "envelope, or the record without measured limits",
+           _one_of(*JUDGED), "all", "|".join(JUDGED)),
     Option("salt", "draw other stage seeds", str, "", "TEXT"),
     Option("fault", "break one thing on purpose, to see a claim go red; such a run never passes "
            "(initcheck explain CLAIM lists the faults)", _name, None, "NAME"),
@@ -192,6 +198,7 @@ class Settings:
     json: Path | None
     html: Path | None
     profile: bool
+    judge: Judge
     salt: str
     fault: str | None
 
@@ -215,6 +222,11 @@ class Settings:
                 "--initcheck-record is refused with --initcheck-init: evidence that is named after "
                 "an initializer of yours belongs to no claim of a run without it. Leave out one of "
                 "them."
+            )
+        if settings.record is not None and settings.judge != "all":
+            raise pytest.UsageError(
+                f"--initcheck-record is refused with --initcheck-judge {settings.judge}: only a "
+                "claim that is judged completely is recorded. Leave out one of them."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(

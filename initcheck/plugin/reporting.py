@@ -263,6 +263,11 @@ def last_words(session: Session, results: Sequence[Result], recorded: Sequence[s
             f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
             "the difference, then run again without --initcheck-record."
         )
+    if settings.judge != "all":
+        said.append(
+            f"Only a part was judged (--initcheck-judge {settings.judge}): a green run says less than "
+            "one without that option."
+        )
     if settings.profile:
         said += session.laboratory.profile.lines()
     if settings.fault is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import torch
@@ -20,15 +20,13 @@ from initcheck.gate import record as recorder
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Setting, Verdict
 from initcheck.initializers import Initializer, InitializerError, user
-from initcheck.plugin import check_baselines, prefetch
+from initcheck.plugin import check_baselines, plan, prefetch
 from initcheck.plugin.environment import Conditions
 from initcheck.plugin.options import Settings
-from initcheck.plugin.plan import Rehearsal
-from initcheck.plugin.prefetch import Ahead, AtOnce, Rehearsals
+from initcheck.plugin.prefetch import Prefetch
 from initcheck.plugin.progress import Progress
 
 Result = dict[str, Any]
-V = TypeVar("V", bound=Verdict)
 
 
 @dataclass
@@ -48,7 +46,8 @@ class Session:
     expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
     ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
-    ahead: dict[str, Ahead | AtOnce] = field(default_factory=dict)  # by device
+    planned: dict[str, Verdict] = field(default_factory=dict)  # by node id
+    prefetches: list[Prefetch] = field(default_factory=list)  # one per device
 
     @classmethod
     def open(cls, settings: Settings, config: pytest.Config) -> Session:
@@ -112,48 +111,52 @@ class Session:
         ran = {result["device"] for result in results}
         return [name for name in self.devices if self.settings.demanded and name not in ran]
 
-    def train_ahead(self, items: Sequence[pytest.Item]) -> None:
-        """See to what these tests will ask each device for, unless evidence is recorded."""
+    def plan(self, items: Sequence[pytest.Item]) -> None:
+        """Call the claims' tests and start training their arms, unless evidence is recorded."""
         if self.settings.record is not None:
             return
         for device in self.devices:
-            rehearsals = self.rehearsals(items, device)
-            if device != "cpu":
-                self.ahead[device] = prefetch.at_once(rehearsals)
-            elif sent := prefetch.send(rehearsals, self.laboratory, self.threads):
-                self.ahead[device] = sent
+            verdicts = self.declared(items, device)
+            self.planned |= verdicts
+            started = prefetch.start(
+                self.laboratory, plan.jobs(verdicts.values()), device, self.threads
+            )
+            self.prefetches.append(started)
+            for verdict in verdicts.values():
+                verdict.prefetched = started.measured
 
-    def rehearsals(self, items: Sequence[pytest.Item], device: str) -> Rehearsals:
-        """The claims of a device, each with a verdict that only notes what it would compare."""
-        there = self.laboratory.alone() if device == "cpu" else self.laboratory
-        return [
-            (item, self._verdict(Rehearsal, item, device, there))
+    def declared(self, items: Sequence[pytest.Item], device: str) -> dict[str, Verdict]:
+        """By node id, the verdicts of a device's claims that could be called before their turn."""
+        verdicts = {
+            item.nodeid: (item, self._verdict(item, device))
             for item in items if _device(item) == device
-        ]  # fmt: skip
+        }  # fmt: skip
+        return {
+            node: verdict for node, (item, verdict) in verdicts.items()
+            if plan.call_before_its_turn(item, verdict)
+        }  # fmt: skip
 
     def close(self) -> None:
-        """Stop what still trains."""
-        for each in self.ahead.values():
+        """Stop what is still training."""
+        for each in self.prefetches:
             each.close()
 
     # --- one claim ------------------------------------------------------------------------------
 
     def verdict(self, item: pytest.Item, device: str) -> Verdict:
         """The fixture of one claim on one device."""
-        made = self._verdict(Verdict, item, device, self.laboratory)
-        there = self.ahead.get(device)
-        return made if there is None else replace(made, ahead=there.known)
+        return self.planned.pop(item.nodeid, None) or self._verdict(item, device)
 
-    def _verdict(self, kind: type[V], item: pytest.Item, device: str, laboratory: Laboratory) -> V:
+    def _verdict(self, item: pytest.Item, device: str) -> Verdict:
         setting = Setting(
             count=self.settings.seeds, salt=self.settings.salt,
             require_evidence=self.settings.require_evidence, recording=self.settings.record,
-            scale=self.settings.scale,
+            scale=self.settings.scale, judge=self.settings.judge,
         )  # fmt: skip
         mark = next(item.iter_markers("initcheck_claim"))
-        return kind(
+        return Verdict(
             claim=claim_of(item), claim_id=id_of(item), device=device,
-            kind=mark.kwargs["kind"], laboratory=laboratory, baselines=self.baselines,
+            kind=mark.kwargs["kind"], laboratory=self.laboratory, baselines=self.baselines,
             setting=setting,
         )  # fmt: skip
 
@@ -203,7 +206,7 @@ class Session:
         if verdict is None or not verdict.pairs:
             return "It judged nothing. Ask for 'verdict' and call its holds, gains or rate."
         claim, device = verdict.claim, verdict.device
-        used = verdict.spared.union(pair.name for pair in verdict.pairs)
+        used = verdict.skipped.union(pair.name for pair in verdict.pairs)
         self.used.setdefault((claim, device), set()).update(used)
         ran = self.ran.setdefault((claim, device), set())
         ran.add(verdict.claim_id)

@@ -172,7 +172,7 @@ def test_change_travels_as_variables_options_or_context(baselines):
 
 def test_clean_runs_leave_the_envelope_out(baselines):
     (plan,) = measure.clean([claim("a")], 1)
-    assert "initcheck.error_rates.outcomes" in plan.command(baselines, baselines)
+    assert "--initcheck-judge" in plan.command(baselines, baselines)
 
 
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch, capsys):
@@ -272,16 +272,16 @@ def test_headline_claim_comes_first_and_most_often_in_the_runs_of_its_fault(tmp_
 
 
 @pytest.mark.parametrize(
-    ("r", "until_red", "plugins"),
-    [(99.0, False, ["by_record"]), (9.0, False, ["by_record", ""]), (9.0, True, ["by_record"])],
+    ("r", "until_red", "judged"),
+    [(99.0, False, ["record"]), (9.0, False, ["record", "all"]), (9.0, True, ["record"])],
 )
 def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(
-    monkeypatch, r, until_red, plugins
+    monkeypatch, r, until_red, judged
 ):
     asked = []
 
     def one(plan, *_):
-        asked.append(plan.plugin)
+        asked.append(plan.judge)
         return Run(
             "fault", "x", "", claims={"sun_rises": "drifted"}, arms={"sun_rises": {"warm": r}}
         )
@@ -289,7 +289,7 @@ def test_fault_is_run_whole_only_where_the_record_does_not_catch_it(
     monkeypatch.setattr(measure, "_one", one)
     plan = measure.Plan("fault", "x", "", (), until_red=until_red)
     assert measure.one(plan, None) is not None
-    assert asked == plugins
+    assert asked == judged
 
 
 @pytest.mark.skipif(not measure.forkserver.possible(), reason="nothing can be forked here")

@@ -24,7 +24,7 @@ from tests.helpers.verdict import (
 def follows(monkeypatch):
     """What the envelope says of each arm: unchanged, unless a test says otherwise."""
     said = {TREATED: Departure(1.0), CONTROL: Departure(1.0)}
-    monkeypatch.setattr(drift.compare, "compare", lambda arm, trained, reference: said[arm])
+    monkeypatch.setattr(drift.reference, "compare", lambda arm, trained, reference: said[arm])
     return said
 
 

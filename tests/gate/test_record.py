@@ -66,6 +66,7 @@ def test_what_was_recorded_is_then_followed(verdict):
     record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.holds(logit_spread, treated=HE, control=ZEROS)
+    again.judge()
     (entry,) = again.probes
     assert entry["verdict"] == "pass"
     assert entry["drift"]["treated"]["verdict"] == "unchanged"
@@ -89,6 +90,7 @@ def test_rates_are_not_compared_by_their_means(verdict):
     record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.rate(spread_at_all, treated=HE, control=ZEROS)
+    again.judge()
     assert again.summary() == "pass"
     assert "mean" not in again.probes[0]["drift"]["treated"]
 

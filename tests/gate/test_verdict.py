@@ -149,6 +149,7 @@ def test_same_comparison_twice_is_invalid():
     verdict = claim()
     for _ in range(2):
         verdict.holds(size, treated=TREATED, control=CONTROL)
+    verdict.judge()
     assert [entry["verdict"] for entry in verdict.probes] == ["pass", "invalid"]
     assert "give each its own case=" in verdict.probes[1]["reason"]
 
@@ -175,10 +176,11 @@ def test_missing_data_are_an_error_only_where_demanded(data, root, raised):
     verdict = claim(script)
     verdict.laboratory.root = root
     arms = [replace(arm, data=data) for arm in (TREATED, CONTROL)]
+    verdict.holds(size, treated=arms[0], control=arms[1])
     if raised:
         with pytest.raises(DataError):
-            verdict.holds(size, treated=arms[0], control=arms[1])
+            verdict.judge()
     else:
-        verdict.holds(size, treated=arms[0], control=arms[1])
+        verdict.judge()
         assert verdict.probes[0]["reason"] == "it is not there"
         assert verdict.summary() == "invalid"

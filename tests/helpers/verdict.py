@@ -82,6 +82,7 @@ def judged(script=good, *, form="holds", **more):
     verdict = claim(script, **more)
     arms = ("better", "worse") if form == "gains" else ("treated", "control")
     getattr(verdict, form)(size, **dict(zip(arms, (TREATED, CONTROL), strict=True)))
+    verdict.judge()
     (entry,) = verdict.probes
     assert verdict.summary() == entry["verdict"]
     return entry | {"asked": verdict.laboratory.asked}
