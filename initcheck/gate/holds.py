@@ -1,4 +1,4 @@
-"""Does it hold: both arms' values against the limit, with the margin and the reason in words."""
+"""Whether a claim holds: both arms' values against the limit, with margin and reason."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from initcheck.baselines.limits import KINDS, LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.stats import decisions
 
-MANY = 6  # seeds listed by name; more are counted
+MANY = 6  # seeds listed one by one; the rest is "..."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one stage says about one comparison.
+    """What one stage finds out about one comparison.
 
     Attributes:
-        final: whether fresh seeds could not make it better: a value that is not finite.
+        final: whether fresh seeds cannot change it, because a value is not finite.
     """
 
     verdict: results.Verdict
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Values:
-    """Both arms' values, one a seed."""
+    """Both arms' values, one per seed."""
 
     seeds: tuple[int, ...]
     treated: list[float]
@@ -45,7 +45,7 @@ class Values:
 
 
 def unusable(pair: Pair, limit: LimitEntry | None, where: str) -> str:
-    """Why a comparison cannot be judged at all, or nothing; ``where`` names the table."""
+    """Why a comparison cannot be judged, or an empty text; ``where`` names the table."""
     if limit is None:
         return f"there is no limit {where}; write one, with its reason"
     if not limit.serves(pair.form):
@@ -59,15 +59,15 @@ def unusable(pair: Pair, limit: LimitEntry | None, where: str) -> str:
 
 
 def too_weak(kind: str, limit: LimitEntry) -> bool:
-    """Whether a limit is of a weaker kind than its claim: a theorem may not rest on evidence.
+    """Whether a limit is of a weaker kind than its claim, as a measured limit is in a theorem.
 
-    A stricter one may stand in a claim: an exact probe beside measured ones.
+    A stricter one is allowed: a measured claim may have an exact comparison.
     """
     return KINDS.index(limit.kind) < KINDS.index(kind)
 
 
 def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
-    """One stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
+    """Judge one stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
     bad = _not_finite(values)
     if bad:
         return Finding("invalid", bad, final=True)
@@ -77,16 +77,16 @@ def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
 
 
 def _not_finite(values: Values) -> str:
-    """Which seeds of which arm gave NaN or infinity, or nothing."""
-    said = []
+    """The arms and seeds that gave NaN or infinity, or an empty text."""
+    parts = []
     for side in ("treated", "control"):
         seeds = [
             s for s, v in zip(values.seeds, values.of(side), strict=True) if not math.isfinite(v)
         ]
         if seeds:
             shown = ", ".join(map(str, seeds[:MANY])) + (", ..." if len(seeds) > MANY else "")
-            said.append(f"{len(seeds)} {side} values are not finite, on seeds {shown}")
-    return "; ".join(said)
+            parts.append(f"{len(seeds)} {side} values are not finite, on seeds {shown}")
+    return "; ".join(parts)
 
 
 def _holds(values: Values, limit: LimitEntry) -> Finding:

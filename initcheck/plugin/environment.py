@@ -22,11 +22,11 @@ class Conditions:
     """What the header of a run shows and its results file keeps.
 
     Attributes:
-        settings: as they were asked for.
-        devices: those found.
-        threads: with which torch trains.
+        settings: as requested.
+        devices: those that are used.
+        threads: how many torch trains with.
         baselines: those in use.
-        judging: whether claims were collected; else no contract holds.
+        judging: whether claims were collected; without them there is no contract.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The pytest plugin: options, devices, guards; torch comes only when a claim runs."""
+"""The pytest plugin's hooks: options, devices, guards. torch is imported only for claims."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from initcheck.initializers import Initializer
     from initcheck.plugin.session import Session
 
-LOADED = time.perf_counter()  # start-up is counted from here: pytest's own is not ours
+LOADED = time.perf_counter()  # start-up is counted from here, without pytest's own
 
 
 # --- options ------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One option, one ini key and one environment variable a setting."""
+    """Add an option and an ini key per setting."""
     group = parser.getgroup("initcheck", "claims about weight initialization")
     for option in OPTIONS:
         group.addoption(f"--initcheck-{option.name}", **option.argparse())
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse wrong options and missing devices before anything is collected or trained."""
+    """Refuse wrong options and missing devices before collection and training."""
     config.addinivalue_line(
         "markers", "initcheck_claim(source, kind): a claim about weight initialization"
     )
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def seed_fault(config: pytest.Config, name: str) -> None:
-    """Break one thing until pytest is done with its configuration."""
+    """Break one thing until pytest ends."""
     from initcheck import faults
 
     try:
@@ -62,7 +62,7 @@ def seed_fault(config: pytest.Config, name: str) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``initcheck_init``: once an initializer; ``initcheck_device``: once a device, last in ids."""
+    """Parametrize ``initcheck_init`` and ``initcheck_device``, whose ids come last."""
     if "initcheck_init" in metafunc.fixturenames:
         given = open_session(metafunc.config).initializers or packaged()
         names = [initializer.name for initializer in given]
@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def packaged() -> tuple[Initializer, ...]:
-    """What the conformance claims judge where no ``--initcheck-init`` is given."""
+    """The initializers that the conformance claims judge without ``--initcheck-init``."""
     from initcheck.initializers import every, he_normal_
 
     return (every(he_normal_, name="he_normal_"),)
@@ -81,7 +81,7 @@ def packaged() -> tuple[Initializer, ...]:
 
 @pytest.fixture
 def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
-    """Trains, measures and judges; see ``Verdict.holds`` and ``Verdict.gains``."""
+    """Declares comparisons: see ``Verdict.holds``, ``Verdict.gains`` and ``Verdict.rate``."""
     if request.node.get_closest_marker("initcheck_claim") is None:
         pytest.fail(f"{request.node.name} uses 'verdict' but is not marked @claim", pytrace=False)
     return open_session(request.config).verdict(request.node, initcheck_device)
@@ -89,7 +89,7 @@ def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
 
 @pytest.fixture(scope="session")
 def initcheck_session(request: pytest.FixtureRequest) -> Session:
-    """For timings: the devices, the settings and the laboratory of this session."""
+    """For timing tests: the devices, settings and trainer of this session."""
     return open_session(request.config)
 
 
@@ -163,7 +163,7 @@ def _stopped(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Guards that need to know whether there are claims: reruns, limits that belong to none."""
+    """Refuse reruns of claims, and limits that belong to no claim."""
     claims = [item for item in items if item.get_closest_marker("initcheck_claim")]
     if not claims or config.option.collectonly:
         return
@@ -175,7 +175,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
-        config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only tell, and run nothing
+        config.workeroutput[REFUSAL] = str(
+            error
+        )  # an xdist worker can only report it, and run nothing
         items.clear()
 
 

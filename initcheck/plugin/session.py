@@ -1,4 +1,4 @@
-"""One pytest session: its devices, baselines and laboratory, and what becomes of every claim."""
+"""One pytest session: its devices, baselines and trainer, and the result of every claim."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Result = dict[str, Any]
 
 @dataclass
 class Session:
-    """What the plugin opens when a claim, or a demanded device, first needs torch."""
+    """Opened by the plugin when a claim, or a requested device, first needs torch."""
 
     settings: Settings
     devices: tuple[str, ...]
@@ -42,7 +42,9 @@ class Session:
     initializers: tuple[Initializer, ...] = ()
     folder: Path | None = None
     recorded: list[str] = field(default_factory=list)
-    places: dict[str, int] = field(default_factory=dict)  # of each claim's test, as collected
+    places: dict[str, int] = field(
+        default_factory=dict
+    )  # each claim's position in the order of collection
     expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
     ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
@@ -54,7 +56,7 @@ class Session:
         """Find the devices and set the arithmetic.
 
         Raises:
-            pytest.UsageError: a demanded device is missing or cannot compute, or an initializer
+            pytest.UsageError: a requested device is missing or cannot compute, or an initializer
                 cannot be imported (exit 4).
         """
         threads = _share(config, settings.device)
@@ -75,7 +77,7 @@ class Session:
     # --- baselines ------------------------------------------------------------------------------
 
     def check_collected(self, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
-        """Find the baselines and hold them against all claims of the collected files.
+        """Find the baselines and check them against all claims of the collected files.
 
         Raises:
             pytest.UsageError: unusable baselines, or a limit or evidence that no claim uses.
@@ -86,7 +88,7 @@ class Session:
         self.expected = {claim_of(item): set[str]() for item in claims}
         for item in claims:
             self.expected[claim_of(item)].add(id_of(item))
-        if not all_ids:  # who else there is remains unknown, except where there is only one
+        if not all_ids:  # other parameters of a claim are unknown, unless it has none
             self.expected = {c: ids if ids == {c} else set() for c, ids in self.expected.items()}
         try:
             check_baselines.check(self.baselines, claims, all_ids=all_ids)
@@ -96,18 +98,18 @@ class Session:
 
     @cached_property
     def baselines(self) -> Baselines:
-        """The baselines in use, once claims were collected."""
+        """The baselines in use, known once claims are collected."""
         return Baselines(self.folder or self.settings.baselines or self.root / "baselines")
 
     @property
     def conditions(self) -> Conditions:
-        """For the header and the results file."""
+        """What the header and the results file say of this run."""
         return Conditions(
             self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
         )
 
     def idle(self, results: Sequence[Result]) -> list[str]:
-        """Demanded devices on which no claim ran."""
+        """Requested devices on which no claim ran."""
         ran = {result["device"] for result in results}
         return [name for name in self.devices if self.settings.demanded and name not in ran]
 
@@ -171,9 +173,9 @@ class Session:
     def unfinished(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
     ) -> Result | None:
-        """The entry of a claim that is skipped though a comparison is not green; else None."""
+        """The result of a skipped claim if one of its comparisons is not green, else None."""
         why = str(crash)
-        # the comparison that lacks its data gives the same reason, and was not judged
+        # the comparison that lacks its data has the same reason, and was not judged
         judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
         red = [entry for entry in judged if entry["verdict"] != "pass"]
         if verdict is None or not red:
@@ -202,9 +204,9 @@ class Session:
         return found
 
     def _trouble(self, verdict: Verdict | None) -> str:
-        """What is wrong with a claim that ran to its end, whatever its comparisons say."""
+        """What is wrong with a claim that ran to its end, apart from its comparisons."""
         if verdict is None or not verdict.pairs:
-            return "It judged nothing. Ask for 'verdict' and call its holds, gains or rate."
+            return "It judged nothing. Use the fixture 'verdict' and call its holds, gains or rate."
         claim, device = verdict.claim, verdict.device
         used = verdict.skipped.union(pair.name for pair in verdict.pairs)
         self.used.setdefault((claim, device), set()).update(used)
@@ -220,7 +222,7 @@ class Session:
         )  # fmt: skip
 
     def record(self, verdict: Verdict, result: Result) -> str:
-        """Write a claim's evidence, unless it does not hold; a refusal comes back in words."""
+        """Write a claim's evidence if the claim holds; returns a sentence if that is refused."""
         if self.settings.record is None or result["verdict"] not in ("pass", "drifted"):
             return ""
         try:
@@ -232,7 +234,7 @@ class Session:
 
 
 def _device(item: pytest.Item) -> str:
-    """The device of a claim's test, or nothing for a test that is no claim."""
+    """The device of a claim's test, or an empty text for a test that is no claim."""
     if item.get_closest_marker("initcheck_claim") is None:
         return ""
     device: str = getattr(getattr(item, "callspec", None), "params", {}).get("initcheck_device", "")
@@ -242,18 +244,18 @@ def _device(item: pytest.Item) -> str:
 def _share(config: pytest.Config, names: Sequence[str]) -> int:
     """Take this process's share of the machine: threads, and one accelerator among several.
 
-    Not where a device is asked for by its number, which it would have no more.
+    Not if a device is named by index: hiding the others would renumber it.
     """
     threads = _threads(config)
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     if worker:
-        torch.set_num_threads(threads)  # starts and probes compute outside of training, too
+        torch.set_num_threads(threads)  # starts and probes compute outside of training too
         if not any(":" in name for name in names):
             devices.take_one(int(worker.removeprefix("gw")))
     return threads
 
 
 def _threads(config: pytest.Config) -> int:
-    """Threads for training: the machine's, shared among xdist's workers."""
+    """Threads for training: the machine's, divided among xdist's workers."""
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return max(1, torch.get_num_threads() // workers)

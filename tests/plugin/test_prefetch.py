@@ -307,4 +307,4 @@ def test_profile_counts_the_time_of_workers(shared, two_processes):
     said = shared.run("--initcheck-device=cpu", "--initcheck-profile").text
     assert "profile: " in said
     assert "waiting" not in said
-    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the dearest arms")[2]
+    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the slowest arms")[2]
