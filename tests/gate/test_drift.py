@@ -103,7 +103,9 @@ def test_other_start_is_said_and_left_to_the_distribution(follows):
     entry = judged(entry=evidence())
     assert entry["verdict"] == "pass"
     assert entry["drift"]["treated"]["verdict"] == "other start"
-    assert "he starts elsewhere, first in output.weight; outcomes unmoved" in entry["reason"]
+    assert (
+        "he starts from other values, first in output.weight; outcomes unmoved" in entry["reason"]
+    )
     assert judged(at(0.7, 0.7), entry=evidence())["verdict"] == "drifted"
 
 
@@ -120,7 +122,9 @@ def test_other_start_under_the_recorded_torch_is_drifted(follows, build):
     entry = judged(entry=recorded_with(release + build))
     assert (entry["verdict"], entry["stage"]) == ("drifted", 1)
     assert entry["drift"]["treated"]["verdict"] == "changed start"
-    words = "he starts elsewhere, first in output.weight; recorded with this very torch"
+    words = (
+        "he starts from other values, first in output.weight; the record is of this torch release"
+    )
     assert entry["reason"] == f"{words}; outcomes unmoved"
     assert judged(entry=recorded_with(release + "1"))["verdict"] == "pass"
 
@@ -136,7 +140,7 @@ def test_seeds_that_are_alike_are_drifted_whatever_the_torch(follows):
     entry = judged(entry=evidence())
     assert entry["verdict"] == "drifted"
     assert entry["drift"]["control"]["verdict"] == "alike"
-    assert "all seeds of zeros are alike, and they were not when" in entry["reason"]
+    assert "all seeds of zeros are identical, and they were not when" in entry["reason"]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,10 @@ def test_claim_that_judges_nothing_is_invalid(project, signature):
     file = project.path / "results.json"
     result = project.run(f"--initcheck-json={file}")
     assert result.ret == 1
-    assert "It judged nothing. Ask for 'verdict' and call its holds, gains or rate." in result.text
+    assert (
+        "It judged nothing. Use the fixture 'verdict' and call its holds, gains or rate."
+        in result.text
+    )
     assert file.exists()
 
 

@@ -78,7 +78,7 @@ def test_results_that_fit_no_schema_are_said_and_the_table_is_shown(project, mon
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("treated=ZEROS, case=64", "case=64 is no text"),
+        ("treated=ZEROS, case=64", "case=64 is not a string"),
         ('treated=ZEROS, case="a"', "zeros_stay"),
     ],
 )
