@@ -39,3 +39,13 @@ def template(package: str, name: str) -> jinja2.Template:
     )
     environment.globals["table"] = table
     return environment.get_template(name)
+
+
+def single_blank_lines(text: str) -> str:
+    """The text with one newline at its end, and without blank lines that follow another one.
+
+    Parts of a template that write nothing leave such lines.
+    """
+    lines = text.splitlines()
+    kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return "\n".join(kept).rstrip() + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jinja2
 import pytest
 
-from initcheck.report.tables import table, template
+from initcheck.report.tables import single_blank_lines, table, template
 
 
 def test_cells_are_written_without_padding_and_as_they_are():
@@ -27,3 +27,7 @@ def test_table_without_rows_has_its_head():
 def test_missing_name_in_a_template_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
         template("report", "page.html.j2").render()
+
+
+def test_repeated_blank_lines_are_joined():
+    assert single_blank_lines("\na\n\n\nb\n\n\n") == "a\n\nb\n"
