@@ -149,7 +149,7 @@ def reruns(plans: Iterable[Plan], runs: Iterable[Run]) -> list[Plan]:
     stored = [(plan, known[plan.run.key]) for plan in plans if plan.run.key in known]
     return [
         replace(plan, before=run) for plan, run in stored
-        # Not "in all of them": the second run may have ended at its first red claim.
+        # One claim decides, because the second run may have ended at its first red claim.
         if current not in {run.again.get(claim) for claim in plan.claims}
     ]  # fmt: skip
 

@@ -58,14 +58,14 @@ def test_onednn_and_chunks_are_changed_and_restored():
 
 def folder_of_evidence(folder, losses, envelope=1e-6, **environment):
     """A folder with evidence of one claim whose two arms have these losses."""
-    whole = json.loads(evidence("sun_rises[always]", accuracy=comparison([0.9] * 64)))
-    entry = whole["environments"][0]
+    record = json.loads(evidence("sun_rises[always]", accuracy=comparison([0.9] * 64)))
+    entry = record["environments"][0]
     entry["environment"] |= environment
     reference = {"seeds": [1], "steps": [0, 1], "losses": [losses], "envelope": [envelope] * 2}
     entry["arms"] = {arm: {"seeds": [1], "reference": REFERENCE | reference}
                      for arm in ARMS.values()}  # fmt: skip
     folder.mkdir()
-    (folder / "sun_rises[always].json").write_text(json.dumps(whole))
+    (folder / "sun_rises[always].json").write_text(json.dumps(record))
     return folder
 
 

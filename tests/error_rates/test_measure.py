@@ -35,35 +35,35 @@ def results(verdict="pass", name="a", **drift):
 
 
 def test_run_holds_verdicts_and_r():
-    found = stored.from_results(results("drifted"), kind="clean", name="suite", salt="s")
-    assert found.claims == {"a": "drifted"}
-    assert found.red == ("a",)
-    assert found.why == {"a": "p drifted: a reason"}
-    assert found.arms == {"a": {"warm (one)": 1.25, "cold (one)": None}}
-    assert found.moved == []
+    result = stored.from_results(results("drifted"), kind="clean", name="suite", salt="s")
+    assert result.claims == {"a": "drifted"}
+    assert result.red == ("a",)
+    assert result.why == {"a": "p drifted: a reason"}
+    assert result.arms == {"a": {"warm (one)": 1.25, "cold (one)": None}}
+    assert result.moved == []
 
 
 def test_run_holds_the_message_of_a_claim_that_crashed():
     crashed = results("invalid")
     crashed["results"][0]["probes"][0]["reason"] = ""  # it was about to be judged
     crashed["results"][0]["message"] = "RuntimeError: two devices"
-    found = stored.from_results(crashed, kind="fault", name="x", salt="s")
-    assert found.why == {"a": "RuntimeError: two devices"}
+    result = stored.from_results(crashed, kind="fault", name="x", salt="s")
+    assert result.why == {"a": "RuntimeError: two devices"}
 
 
 @pytest.mark.parametrize("name", ["changed start", "alike"])
 def test_arm_that_left_its_start_is_infinitely_far(name):
     left = results("drifted", r=None)
     left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
-    found = stored.from_results(left, kind="fault", name="seed_ignored", salt="s")
-    assert rates.rounded(found.arms["a"]["warm (one)"]) == "inf"
-    assert rates.by_envelope(found)
+    result = stored.from_results(left, kind="fault", name="seed_ignored", salt="s")
+    assert rates.rounded(result.arms["a"]["warm (one)"]) == "inf"
+    assert rates.by_envelope(result)
 
 
 def test_run_holds_the_arms_whose_outcomes_moved():
     moved = results(mean=3.0, recorded_mean=1.0, allowed=1.5)
-    found = stored.from_results(moved, kind="clean", name="suite", salt="s")
-    assert found.moved == ["a: warm (one)"]
+    result = stored.from_results(moved, kind="clean", name="suite", salt="s")
+    assert result.moved == ["a: warm (one)"]
     by_ranks = results(mean=3.0, recorded_mean=1.0, allowed=1.5, moved=False)
     assert stored.from_results(by_ranks, kind="clean", name="suite", salt="s").moved == []
 
@@ -71,37 +71,37 @@ def test_run_holds_the_arms_whose_outcomes_moved():
 def test_each_parameter_of_a_claim_has_its_own_arms():
     runs = [results(verdict, f"a[{x}]", r=r) for verdict, x, r in
             [("drifted", "float32-adam", 4000.0), ("pass", "float64-sgd", 0.0)]]  # fmt: skip
-    whole = {"results": [result for each in runs for result in each["results"]]}
-    found = stored.from_results(whole, kind="fault", name="lr_halved", salt="s")
-    rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
+    written = {"results": [result for each in runs for result in each["results"]]}
+    result = stored.from_results(written, kind="fault", name="lr_halved", salt="s")
+    rs = {name: arms["warm (one)"] for name, arms in result.arms.items()}
     assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
-    assert rates.by_envelope(found)
+    assert rates.by_envelope(result)
 
 
 def test_largest_r_of_several_devices_is_kept():
-    whole = results(r=2.0)
+    written = results(r=2.0)
     for r in (None, 1.0):
         other = results(r=r)["results"][0] | {"id": "a[cuda:0]", "device": "cuda:0"}
-        whole["results"].append(other)
-    found = stored.from_results(whole, kind="innocent", name="same", salt="")
-    assert found.arms["a"]["warm (one)"] == 2.0
+        written["results"].append(other)
+    result = stored.from_results(written, kind="innocent", name="same", salt="")
+    assert result.arms["a"]["warm (one)"] == 2.0
 
 
 def test_infinite_r_is_stored_as_a_number():
-    found = stored.from_results(results(r="Infinity"), kind="clean", name="suite", salt="s")
-    assert found.arms["a"]["warm (one)"] == 1e30
+    result = stored.from_results(results(r="Infinity"), kind="clean", name="suite", salt="s")
+    assert result.arms["a"]["warm (one)"] == 1e30
 
 
 def test_one_red_parameter_makes_a_claim_red():
     twice = {"results": results("refuted")["results"] + results("pass")["results"]}
-    found = stored.from_results(twice, kind="clean", name="suite", salt="s")
-    assert found.claims == {"a": "refuted"}
+    result = stored.from_results(twice, kind="clean", name="suite", salt="s")
+    assert result.claims == {"a": "refuted"}
 
 
 def test_run_replaces_one_with_the_same_salt(tmp_path):
     for seconds in (1.0, 2.0):
         stored.store(tmp_path, run("clean", "suite", "s", seconds=seconds))
-    assert [found.seconds for found in stored.read(tmp_path)] == [2.0]
+    assert [each.seconds for each in stored.read(tmp_path)] == [2.0]
 
 
 def test_runs_are_read_as_they_were_stored(tmp_path):
@@ -198,10 +198,10 @@ def test_process_without_results_is_printed_and_not_counted(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("status", [0, 1, -11])
-@pytest.mark.parametrize("whole", [None, results()], ids=["no results", "all green"])
-def test_clean_run_in_which_a_claim_did_not_run_is_red(tmp_path, monkeypatch, whole, status):
+@pytest.mark.parametrize("written", [None, results()], ids=["no results", "all green"])
+def test_clean_run_in_which_a_claim_did_not_run_is_red(tmp_path, monkeypatch, written, status):
     def run(arguments, **_):
-        if whole is not None:
+        if written is not None:
             file = Path(arguments[arguments.index("--initcheck-json") + 1])
             file.write_text("{}")
         return "words", status
@@ -211,24 +211,24 @@ def test_clean_run_in_which_a_claim_did_not_run_is_red(tmp_path, monkeypatch, wh
     about = {"torch": "2.14.1", "devices": [cpu, gpu]}
     monkeypatch.setattr(measure.forkserver, "possible", lambda: True)
     monkeypatch.setattr(measure.forkserver, "run", run)
-    monkeypatch.setattr(measure.results, "read", lambda _: whole | {"environment": about})
-    found = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
-    green = whole is not None and status == 0
-    assert found.red == (() if green else ("the whole suite",))
-    assert found.commit
-    assert found.machine.startswith("an abacus (BEADS), a loom, " if whole else "")
+    monkeypatch.setattr(measure.results, "read", lambda _: written | {"environment": about})
+    result = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
+    green = written is not None and status == 0
+    assert result.red == (() if green else ("the whole suite",))
+    assert result.commit
+    assert result.machine.startswith("an abacus (BEADS), a loom, " if written else "")
 
 
 def test_fault_that_the_envelope_caught_twice_runs_until_one_claim_is_red(
     tmp_path, monkeypatch, capsys
 ):
     red = {"claims": {"sun_rises": "drifted"}, "arms": {"sun_rises": {"warm": 99.0}}}
-    found = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
-    whole = []
+    outcomes = {"by_envelope": red, "by_outcome": red | {"arms": {"sun_rises": {"warm": 9.0}}}}
+    unlimited = []
 
     def one(plan, *_):
-        whole.extend([plan.salt] if not plan.until_red else [])
-        return Run(plan.kind, plan.name, plan.salt, **found[plan.name])
+        unlimited.extend([plan.salt] if not plan.until_red else [])
+        return Run(plan.kind, plan.name, plan.salt, **outcomes[plan.name])
 
     monkeypatch.setattr(measure, "one", one)
     plans = [
@@ -236,8 +236,8 @@ def test_fault_that_the_envelope_caught_twice_runs_until_one_claim_is_red(
         for name in ("by_envelope", "by_outcome")
     ]  # fmt: skip
     assert measure.measure(plans, tmp_path, tmp_path, minutes=1) == 8
-    assert [salt for salt in whole if "envelope" in salt] == ["by_envelope-0", "by_envelope-1"]
-    assert len([salt for salt in whole if "outcome" in salt]) == 4
+    assert [salt for salt in unlimited if "envelope" in salt] == ["by_envelope-0", "by_envelope-1"]
+    assert len([salt for salt in unlimited if "outcome" in salt]) == 4
     kills = rates.kills(stored.read(tmp_path))
     assert (kills["by_envelope"].certain, kills["by_outcome"].certain) == (True, False)
 
@@ -294,10 +294,10 @@ def test_limits_are_judged_only_if_the_record_does_not_catch_the_fault(
 
 @pytest.mark.skipif(not measure.forkserver.possible(), reason="this platform cannot fork processes")
 def test_forked_run_has_the_output_and_exit_code_of_a_run():
-    said, status = measure.forkserver.run(
+    output, status = measure.forkserver.run(
         ["--initcheck-fault", "no-such-fault"], threads=1, seconds=300
     )
-    assert "--initcheck-fault: " in said
+    assert "--initcheck-fault: " in output
     assert status == 4
 
 

@@ -71,36 +71,36 @@ def sample(values, delta=0.0, name="identity"):
 
 
 def test_split_recordings_of_a_normal_law_keep_their_rate():
-    found = rates.sensitivity(sample(np.random.default_rng(3).normal(size=64)), 3, 16)
-    assert found.alarms == found.alarms_without_delta
-    assert found.alarms_without_delta / rates.SPLITS <= found.nominal
+    test = rates.sensitivity(sample(np.random.default_rng(3).normal(size=64)), 3, 16)
+    assert test.alarms == test.alarms_without_delta
+    assert test.alarms_without_delta / rates.SPLITS <= test.nominal
 
 
 @pytest.mark.parametrize("name", ["identity", "ranks"])
 def test_split_recordings_with_rare_jumps_keep_their_rate(name):
     """With 4 of 64 values far away, a test of means alone alarms at twice its rate."""
-    found = rates.sensitivity(sample(np.r_[np.zeros(60), np.full(4, 50.0)], name=name), 33, 16)
-    assert found.alarms / rates.SPLITS <= found.nominal
+    test = rates.sensitivity(sample(np.r_[np.zeros(60), np.full(4, 50.0)], name=name), 33, 16)
+    assert test.alarms / rates.SPLITS <= test.nominal
 
 
 def test_difference_below_the_tolerance_is_no_alarm():
     y = np.r_[np.zeros(40), np.ones(24)]
-    found = rates.sensitivity(sample(y, 1e3, "ranks"), 1, 16)
-    assert found.alarms == 0 < found.alarms_without_delta
+    test = rates.sensitivity(sample(y, 1e3, "ranks"), 1, 16)
+    assert test.alarms == 0 < test.alarms_without_delta
 
 
 def test_samples_are_recorded_values_on_the_scale_of_their_unit():
     rng = np.random.default_rng(4)
     treated, control = (list(rng.lognormal(m, 0.7, 64)) for m in (0, 2))
-    whole = {"claim": "a_claim[x]", "environments": [{"comparisons": {
+    record = {"claim": "a_claim[x]", "environments": [{"comparisons": {
         "loss (case)": {"treated_arm": "T", "control_arm": "C", "treated": treated,
                         "control": control},
         "learned": {"treated_arm": "T", "control_arm": "C", "treated": [1.0] * 64,
                     "control": [0.0] * 63 + [1.0]},
     }}]}  # fmt: skip
     limit = LimitEntry("a_claim", "loss", unit="nats", kind="measured", why="", fault="")
-    found = list(rates.samples([whole], {"a_claim": {"loss": limit}}))
-    assert [(s.claim, s.probe, s.arm, s.scale.name) for s in found] == [
+    samples = list(rates.samples([record], {"a_claim": {"loss": limit}}))
+    assert [(s.claim, s.probe, s.arm, s.scale.name) for s in samples] == [
         ("a_claim[x]", "loss (case)", "T", "log"), ("a_claim[x]", "loss (case)", "C", "log"),
     ]  # fmt: skip
 
@@ -142,10 +142,10 @@ def test_shipped_gains_are_rarely_missed():
     """With nothing changed, all of them together are red in at most half a percent of runs."""
     known = Baselines(ROOT / "baselines")
     evidence = [read_evidence(path) for path in known.files()]
-    found = rates.gains(evidence, known.limits, 16)
-    assert len(found) > 10
-    assert sum(gain.alarms for gain in found) <= 0.005
-    assert max(gain.alarms for gain in found) <= decisions.GAIN_MISSED
+    gains = rates.gains(evidence, known.limits, 16)
+    assert len(gains) > 10
+    assert sum(gain.alarms for gain in gains) <= 0.005
+    assert max(gain.alarms for gain in gains) <= decisions.GAIN_MISSED
 
 
 # --- the page -------------------------------------------------------------------------------------

@@ -40,37 +40,39 @@ ROOT = Path(__file__).parents[2]
 def test_recorded_figure_is_judged_as_one_more_draw(value, ours, verdict):
     runs = [run_of("000-a", seed, train_loss={1: y}) for seed, y in enumerate(ours, 1)]
     runs = runs or [run_of("000-a", 1, test_loss={1: 1.0})]
-    (found,) = compare([recorded(value)], by_configuration(runs), [configuration()])
-    assert found.verdict == verdict
+    (comparison,) = compare([recorded(value)], by_configuration(runs), [configuration()])
+    assert comparison.verdict == verdict
 
 
 def test_epoch_that_our_runs_did_not_reach_has_its_own_verdict():
     runs = by_configuration([run_of("000-a", 1, epochs=2, train_loss={1: 0.5, 2: 0.4})])
     rows = [recorded(0.5, epoch=3), recorded(0.5, epoch=2, metric="test_loss")]
-    found = compare(rows, runs, [configuration()])
-    assert [c.verdict for c in found] == ["not reached", "not measured"]
+    comparisons = compare(rows, runs, [configuration()])
+    assert [c.verdict for c in comparisons] == ["not reached", "not measured"]
 
 
 def test_step_that_our_runs_took_is_reached():
     """Step 4 is reached in a run of one epoch."""
     runs = by_configuration([run_of("000-a", 1, epochs=1, layers_moved={4: 4.0})])
-    (found,) = compare([recorded(4.0, epoch=4, metric="layers_moved")], runs, [configuration()])
-    assert (found.reached, found.verdict) == (True, "as recorded")
+    (comparison,) = compare(
+        [recorded(4.0, epoch=4, metric="layers_moved")], runs, [configuration()]
+    )
+    assert (comparison.reached, comparison.verdict) == (True, "as recorded")
 
 
 def test_spread_is_shared_within_notebook_and_optimizer():
     runs = [run_of("000-b", seed, train_loss={1: y}) for seed, y in enumerate((0.4, 0.41, 0.42))]
     runs.append(run_of("000-a", 1, train_loss={1: 0.5}))
     table = [configuration("000-a"), configuration("000-b")]
-    (found,) = compare([recorded(0.9)], by_configuration(runs), table)
-    assert found.verdict == "deviates"
+    (comparison,) = compare([recorded(0.9)], by_configuration(runs), table)
+    assert comparison.verdict == "deviates"
 
 
 def test_fixed_configuration_is_compared_with_the_faulty_one():
     fixed = configuration("000-a-fixed", recorded_as=("000-a",))
     runs = by_configuration([run_of("000-a-fixed", 1, train_loss={1: 0.2})])
-    (found,) = compare([recorded(0.5)], runs, [configuration(), fixed])
-    assert (found.configuration, found.deviation) == ("000-a-fixed", pytest.approx(-0.3))
+    (comparison,) = compare([recorded(0.5)], runs, [configuration(), fixed])
+    assert (comparison.configuration, comparison.deviation) == ("000-a-fixed", pytest.approx(-0.3))
 
 
 # --- the page -------------------------------------------------------------------------------------
