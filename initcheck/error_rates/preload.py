@@ -1,4 +1,4 @@
-"""Imported once by the process that is forked for every run: what each of them would import."""
+"""Imported once by the fork server, so that no forked run has to import the same again."""
 
 from pathlib import Path
 
@@ -15,4 +15,4 @@ __all__ = ["np", "pd", "scipy", "session"]
 datasets.load("mnist5k")
 prefetch.load_optimizers()
 if (Path("baselines") / "limits.toml").exists():
-    _ = Baselines(Path("baselines")).registered  # reads every evidence file, and remembers it
+    _ = Baselines(Path("baselines")).registered  # reads every evidence file and caches it
