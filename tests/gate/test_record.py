@@ -126,7 +126,7 @@ def test_limit_between_arms_that_lie_close_is_not_recorded(verdict):
     limits["half_of_it"] = limits["logit_spread"]
     verdict.holds(half_of_it, treated=HE, control=ZEROS)
     with pytest.raises(
-        BaselineError, match=r"half_of_it leaves .* between the two.*verdict\.gains"
+        BaselineError, match=r"half_of_it: the gap between the arms .*verdict\.gains"
     ):
         record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
@@ -143,7 +143,7 @@ def test_gain_that_sixteen_seeds_often_fail_to_show_is_not_recorded(verdict, mar
     limits = verdict.baselines.limits["he_tells_images_apart"]
     limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=margin)
     verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
-    with pytest.raises(BaselineError, match=rf"beyond its margin .* on {ahead} of 64 seeds"):
+    with pytest.raises(BaselineError, match=rf"exceeds its margin .* on {ahead} of 64 seeds"):
         record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 

@@ -85,7 +85,7 @@ def test_evidence_without_a_claim(project, name, ret):
     file.write_text(json.dumps({"schema": 1, "claim": name, "environments": []}))
     result = project.run()
     assert result.ret == ret
-    assert (f"has {name}.json, and no claim of that name" in result.text) == (ret == 4)
+    assert (f"has {name}.json, but no claim of that name" in result.text) == (ret == 4)
 
 
 def test_evidence_of_other_parameters_is_fine_where_one_test_was_asked_for(project):
