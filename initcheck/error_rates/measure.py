@@ -217,10 +217,10 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
     if whole is None:
         print(f"{plan.kind} {plan.name}: no results\n{said[-2000:]}")
         return _not_run(plan.before or plan.run, status) if plan.kind == "clean" else None
-    environment = whole["environment"]
+    environment = whole.environment
     found = of_results(
-        whole, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
-        torch=environment["torch"], machine=_machine(environment),
+        whole.results, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
+        torch=environment.torch, machine=_machine(environment),
         date=_today(),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
@@ -257,10 +257,9 @@ def _said(plan: Plan, command: Sequence[str], threads: int) -> tuple[str, int]:
     return done.stdout + done.stderr, done.returncode
 
 
-def _machine(environment: dict[str, object]) -> str:
+def _machine(environment: results.Environment) -> str:
     """Devices, a CPU's with the instructions that torch uses: one name is that of many machines."""
-    devices = environment["devices"]
-    names = [_hardware(device) for device in devices] if isinstance(devices, list) else []
+    names = [_hardware(device) for device in environment.devices]
     return f"{', '.join(names)}, {platform.machine()}, {os.cpu_count()} cores"
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from initcheck.files import write_atomic
+from initcheck.results import ClaimResult, Comparison, Drift
 
 KINDS = ("clean", "innocent", "elsewhere", "fault")
+FAR = 1e30  # stands for an infinite distance, which JSON cannot hold
 
 
 @dataclass(frozen=True)
@@ -121,73 +122,60 @@ def _runs(path: Path) -> list[Run]:
     return found
 
 
-def of_results(results: dict[str, Any], **about: Any) -> Run:
-    """A run from what ``--initcheck-json`` wrote."""
+def of_results(results: Iterable[ClaimResult], **about: Any) -> Run:
+    """A run from the results that ``--initcheck-json`` wrote."""
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
     why: dict[str, str] = {}
-    for result in results["results"]:
-        claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
-        if result["verdict"] != "pass":
-            why.setdefault(result["claim"], _why(result))
-        for probe in result["probes"]:
+    for result in results:
+        claims[result.claim] = _worse(claims.get(result.claim), result.verdict)
+        if result.verdict != "pass":
+            why.setdefault(result.claim, _why(result))
+        for probe in result.probes:
             for arm, drift in _drifts(probe):
-                known = arms.setdefault(_id(result), {})
+                known = arms.setdefault(result.name, {})
                 known[arm] = _farther(known.get(arm), _distance(drift))
                 if _moved(drift):
-                    moved.append(f"{result['claim']}: {arm}")
+                    moved.append(f"{result.claim}: {arm}")
     return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
 
 
-def _id(result: dict[str, Any]) -> str:
-    """The claim with its parameters and without the device, as its evidence is filed."""
-    stem = result["id"].removesuffix(f"{result['device']}]")
-    return f"{stem[:-1]}]" if stem.endswith("-") else str(stem.removesuffix("["))
-
-
 def _farther(one: float | None, other: float | None) -> float | None:
-    """The larger of two distances; one that was not judged is no distance."""
+    """The larger of two distances; None, an arm that was not judged, is no distance."""
     known = [r for r in (one, other) if r is not None]
     return max(known, default=None)
 
 
-def _distance(drift: dict[str, Any]) -> float | None:
-    """The arm's r; where it left its very start there is none, which is as far as can be."""
-    elsewhere = drift["verdict"] in ("changed start", "alike")
-    return _number(math.inf if elsewhere else drift.get("r"))
+def _distance(drift: Drift) -> float | None:
+    """The arm's r, at most ``FAR``; an arm with another start has none, and is as far as can be."""
+    if drift.verdict in ("changed start", "alike"):
+        return FAR
+    return None if drift.r is None else min(drift.r, FAR)
 
 
-def _why(result: dict[str, Any]) -> str:
+def _why(result: ClaimResult) -> str:
     """A red claim in one line: what was not green, each once, and why."""
-    said = [
-        f"{probe['probe']} {probe['verdict']}: {probe['reason']}"
-        for probe in result["probes"] if probe["verdict"] != "pass" and probe["reason"]
-    ]  # fmt: skip
-    return " | ".join(dict.fromkeys(said)) or str(result.get("message", ""))[:200]
+    reasons = [
+        f"{probe.probe} {probe.verdict}: {probe.reason}" for probe in result.red if probe.reason
+    ]
+    return " | ".join(dict.fromkeys(reasons)) or result.message[:200]
 
 
 def _worse(one: str | None, other: str) -> str:
-    """Of a claim that ran several times, parametrized, any verdict that is not pass."""
+    """The verdict of a claim with several sets of parameters: any that is not pass."""
     return other if one in (None, "pass") else str(one)
 
 
-def _drifts(probe: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    case = f" ({probe['case']})" if probe.get("case") else ""
-    for side in ("treated", "control"):
-        drift = probe.get("drift", {}).get(side)
-        if drift:
-            yield f"{probe[f'{side}_name']}{case}", drift
+def _drifts(probe: Comparison) -> Iterable[tuple[str, Drift]]:
+    case = f" ({probe.case})" if probe.case else ""
+    for side, drift in probe.drift.items():
+        yield f"{probe.name(side)}{case}", drift
 
 
-def _moved(drift: dict[str, Any]) -> bool:
-    if "moved" in drift:
-        return bool(drift["moved"])
-    if drift.get("mean") is None:
+def _moved(drift: Drift) -> bool:
+    if drift.moved is not None:
+        return drift.moved
+    if drift.mean is None or drift.recorded_mean is None or drift.allowed is None:
         return False
-    return not abs(float(drift["mean"]) - drift["recorded_mean"]) <= drift["allowed"]
-
-
-def _number(value: object) -> float | None:
-    """A results file writes what is not finite as a text."""
-    return None if value is None else min(float(str(value)), 1e30)
+    return not abs(drift.mean - drift.recorded_mean) <= drift.allowed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,9 @@ from initcheck.claims import Claim
 from initcheck.error_rates import measure, rates
 from initcheck.error_rates import runs as shards
 from initcheck.error_rates.runs import Run
+from initcheck.results import Drift
 from tests.helpers.error_rates import LIMITS, baselines_in, run
+from tests.helpers.results import ENVIRONMENT, drift, example, probe, result
 
 
 @pytest.fixture
@@ -22,16 +26,12 @@ def baselines(tmp_path):
 # --- shards ---------------------------------------------------------------------------------------
 
 
-def results(verdict="pass", name="a", **drift):
-    side = {"verdict": "unchanged", "r": 1.25} | drift
-    probe = {
-        "probe": "p", "verdict": verdict, "reason": "so it is",
-        "case": "one", "treated_name": "warm", "control_name": "cold",
-        "drift": {"treated": side, "control": {"verdict": "no evidence"}},
-    }  # fmt: skip
-    claim = {"claim": name.partition("[")[0], "verdict": verdict, "probes": [probe]}
-    test = f"{name[:-1]}-cpu]" if name.endswith("]") else f"{name}[cpu]"
-    return {"results": [claim | {"id": test, "device": "cpu"}]}
+def results(verdict="pass", parameters="", device="cpu", **arm):
+    warm = Drift(**{"verdict": "unchanged", "r": 1.25} | arm)
+    drifts = {"treated": warm, "control": Drift(verdict="no evidence")}
+    names = {"treated_name": "warm", "control_name": "cold"}
+    found = probe(verdict, probe="p", reason="so it is", case="one", drift=drifts, **names)
+    return [result("a", found, parameters=parameters, device=device)]
 
 
 def test_run_keeps_verdicts_and_r():
@@ -44,19 +44,17 @@ def test_run_keeps_verdicts_and_r():
 
 
 def test_run_keeps_what_a_claim_crashed_with():
-    crashed = results("invalid")
-    crashed["results"][0]["probes"][0]["reason"] = ""  # it was about to be judged
-    crashed["results"][0]["message"] = "RuntimeError: two devices"
+    judged = probe("invalid", reason="")  # it was about to be judged
+    crashed = [result("a", judged, message="RuntimeError: two devices")]
     found = shards.of_results(crashed, kind="fault", name="x", salt="s")
     assert found.why == {"a": "RuntimeError: two devices"}
 
 
 @pytest.mark.parametrize("name", ["changed start", "alike"])
 def test_arm_that_left_its_start_is_infinitely_far(name):
-    left = results("drifted", r=None)
-    left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
+    left = [result("a", probe("drifted", case="one", drift={"treated": drift(name, r=None)}))]
     found = shards.of_results(left, kind="fault", name="seed_ignored", salt="s")
-    assert rates.rounded(found.arms["a"]["warm (one)"]) == "inf"
+    assert rates.rounded(found.arms["a"]["he (one)"]) == "inf"
     assert rates.by_envelope(found)
 
 
@@ -69,9 +67,9 @@ def test_run_keeps_what_moved():
 
 
 def test_every_parameter_of_a_claim_keeps_its_arms():
-    runs = [results(verdict, f"a[{x}]", r=r) for verdict, x, r in
-            [("drifted", "float32-adam", 4000.0), ("pass", "float64-sgd", 0.0)]]  # fmt: skip
-    whole = {"results": [result for each in runs for result in each["results"]]}
+    whole = [
+        *results("drifted", "float32-adam", r=4000.0), *results("pass", "float64-sgd", r=0.0),
+    ]  # fmt: skip
     found = shards.of_results(whole, kind="fault", name="lr_halved", salt="s")
     rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
     assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
@@ -79,21 +77,20 @@ def test_every_parameter_of_a_claim_keeps_its_arms():
 
 
 def test_the_farthest_of_several_devices_is_kept():
-    whole = results(r=2.0)
-    for r in (None, 1.0):
-        other = results(r=r)["results"][0] | {"id": "a[cuda:0]", "device": "cuda:0"}
-        whole["results"].append(other)
+    whole = [
+        *results(r=2.0), *results(r=None, device="cuda:0"), *results(r=1.0, device="cuda:0"),
+    ]  # fmt: skip
     found = shards.of_results(whole, kind="innocent", name="same", salt="")
     assert found.arms["a"]["warm (one)"] == 2.0
 
 
 def test_infinite_r_is_kept_as_a_number():
-    found = shards.of_results(results(r="Infinity"), kind="clean", name="suite", salt="s")
+    found = shards.of_results(results(r=math.inf), kind="clean", name="suite", salt="s")
     assert found.arms["a"]["warm (one)"] == 1e30
 
 
 def test_one_bad_parameter_makes_a_claim_red():
-    twice = {"results": results("refuted")["results"] + results("pass")["results"]}
+    twice = results("refuted") + results("pass")
     found = shards.of_results(twice, kind="clean", name="suite", salt="s")
     assert found.claims == {"a": "refuted"}
 
@@ -208,10 +205,11 @@ def test_clean_run_of_which_something_did_not_run_is_red(tmp_path, monkeypatch, 
 
     cpu = {"name": "cpu", "type": "cpu", "hardware": "an abacus", "capability": "BEADS"}
     gpu = {"name": "cuda", "type": "cuda", "hardware": "a loom", "capability": "9.0"}
-    about = {"torch": "2.14.1", "devices": [cpu, gpu]}
+    about = replace(ENVIRONMENT, devices=[cpu, gpu])
+    read = None if whole is None else replace(example(*whole), environment=about)
     monkeypatch.setattr(measure.forkserver, "possible", lambda: True)
     monkeypatch.setattr(measure.forkserver, "run", run)
-    monkeypatch.setattr(measure.results, "read", lambda _: whole | {"environment": about})
+    monkeypatch.setattr(measure.results, "read", lambda _: read)
     found = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
     green = whole is not None and status == 0
     assert found.red == (() if green else ("the whole suite",))
