@@ -6,12 +6,15 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from initcheck import __version__
+
+if TYPE_CHECKING:
+    from initcheck.results import Run
 
 DONE, FAILED, MISSING = 0, 1, 4  # pytest's exit codes
 _RESULTS = "a file that --initcheck-json wrote"
@@ -159,7 +162,7 @@ def report(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _printed(run: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
+def _printed(run: Run, options: argparse.Namespace) -> list[str]:
     """A run as the terminal shows it at its end, as Markdown, or as GitHub's annotations."""
     from initcheck.report import markdown, terminal
 
@@ -167,12 +170,16 @@ def _printed(run: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
         return [markdown.summary(run)]
     if options.annotations:
         return markdown.annotations(run)
-    head = terminal.header(run["environment"], run["settings"])
-    return [*head, *terminal.table(run), *terminal.closing(run)]
+    columns = terminal.width()
+    return [
+        *terminal.header(run.environment, run.settings, columns=columns),
+        *terminal.table(run.results, verbose=options.verbose, columns=columns),
+        *terminal.closing(run, verbose=options.verbose, columns=columns),
+    ]
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print the verdicts of several runs side by side, and how far each probe moved."""
+    """Print where several runs differ: in verdicts, and how far each arm moved."""
     from initcheck import results
     from initcheck.report import compare as comparison
 
@@ -180,7 +187,7 @@ def compare(options: argparse.Namespace) -> int:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    print(comparison.compare(*named))
+    print(comparison.compare(*named, everything=options.all))
     return DONE
 
 
@@ -269,10 +276,12 @@ def _parser() -> Parser:
     form.add_argument(
         "--annotations", action="store_true", help="print GitHub's error lines, none on green"
     )
+    command.add_argument("-v", "--verbose", action="store_true", help="print every claim")
     command.set_defaults(run=report)
 
-    command = commands.add_parser("compare", help="runs side by side: verdicts, and what moved")
+    command = commands.add_parser("compare", help="print where several runs differ")
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
+    command.add_argument("--all", action="store_true", help="print what agrees, too")
     command.set_defaults(run=compare)
 
     command = commands.add_parser("doctor", help="say what there is to run claims with")

@@ -184,7 +184,7 @@ def _ran(job: Job, results: Path) -> set[str]:
     """Claims that ran on some device; all, where a run broke off and left no results."""
     if not results.exists():
         return set(job.claims)
-    ids = [result["id"] for result in read(results)["results"]]
+    ids = [result.id for result in read(results).results]
     return {claim for claim in job.claims if any(_is_of(claim, i) for i in ids)}
 
 

@@ -221,10 +221,10 @@ def _one(plan: Plan, baselines: Path, threads: int) -> Run | None:
         print(f"{plan.kind} {plan.name}: the run wrote no results. Its output ends with:")
         print(output[-2000:])
         return _not_run(plan.before or plan.run, status) if plan.kind == "clean" else None
-    environment = written["environment"]
+    environment = written.environment
     run = from_results(
-        written, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
-        torch=environment["torch"], machine=_machine(environment),
+        written.results, kind=plan.kind, name=plan.name, salt=plan.salt, commit=commit(),
+        torch=environment.torch, machine=_machine(environment),
         date=_today(),
         seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
@@ -261,13 +261,12 @@ def _execute(plan: Plan, command: Sequence[str], threads: int) -> tuple[str, int
     return done.stdout + done.stderr, done.returncode
 
 
-def _machine(environment: dict[str, object]) -> str:
+def _machine(environment: results.Environment) -> str:
     """Devices and cores; a CPU comes with the instruction set that torch uses on it.
 
     Many processors share one name, so the name alone does not identify them.
     """
-    devices = environment["devices"]
-    names = [_hardware(device) for device in devices] if isinstance(devices, list) else []
+    names = [_hardware(device) for device in environment.devices]
     return f"{', '.join(names)}, {platform.machine()}, {os.cpu_count()} cores"
 
 

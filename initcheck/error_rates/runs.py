@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from initcheck.files import write_atomic
+from initcheck.results import ClaimResult, Comparison, Drift
 
 KINDS = ("clean", "innocent", "elsewhere", "fault")
+FAR = 1e30  # stands for an infinite distance, which JSON cannot hold
 
 
 @dataclass(frozen=True)
@@ -121,29 +122,23 @@ def _runs(path: Path) -> list[Run]:
     return runs
 
 
-def from_results(results: dict[str, Any], **about: Any) -> Run:
+def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
     """A run from the results that ``--initcheck-json`` wrote; ``about`` sets its other fields."""
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
     why: dict[str, str] = {}
-    for result in results["results"]:
-        claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
-        if result["verdict"] != "pass":
-            why.setdefault(result["claim"], _why(result))
-        for probe in result["probes"]:
+    for result in results:
+        claims[result.claim] = _worse(claims.get(result.claim), result.verdict)
+        if result.verdict != "pass":
+            why.setdefault(result.claim, _why(result))
+        for probe in result.probes:
             for arm, drift in _drifts(probe):
-                distances = arms.setdefault(_id(result), {})
+                distances = arms.setdefault(result.name, {})
                 distances[arm] = _larger(distances.get(arm), _distance(drift))
                 if _moved(drift):
-                    moved.append(f"{result['claim']}: {arm}")
+                    moved.append(f"{result.claim}: {arm}")
     return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
-
-
-def _id(result: dict[str, Any]) -> str:
-    """The claim with its parameters and without the device, which is the name of its evidence."""
-    stem = result["id"].removesuffix(f"{result['device']}]")
-    return f"{stem[:-1]}]" if stem.endswith("-") else str(stem.removesuffix("["))
 
 
 def _larger(one: float | None, other: float | None) -> float | None:
@@ -151,19 +146,19 @@ def _larger(one: float | None, other: float | None) -> float | None:
     return max((r for r in (one, other) if r is not None), default=None)
 
 
-def _distance(drift: dict[str, Any]) -> float | None:
-    """The arm's r; infinite if its start is not the recorded one, since no r exists then."""
-    other_start = drift["verdict"] in ("changed start", "alike")
-    return _number(math.inf if other_start else drift.get("r"))
+def _distance(drift: Drift) -> float | None:
+    """The arm's r, at most ``FAR``; ``FAR`` if its start is not the recorded one."""
+    if drift.verdict in ("changed start", "alike"):
+        return FAR
+    return None if drift.r is None else min(drift.r, FAR)
 
 
-def _why(result: dict[str, Any]) -> str:
+def _why(result: ClaimResult) -> str:
     """One line with each comparison of the claim that was not green, and its reason."""
     reasons = [
-        f"{probe['probe']} {probe['verdict']}: {probe['reason']}"
-        for probe in result["probes"] if probe["verdict"] != "pass" and probe["reason"]
-    ]  # fmt: skip
-    return " | ".join(dict.fromkeys(reasons)) or str(result.get("message", ""))[:200]
+        f"{probe.probe} {probe.verdict}: {probe.reason}" for probe in result.red if probe.reason
+    ]
+    return " | ".join(dict.fromkeys(reasons)) or result.message[:200]
 
 
 def _worse(one: str | None, other: str) -> str:
@@ -171,22 +166,15 @@ def _worse(one: str | None, other: str) -> str:
     return other if one in (None, "pass") else str(one)
 
 
-def _drifts(probe: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    case = f" ({probe['case']})" if probe.get("case") else ""
-    for side in ("treated", "control"):
-        drift = probe.get("drift", {}).get(side)
-        if drift:
-            yield f"{probe[f'{side}_name']}{case}", drift
+def _drifts(probe: Comparison) -> Iterable[tuple[str, Drift]]:
+    case = f" ({probe.case})" if probe.case else ""
+    for side, drift in probe.drift.items():
+        yield f"{probe.name(side)}{case}", drift
 
 
-def _moved(drift: dict[str, Any]) -> bool:
-    if "moved" in drift:
-        return bool(drift["moved"])
-    if drift.get("mean") is None:
+def _moved(drift: Drift) -> bool:
+    if drift.moved is not None:
+        return drift.moved
+    if drift.mean is None or drift.recorded_mean is None or drift.allowed is None:
         return False
-    return not abs(float(drift["mean"]) - drift["recorded_mean"]) <= drift["allowed"]
-
-
-def _number(value: object) -> float | None:
-    """The number in a results file, at most 1e30; infinity is stored there as text."""
-    return None if value is None else min(float(str(value)), 1e30)
+    return not abs(drift.mean - drift.recorded_mean) <= drift.allowed

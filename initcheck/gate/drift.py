@@ -96,7 +96,7 @@ def outcomes(
     }  # fmt: skip
 
 
-def named(drift: Drift, arm: Arm) -> Drift:
+def named(drift: Drift, side: str) -> Drift:
     """The drift with its name, the most severe that applies, and the reason."""
     if "verdict" in drift:
         return drift
@@ -109,35 +109,8 @@ def named(drift: Drift, arm: Arm) -> Drift:
         "other start": elsewhere,
     }
     name = next((name for name, true in names.items() if true), "unchanged")
-    return drift | {"verdict": name, "reason": _reason(name, drift, arm)}
-
-
-def _reason(name: str, drift: Drift, arm: Arm) -> str:
-    """One line on an arm that is not as recorded, or an empty text."""
-    reason = {
-        "left": f"{arm.label} left its rounding envelope at step {drift.get('first_step')}"
-        f" (r = {drift.get('r') or 0:.3g}, first layer: {drift.get('first_layer') or 'none'})",
-        "moved": arm.label,
-        "alike": f"all seeds of {arm.label} are identical, and they were not when recorded",
-        "changed start": f"{_elsewhere(drift, arm)}; the record is of this torch release",
-        "other start": _elsewhere(drift, arm),
-    }.get(name)
-    return f"{reason}; {_outcome(drift)}" if reason else ""
-
-
-def _elsewhere(drift: Drift, arm: Arm) -> str:
-    """Whether the parameters or the images differ from the record."""
-    layer = drift.get("first_layer")
-    return f"{arm.label} " + (
-        f"starts from other values, first in {layer}" if layer else "sees other images first"
-    )
-
-
-def _outcome(drift: Drift) -> str:
-    if "mean" not in drift:
-        return "outcomes not compared"
-    size = (drift["mean"] - drift["recorded_mean"]) / drift["recorded_std"]
-    return f"outcomes moved by {size:+.1f} s" if drift["moved"] else "outcomes unmoved"
+    drift = drift | {"verdict": name}
+    return drift | {"reason": shown(drift).reason(f"the {side} arm")}
 
 
 def confirmed(first: Drift, fresh: Drift) -> Drift:
@@ -147,9 +120,9 @@ def confirmed(first: Drift, fresh: Drift) -> Drift:
     return first | fresh | {"moved": bool(first.get("moved")) and fresh["moved"]}
 
 
-def shown(drift: Drift) -> Drift:
+def shown(drift: Drift) -> results.Drift:
     """What the results file keeps."""
-    return {key: value for key, value in drift.items() if key not in INTERNAL}
+    return results.Drift(**{key: value for key, value in drift.items() if key not in INTERNAL})
 
 
 def verdict(drift: Drift, *, required: bool) -> results.Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,24 +81,31 @@ def _not_finite(values: Values) -> str:
     """The arms and seeds that gave NaN or infinity, or an empty text."""
     parts = []
     for side in ("treated", "control"):
-        seeds = [
-            s for s, v in zip(values.seeds, values.of(side), strict=True) if not math.isfinite(v)
-        ]
-        if seeds:
-            shown = ", ".join(map(str, seeds[:MANY])) + (", ..." if len(seeds) > MANY else "")
-            parts.append(f"{len(seeds)} {side} values are not finite, on seeds {shown}")
+        wrong = [not math.isfinite(value) for value in values.of(side)]
+        if any(wrong):
+            parts.append(f"{_seeds(values, side, wrong)} are not finite")
     return "; ".join(parts)
+
+
+def _seeds(values: Values, side: str, wrong: Iterable[object]) -> str:
+    """The seeds of an arm that are wrong: ``3 of 16 treated seeds (seeds 11, 12, 14)``."""
+    seeds = [str(seed) for seed, is_wrong in zip(values.seeds, wrong, strict=True) if is_wrong]
+    count = f"{len(seeds)} of {len(values.seeds)} {side} seeds"
+    if len(seeds) == len(values.seeds):
+        return count
+    named = ", ".join([*seeds[:MANY], *["..."] * (len(seeds) > MANY)])
+    return f"{count} (seed{'s' * (len(seeds) > 1)} {named})"
 
 
 def _holds(values: Values, limit: LimitEntry) -> Finding:
     treated, control, interval = values.treated, values.control, limit.interval
     verdict = decisions.holds(treated, control, interval)
     margin, unit = decisions.margin(treated, control, interval)
-    wrong = int((~interval.inside(treated)).sum()), int(interval.inside(control).sum())
+    outside = _seeds(values, "treated", ~interval.inside(treated))
+    inside = _seeds(values, "control", interval.inside(control))
     reasons = {
-        "refuted": f"{wrong[0]} of {len(treated)} treated seeds are outside the limit",
-        "invalid": f"{wrong[1]} of {len(control)} control seeds are on the treated side, so the "
-        "limit separates nothing",
+        "refuted": f"{outside} are outside the limit",
+        "invalid": f"{inside} are on the treated side, so the limit separates nothing",
     }
     shown = margin if math.isfinite(margin) else None
     return Finding(verdict, reasons.get(verdict, ""), shown, unit)
@@ -106,9 +114,13 @@ def _holds(values: Values, limit: LimitEntry) -> Finding:
 def _gains(values: Values, margin: float) -> Finding:
     d = np.subtract(values.treated, values.control)
     verdict, p = decisions.gains(d, margin), decisions.gain_p(d - margin)
+    shown = (
+        f"the mean gain is {d.mean():.3g}, and {(d > margin).sum()} of {len(d)} seeds gain more "
+        f"than {margin:g} (p = {p:.2g}, where at most {decisions.GAIN_P} shows a gain)"
+    )
     reasons = {
-        "refuted": f"the mean difference {d.mean():.3g} excludes a gain of {margin:g}",
-        "inconclusive": f"a gain of {margin:g} is neither shown nor excluded by {len(d)} seeds",
+        "refuted": f"a gain of {margin:g} is excluded: {shown}",
+        "inconclusive": f"a gain of {margin:g} is neither shown nor excluded: {shown}",
     }
     if 0.5 ** len(d) > decisions.GAIN_P:
         reasons["inconclusive"] += "; fewer than 8 seeds cannot show one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -22,10 +22,17 @@ from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import InitializerError
 from initcheck.networks import NetworkError
 from initcheck.probes import Probe
+from initcheck.results import Comparison
 from initcheck.stats import decisions
 
 Key = tuple[str, str, str, str]  # claim with its parameters, device, comparison, side
 Judge = Literal["all", "outcomes", "record"]
+
+# Why a comparison without current evidence is not green in a run that requires it.
+REQUIRED = {
+    "no evidence": "there is no evidence, and this run requires it",
+    "stale": "this run requires evidence that is not stale",
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class Verdict:
     prefetched: Callable[[Key], Measured | None] = lambda key: None
     pairs: list[Pair] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
-    probes: list[dict[str, Any]] = field(default_factory=list)
+    probes: list[Comparison] = field(default_factory=list)
     error: BaseException | None = None
     called: bool = False
     _envelopes: dict[Arm, Drift] = field(default_factory=dict)
@@ -204,7 +211,7 @@ class Verdict:
 
     def summary(self) -> results.Verdict:
         """The claim's verdict: the worst of its comparisons."""
-        return results.worst(entry["verdict"] for entry in self.probes)
+        return results.worst(probe.verdict for probe in self.probes)
 
     def _skip_without_float64(self, pair: Pair) -> None:
         wide = [arm.label for arm in pair.arms.values() if arm.recipe.dtype == "float64"]
@@ -213,23 +220,26 @@ class Verdict:
 
     def _judge(self, pair: Pair, *, twice: bool) -> None:
         limit = self.baselines.limit(self.claim, pair.name)
-        entry = _blank(pair, limit, self.kind)
-        self.probes.append(entry)
+        self.probes.append(_blank(pair, limit, self.kind))
         where = f"[{self.claim}.{pair.name}] in {self.baselines.folder / 'limits.toml'}"
         problem = holds.unusable(pair, limit, where)
         if twice:
             problem = f"{pair.key} is judged twice in this claim; give each its own case="
         if limit is None or problem:
-            entry["reason"] = problem
+            self._amend(reason=problem)
             return
         try:
-            entry.update(self._entry(self._two_stages(pair, limit), pair))
+            self._amend(**self._entry(self._two_stages(pair, limit)))
         except (NetworkError, InitializerError) as error:
-            entry["reason"] = str(error)
+            self._amend(reason=str(error))
         except DataError as error:
-            entry["reason"] = str(error)
+            self._amend(reason=str(error))
             if self._may_lack(pair):
                 raise
+
+    def _amend(self, **known: Any) -> None:
+        """Add to the last comparison what is known by now."""
+        self.probes[-1] = replace(self.probes[-1], **known)
 
     def _may_lack(self, pair: Pair) -> bool:
         """Whether nobody demanded the data, so that the claim is skipped without them.
@@ -280,13 +290,15 @@ class Verdict:
         arm, drawn = pair.arms[side], self.stage_seeds(stage)
         return self.laboratory.values(pair.probe, arm, drawn, self.device)
 
-    def _entry(self, stage: Stage, pair: Pair) -> dict[str, Any]:
+    def _entry(self, stage: Stage) -> dict[str, Any]:
         """What the results file says of a judged comparison."""
-        drifts = {side: drift.named(stage.drifts[side], arm) for side, arm in pair.arms.items()}
+        drifts = {side: drift.named(stage.drifts[side], side) for side in SIDES}
         required = self.setting.evidence_required
         verdicts = [drift.verdict(arm, required=required) for arm in drifts.values()]
         # dict.fromkeys: "stale" is true of both arms, and is given once
         reasons = [stage.finding.reason, *dict.fromkeys(d.get("reason") for d in drifts.values())]
+        if required and stage.finding.verdict == "pass":
+            reasons += dict.fromkeys(REQUIRED.get(d["verdict"]) for d in drifts.values())
         return {
             "treated": stage.values.treated, "control": stage.values.control,
             "seeds": list(stage.values.seeds), "stage": stage.number,
@@ -348,15 +360,12 @@ class Verdict:
         return self._envelopes[arm]
 
 
-def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> dict[str, Any]:
+def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> Comparison:
     """A comparison before it is judged, which is invalid until it is shown to be something else."""
-    return {
-        "probe": pair.name, "case": pair.case, "form": pair.form,
-        "kind": limit.kind if limit else kind,
-        "unit": limit.unit if limit else "", "why": limit.why if limit else "",
-        "fault": limit.fault if limit else "", "limit": limit.shown(pair.form) if limit else {},
-        "treated": [], "control": [], "treated_name": pair.treated.label,
-        "control_name": pair.control.label, "margin": None, "margin_unit": "units",
-        "p_value": None, "drift": {}, "stage": 1, "seeds": [], "verdict": "invalid",
-        "reason": "",
-    }  # fmt: skip
+    return Comparison(
+        probe=pair.name, case=pair.case, form=cast(results.Form, pair.form),
+        kind=cast(results.Kind, limit.kind if limit else kind),
+        unit=limit.unit if limit else "", why=limit.why if limit else "",
+        fault=limit.fault if limit else "", limit=limit.shown(pair.form) if limit else {},
+        treated_name=pair.treated.label, control_name=pair.control.label,
+    )  # fmt: skip

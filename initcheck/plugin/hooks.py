@@ -116,8 +116,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
     refused = session.record(verdict, result) if verdict is not None else ""
     ship(pyfuncitem, result)
-    if refused or result["verdict"] != "pass":
-        pytest.fail(refused or result["message"], pytrace=False)
+    if refused or result.verdict != "pass":
+        pytest.fail(refused or result.message, pytrace=False)
     return True
 
 
@@ -156,7 +156,7 @@ def _stopped(
     result = session.unfinished(item, verdict, seconds, error)
     if result is not None:
         ship(item, result)
-        pytest.fail(result["message"], pytrace=False)
+        pytest.fail(result.message, pytrace=False)
     if isinstance(error, DataError):  # nobody demanded these data, or they had become a verdict
         pytest.skip(str(error))
 

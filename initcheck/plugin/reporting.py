@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.results import ClaimResult, from_plain, to_plain
 
 if TYPE_CHECKING:
     from initcheck.plugin.session import Session
@@ -20,11 +21,11 @@ TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses in
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
-def ship(item: pytest.Function, result: dict[str, Any]) -> None:
+def ship(item: pytest.Function, result: ClaimResult) -> None:
     """Send a result to the process that reports, with what only this process knows."""
     session = open_session(item.config)
     parcel = {
-        "result": result, "folder": str(session.baselines.folder),
+        "result": to_plain(result), "folder": str(session.baselines.folder),
         "place": session.places.get(item.nodeid, 0), "recorded": session.recorded[-1:],
     }  # fmt: skip
     session.recorded.clear()
@@ -45,10 +46,10 @@ class Reporting:
         self.is_worker = hasattr(config, "workerinput")
 
     @property
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[ClaimResult]:
         """Every claim's result, in the order of collection, whichever process ran it."""
         parcels = sorted(self.parcels, key=lambda parcel: parcel["place"])
-        return [parcel["result"] for parcel in parcels]
+        return [from_plain(parcel["result"]) for parcel in parcels]
 
     @pytest.hookimpl(optionalhook=True)  # exists only with pytest-benchmark
     def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
@@ -57,7 +58,7 @@ class Reporting:
             machine_info.get("cpu", {}).pop(key, None)
         session = opened(self.config)
         if session is not None:
-            known = session.conditions.environment()
+            known = to_plain(session.conditions.environment())
             wanted = ("torch", "devices", "matmul precision", "threads")
             machine_info["initcheck"] = {key: known[key] for key in wanted}
 
@@ -125,9 +126,10 @@ class Reporting:
         if results:
             terminalreporter.section("claims")
             whole = session.conditions.whole(results)
-            head = [] if self.headed else session.conditions.header()
-            lines = [*head, *terminal.table(whole)]
-            lines += terminal.closing(whole, whole["settings"]["contract"])
+            verbose, columns = self.config.option.verbose > 0, terminal.width()
+            lines = [] if self.headed else session.conditions.header()
+            lines += terminal.table(results, verbose=verbose, columns=columns)
+            lines += terminal.closing(whole, verbose=verbose, columns=columns)
             for line in lines:
                 terminalreporter.line(line, **_colour(line))
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
@@ -185,7 +187,7 @@ class Reporting:
         none_ran = bool(self.skipped) and not self.parcels
         if status in (0, 5) and (self.troubles or idle or none_ran):
             return int(pytest.ExitCode.USAGE_ERROR)
-        excused = any(result["verdict"] != "pass" for result in self.results)
+        excused = any(result.verdict != "pass" for result in self.results)
         never = ours is not None and (ours.settings.record or ours.settings.fault)
         return 1 if status == 0 and (excused or never) else status
 
@@ -194,7 +196,7 @@ class Reporting:
         return self.config.option.initcheck_device is not None or session.folder is not None
 
 
-def _write(session: Session, results: list[dict[str, Any]]) -> str:
+def _write(session: Session, results: Sequence[ClaimResult]) -> str:
     """Write the requested files; returns a sentence if one cannot be written."""
     settings = session.settings
     if settings.json is None and settings.html is None:
@@ -231,8 +233,6 @@ def _colour(line: str) -> dict[str, bool]:
     return {"red": True} if last and last[0] in VERDICTS else {}
 
 
-Result = dict[str, Any]
-
 DRIFT_NOTES = {
     "no evidence": "no evidence yet, so only their limits were judged",
     "stale": "stale evidence, treated as missing; record it again",
@@ -244,7 +244,7 @@ DRIFT_NOTES = {
 
 
 def closing_notes(
-    session: Session, results: Sequence[Result], recorded: Sequence[str]
+    session: Session, results: Sequence[ClaimResult], recorded: Sequence[str]
 ) -> list[str]:
     """Sentences below the table; ``recorded`` are the claims whose evidence was written."""
     from initcheck import faults
@@ -256,7 +256,7 @@ def closing_notes(
         for name in session.idle(results)
     ]
     for state, words in DRIFT_NOTES.items():
-        names = dict.fromkeys(r["id"] for r in results if _has_drift(r, state))
+        names = dict.fromkeys(r.id for r in results if _has_drift(r, state))
         if names:
             notes.append(f"{words}: {', '.join(names)}")
     if settings.record is not None:
@@ -277,18 +277,14 @@ def closing_notes(
     return notes
 
 
-def _has_drift(result: Result, state: str) -> bool:
-    return any(
-        drift.get("verdict") == state
-        for probe in result["probes"]
-        for drift in (probe["drift"] or {}).values()
-    )
+def _has_drift(result: ClaimResult, state: str) -> bool:
+    return any(drift.verdict == state for probe in result.probes for drift in probe.drift.values())
 
 
-def _fate(fault: str, bound: dict[str, Any], results: Sequence[Result]) -> str:
+def _fate(fault: str, bound: dict[str, Any], results: Sequence[ClaimResult]) -> str:
     """Which claims caught a seeded fault, and which should have."""
-    red = dict.fromkeys(r["claim"] for r in results if r["verdict"] != "pass")
-    missed = [r["claim"] for r in results if r["claim"] in bound[fault] and r["claim"] not in red]
+    red = dict.fromkeys(r.claim for r in results if r.verdict != "pass")
+    missed = [r.claim for r in results if r.claim in bound[fault] and r.claim not in red]
     if not red:
         return f"fault {fault} survived: no claim that ran went red."
     caught = f"fault {fault} was caught by {', '.join(red)}"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -25,8 +24,7 @@ from initcheck.plugin.environment import Conditions
 from initcheck.plugin.options import Settings
 from initcheck.plugin.prefetch import Prefetch
 from initcheck.plugin.progress import Progress
-
-Result = dict[str, Any]
+from initcheck.results import ClaimResult
 
 
 @dataclass
@@ -108,9 +106,9 @@ class Session:
             self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
         )
 
-    def idle(self, results: Sequence[Result]) -> list[str]:
+    def idle(self, results: Sequence[ClaimResult]) -> list[str]:
         """Requested devices on which no claim ran."""
-        ran = {result["device"] for result in results}
+        ran = {result.device for result in results}
         return [name for name in self.devices if self.settings.demanded and name not in ran]
 
     def plan(self, items: Sequence[pytest.Item]) -> None:
@@ -165,43 +163,46 @@ class Session:
     def result(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float,
         crash: BaseException | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> ClaimResult:  # fmt: skip
         """The claim's entry in the results file, with its failure message."""
         trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
         return self._entry(item, verdict, seconds, trouble, crashed=crash is not None)
 
     def unfinished(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
-    ) -> Result | None:
+    ) -> ClaimResult | None:
         """The result of a skipped claim if one of its comparisons is not green, else None."""
         why = str(crash)
         # the comparison that lacks its data has the same reason, and was not judged
-        judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
-        red = [entry for entry in judged if entry["verdict"] != "pass"]
+        judged = [probe for probe in verdict.probes if probe.reason != why] if verdict else []
+        red = [place for place, probe in enumerate(judged) if probe.verdict != "pass"]
         if verdict is None or not red:
             return None
-        red[-1]["reason"] = "; ".join(filter(None, [red[-1]["reason"], f"then skipped: {why}"]))
+        last = judged[red[-1]]
+        reason = "; ".join(filter(None, [last.reason, f"then skipped: {why}"]))
+        judged[red[-1]] = replace(last, reason=reason)
         return self._entry(item, replace(verdict, probes=judged), seconds)
 
     def _entry(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float, trouble: str = "",
         *, crashed: bool = False,
-    ) -> Result:  # fmt: skip
+    ) -> ClaimResult:  # fmt: skip
         from initcheck.report import failure
 
         mark = next(item.iter_markers("initcheck_claim"))
-        found: Result = {
-            "claim": claim_of(item), "id": item.name.removeprefix("test_"),
-            "node": node_of(item),
-            "device": verdict.device if verdict else "none",
-            "kind": mark.kwargs["kind"], "source": mark.kwargs["source"],
-            "statement": " ".join((item.function.__doc__ or "").split()),
-            "verdict": "invalid" if trouble or verdict is None else verdict.summary(),
-            "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
-        }  # fmt: skip
-        if not crashed and found["verdict"] != "pass":
-            found["message"] = failure.failure(found, self.conditions.shown_settings())
-        return found
+        result = ClaimResult(
+            claim=claim_of(item), id=item.name.removeprefix("test_"),
+            node=node_of(item),
+            device=verdict.device if verdict else "none",
+            kind=mark.kwargs["kind"], source=mark.kwargs["source"],
+            statement=" ".join((item.function.__doc__ or "").split()),
+            verdict="invalid" if trouble or verdict is None else verdict.summary(),
+            seconds=seconds, probes=verdict.probes if verdict else [], message=trouble,
+        )  # fmt: skip
+        if crashed or result.verdict == "pass":
+            return result
+        message = failure.failure(result, self.conditions.shown_settings())
+        return replace(result, message=message)
 
     def _trouble(self, verdict: Verdict | None) -> str:
         """What is wrong with a claim that ran to its end, apart from its comparisons."""
@@ -221,9 +222,9 @@ class Session:
             "judge that probe" for probe in unused
         )  # fmt: skip
 
-    def record(self, verdict: Verdict, result: Result) -> str:
+    def record(self, verdict: Verdict, result: ClaimResult) -> str:
         """Write a claim's evidence if the claim holds; returns a sentence if that is refused."""
-        if self.settings.record is None or result["verdict"] not in ("pass", "drifted"):
+        if self.settings.record is None or result.verdict not in ("pass", "drifted"):
             return ""
         try:
             recorder.record(verdict, self.settings.record, self.settings.accept_drift)

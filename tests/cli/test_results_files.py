@@ -6,7 +6,7 @@ import pytest
 
 from initcheck.cli.main import main
 from initcheck.results import write
-from tests.helpers.results import drifted, example, passing, refuted
+from tests.helpers.results import drifted, example, passing, probe, refuted, result
 
 
 @pytest.fixture
@@ -32,6 +32,15 @@ def test_a_report_without_a_page_is_printed_run_by_run(files, capsys):
     assert "verdicts: 1 pass, 1 drifted\n" in said
     assert "verdicts: 1 pass, 1 drifted, 1 refuted\n" in said
     assert said.count("torch 2.14.1") == 2
+
+
+def test_a_report_shows_every_claim_only_on_request(tmp_path, capsys):
+    file = tmp_path / "many.json"
+    write(file, example(*(result(f"claim_{n}", probe()) for n in range(20))))
+    assert main(["report", str(file)]) == 0
+    assert capsys.readouterr().out.count("[cpu]  1.2 s  pass") == 3
+    assert main(["report", str(file), "-v"]) == 0
+    assert capsys.readouterr().out.count("[cpu]  1.2 s  pass") == 20
 
 
 def test_a_report_for_a_job_is_printed_as_markdown(files, capsys):
@@ -61,7 +70,12 @@ def test_a_comparison_names_files_and_counts_verdicts(files, capsys):
     assert main(["compare", *files]) == 0
     said = capsys.readouterr().out
     assert all(file in said for file in files)
-    assert said.rstrip().endswith("2 claims in all 2 files, 0 with another verdict")
+    assert "he_beats_randn" not in said
+    assert said.rstrip().endswith(
+        "2 claims in all 2 files: 2 agree, 0 differ, 0 of them in the verdict"
+    )
+    assert main(["compare", *files, "--all"]) == 0
+    assert "he_beats_randn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,9 @@ from initcheck.claims import Claim
 from initcheck.error_rates import measure, rates
 from initcheck.error_rates import runs as stored
 from initcheck.error_rates.runs import Run
+from initcheck.results import Drift
 from tests.helpers.error_rates import LIMITS, baselines_in, run
+from tests.helpers.results import ENVIRONMENT, drift, example, probe, result
 
 
 @pytest.fixture
@@ -22,16 +26,12 @@ def baselines(tmp_path):
 # --- stored ---------------------------------------------------------------------------------------
 
 
-def results(verdict="pass", name="a", **drift):
-    side = {"verdict": "unchanged", "r": 1.25} | drift
-    probe = {
-        "probe": "p", "verdict": verdict, "reason": "a reason",
-        "case": "one", "treated_name": "warm", "control_name": "cold",
-        "drift": {"treated": side, "control": {"verdict": "no evidence"}},
-    }  # fmt: skip
-    claim = {"claim": name.partition("[")[0], "verdict": verdict, "probes": [probe]}
-    test = f"{name[:-1]}-cpu]" if name.endswith("]") else f"{name}[cpu]"
-    return {"results": [claim | {"id": test, "device": "cpu"}]}
+def results(verdict="pass", parameters="", device="cpu", **arm):
+    warm = Drift(**{"verdict": "unchanged", "r": 1.25} | arm)
+    drifts = {"treated": warm, "control": Drift(verdict="no evidence")}
+    names = {"treated_name": "warm", "control_name": "cold"}
+    found = probe(verdict, probe="p", reason="so it is", case="one", drift=drifts, **names)
+    return [result("a", found, parameters=parameters, device=device)]
 
 
 def test_run_holds_verdicts_and_r():
@@ -43,21 +43,19 @@ def test_run_holds_verdicts_and_r():
     assert result.moved == []
 
 
-def test_run_holds_the_message_of_a_claim_that_crashed():
-    crashed = results("invalid")
-    crashed["results"][0]["probes"][0]["reason"] = ""  # it was about to be judged
-    crashed["results"][0]["message"] = "RuntimeError: two devices"
-    result = stored.from_results(crashed, kind="fault", name="x", salt="s")
-    assert result.why == {"a": "RuntimeError: two devices"}
+def test_run_keeps_what_a_claim_crashed_with():
+    judged = probe("invalid", reason="")  # it was about to be judged
+    crashed = [result("a", judged, message="RuntimeError: two devices")]
+    found = stored.from_results(crashed, kind="fault", name="x", salt="s")
+    assert found.why == {"a": "RuntimeError: two devices"}
 
 
 @pytest.mark.parametrize("name", ["changed start", "alike"])
 def test_arm_that_left_its_start_is_infinitely_far(name):
-    left = results("drifted", r=None)
-    left["results"][0]["probes"][0]["drift"]["treated"]["verdict"] = name
-    result = stored.from_results(left, kind="fault", name="seed_ignored", salt="s")
-    assert rates.rounded(result.arms["a"]["warm (one)"]) == "inf"
-    assert rates.by_envelope(result)
+    left = [result("a", probe("drifted", case="one", drift={"treated": drift(name, r=None)}))]
+    found = stored.from_results(left, kind="fault", name="seed_ignored", salt="s")
+    assert rates.rounded(found.arms["a"]["he (one)"]) == "inf"
+    assert rates.by_envelope(found)
 
 
 def test_run_holds_the_arms_whose_outcomes_moved():
@@ -68,34 +66,33 @@ def test_run_holds_the_arms_whose_outcomes_moved():
     assert stored.from_results(by_ranks, kind="clean", name="suite", salt="s").moved == []
 
 
-def test_each_parameter_of_a_claim_has_its_own_arms():
-    runs = [results(verdict, f"a[{x}]", r=r) for verdict, x, r in
-            [("drifted", "float32-adam", 4000.0), ("pass", "float64-sgd", 0.0)]]  # fmt: skip
-    written = {"results": [result for each in runs for result in each["results"]]}
-    result = stored.from_results(written, kind="fault", name="lr_halved", salt="s")
-    rs = {name: arms["warm (one)"] for name, arms in result.arms.items()}
+def test_every_parameter_of_a_claim_keeps_its_arms():
+    whole = [
+        *results("drifted", "float32-adam", r=4000.0), *results("pass", "float64-sgd", r=0.0),
+    ]  # fmt: skip
+    found = stored.from_results(whole, kind="fault", name="lr_halved", salt="s")
+    rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
     assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
     assert rates.by_envelope(result)
 
 
-def test_largest_r_of_several_devices_is_kept():
-    written = results(r=2.0)
-    for r in (None, 1.0):
-        other = results(r=r)["results"][0] | {"id": "a[cuda:0]", "device": "cuda:0"}
-        written["results"].append(other)
-    result = stored.from_results(written, kind="innocent", name="same", salt="")
-    assert result.arms["a"]["warm (one)"] == 2.0
+def test_the_farthest_of_several_devices_is_kept():
+    whole = [
+        *results(r=2.0), *results(r=None, device="cuda:0"), *results(r=1.0, device="cuda:0"),
+    ]  # fmt: skip
+    found = stored.from_results(whole, kind="innocent", name="same", salt="")
+    assert found.arms["a"]["warm (one)"] == 2.0
 
 
-def test_infinite_r_is_stored_as_a_number():
-    result = stored.from_results(results(r="Infinity"), kind="clean", name="suite", salt="s")
-    assert result.arms["a"]["warm (one)"] == 1e30
+def test_infinite_r_is_kept_as_a_number():
+    found = stored.from_results(results(r=math.inf), kind="clean", name="suite", salt="s")
+    assert found.arms["a"]["warm (one)"] == 1e30
 
 
-def test_one_red_parameter_makes_a_claim_red():
-    twice = {"results": results("refuted")["results"] + results("pass")["results"]}
-    result = stored.from_results(twice, kind="clean", name="suite", salt="s")
-    assert result.claims == {"a": "refuted"}
+def test_one_bad_parameter_makes_a_claim_red():
+    twice = results("refuted") + results("pass")
+    found = stored.from_results(twice, kind="clean", name="suite", salt="s")
+    assert found.claims == {"a": "refuted"}
 
 
 def test_run_replaces_one_with_the_same_salt(tmp_path):
@@ -208,15 +205,16 @@ def test_clean_run_in_which_a_claim_did_not_run_is_red(tmp_path, monkeypatch, wr
 
     cpu = {"name": "cpu", "type": "cpu", "hardware": "an abacus", "capability": "BEADS"}
     gpu = {"name": "cuda", "type": "cuda", "hardware": "a loom", "capability": "9.0"}
-    about = {"torch": "2.14.1", "devices": [cpu, gpu]}
+    about = replace(ENVIRONMENT, devices=[cpu, gpu])
+    read = None if written is None else replace(example(*written), environment=about)
     monkeypatch.setattr(measure.forkserver, "possible", lambda: True)
     monkeypatch.setattr(measure.forkserver, "run", run)
-    monkeypatch.setattr(measure.results, "read", lambda _: written | {"environment": about})
-    result = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
+    monkeypatch.setattr(measure.results, "read", lambda _: read)
+    found = measure.one(measure.clean([claim("a")], 1)[0], tmp_path)
     green = written is not None and status == 0
-    assert result.red == (() if green else ("the whole suite",))
-    assert result.commit
-    assert result.machine.startswith("an abacus (BEADS), a loom, " if written else "")
+    assert found.red == (() if green else ("the whole suite",))
+    assert found.commit
+    assert found.machine.startswith("an abacus (BEADS), a loom, " if written else "")
 
 
 def test_fault_that_the_envelope_caught_twice_runs_until_one_claim_is_red(

@@ -68,11 +68,10 @@ def test_what_was_recorded_is_then_followed(verdict):
     again.holds(logit_spread, treated=HE, control=ZEROS)
     again.judge()
     (entry,) = again.probes
-    assert entry["verdict"] == "pass"
-    assert entry["drift"]["treated"]["verdict"] == "unchanged"
-    assert entry["drift"]["treated"]["r"] == 0.0
-    assert entry["drift"]["treated"]["recorded_n"] == 64
-    assert "mean" not in entry["drift"]["control"]  # zeros vary by nothing
+    assert entry.verdict == "pass"
+    treated = entry.drift["treated"]
+    assert (treated.verdict, treated.r, treated.recorded_n) == ("unchanged", 0.0, 64)
+    assert entry.drift["control"].mean is None  # zeros vary by nothing
 
 
 def test_exact_claims_are_recorded_on_the_seeds_of_the_envelope(verdict):
@@ -92,7 +91,7 @@ def test_rates_are_not_compared_by_their_means(verdict):
     again.rate(spread_at_all, treated=HE, control=ZEROS)
     again.judge()
     assert again.summary() == "pass"
-    assert "mean" not in again.probes[0]["drift"]["treated"]
+    assert again.probes[0].drift["treated"].mean is None
 
 
 def spread_at_all(trained):

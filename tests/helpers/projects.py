@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from initcheck.results import read
+from initcheck.results import read, to_plain
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,7 +109,7 @@ class Project:
         return Result(done.returncode, done.stdout + done.stderr)
 
     def results(self, *arguments: str) -> list[dict[str, Any]]:
-        """The results of a run, as its file has them."""
+        """The results of a run, as plain data."""
         file = self.path / "results.json"
         self.run(f"--initcheck-json={file}", *arguments)
-        return read(file)["results"]
+        return to_plain(read(file).results)

@@ -89,4 +89,4 @@ def test_red_comparison_is_not_skipped_with_those_after_it(project, then, limits
     assert (result.ret, said in result.text) == (ret, True), result.output
     if ret == 1:
         assert "hen skipped: " in result.text
-        assert [p["case"] for p in read("r.json")["results"][0]["probes"]] == ["before"]
+        assert [probe.case for probe in read("r.json").results[0].probes] == ["before"]
