@@ -38,7 +38,7 @@ def test_run_holds_verdicts_and_r():
     result = stored.from_results(results("drifted"), kind="clean", name="suite", salt="s")
     assert result.claims == {"a": "drifted"}
     assert result.red == ("a",)
-    assert result.why == {"a": "p drifted: a reason"}
+    assert result.why == {"a": "p drifted: so it is"}
     assert result.arms == {"a": {"warm (one)": 1.25, "cold (one)": None}}
     assert result.moved == []
 
@@ -73,7 +73,7 @@ def test_every_parameter_of_a_claim_keeps_its_arms():
     found = stored.from_results(whole, kind="fault", name="lr_halved", salt="s")
     rs = {name: arms["warm (one)"] for name, arms in found.arms.items()}
     assert rs == {"a[float32-adam]": 4000.0, "a[float64-sgd]": 0.0}
-    assert rates.by_envelope(result)
+    assert rates.by_envelope(found)
 
 
 def test_the_farthest_of_several_devices_is_kept():
