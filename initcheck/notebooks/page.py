@@ -54,14 +54,24 @@ class Material:
 
 
 def write(baselines: Path) -> Path:
-    """Write the page from the files of a ``baselines/`` folder."""
+    """Write the page from the files of a ``baselines/`` folder.
+
+    Raises:
+        ValueError: the folder has no raw runs.
+    """
+    recorded = read_recorded(baselines / "recorded.csv")
+    if not (baselines / "reproduced").is_dir():
+        raise ValueError(
+            f"{baselines / 'reproduced'} does not exist, so there are no runs to write a page "
+            "from. Raw runs are kept in the project's checkout and are not part of a wheel. Run "
+            "this in a checkout, or leave out --report to make new runs."
+        )
     reasons, absent = read_reasons(baselines / "reasons.toml")
     protocols = {c.name: str(c.protocol) for c in CONFIGURATIONS}
     runs = [r for r in read_runs(baselines / "reproduced")
             if r.protocol == protocols.get(r.configuration)]  # fmt: skip
     material = Material(
-        read_recorded(baselines / "recorded.csv"), by_configuration(runs), CONFIGURATIONS,
-        reasons, absent,
+        recorded, by_configuration(runs), CONFIGURATIONS, reasons, absent,
     )  # fmt: skip
     path = baselines / "REPRODUCTION.md"
     write_atomic(path, page(material))

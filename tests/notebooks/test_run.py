@@ -195,3 +195,9 @@ def test_command_says_what_it_cannot_report_of(tmp_path, capsys):
     """A table of what was recorded that is not there, after all runs, is no traceback."""
     assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
     assert "recorded.csv" in capsys.readouterr().err
+
+
+def test_command_explains_that_a_wheel_has_no_runs(tmp_path, capsys):
+    (tmp_path / "recorded.csv").write_bytes((ROOT / "baselines" / "recorded.csv").read_bytes())
+    assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
+    assert "not part of a wheel" in capsys.readouterr().err
