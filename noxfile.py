@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import nox
@@ -26,6 +27,7 @@ PAIRS = (
     ("2.14.1", "0.29.1", (3, 10), (3, 14)),
     ("2.15.0", "0.29.2", (3, 11), (3, 15)),
 )
+WHEEL_BYTES = 3_000_000  # at most: the embedded digits and the evidence take 1.8 million
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -108,14 +110,40 @@ def operating(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel and run the gate from it, outside the checkout."""
+    """Build the wheel, check its size and contents, and run the gate from it elsewhere."""
     folder = Path(session.create_tmp())
     for old in folder.glob("*.whl"):
         old.unlink()
     session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), ".")
-    session.install(*map(str, folder.glob("*.whl")))
+    (built,) = folder.glob("*.whl")
+    problems = _wheel_problems(built)
+    if problems:
+        session.error(" ".join(problems))
+    session.install(str(built))
     session.chdir(folder)  # in the checkout, pytest would find benchmarks/ there
     session.run("pytest", "--pyargs", "initcheck_benchmarks", *session.posargs)
+
+
+def _wheel_problems(wheel: Path) -> list[str]:
+    """What is wrong with the wheel: its size, a file it lacks, a file it must not have."""
+    names = zipfile.ZipFile(wheel).namelist()
+    baselines = "initcheck_benchmarks/baselines/"
+    needed = ("limits.toml", "evidence/", "OPERATING.md", "REPRODUCTION.md")
+    required = [baselines + name for name in needed] + [
+        "initcheck/datasets/mnist5k.npz", "initcheck/datasets/mnist5k.txt",
+        "initcheck/results.schema.json", "initcheck/baselines/evidence.schema.json",
+        "initcheck/report/templates/page.html.j2",
+    ]  # fmt: skip
+    excluded = [baselines + "operating/", baselines + "reproduced/", "initcheck_benchmarks/peers/"]
+    size = wheel.stat().st_size
+    problems = [f"The wheel has {size:,} bytes, more than {WHEEL_BYTES:,}."] * (size > WHEEL_BYTES)
+    for prefix in required:
+        if not any(name.startswith(prefix) for name in names):
+            problems.append(f"The wheel lacks {prefix}.")
+    for prefix in excluded:
+        if any(name.startswith(prefix) for name in names):
+            problems.append(f"The wheel contains {prefix}, which belongs in a checkout only.")
+    return problems
 
 
 def _assert_installed(**versions: str) -> str:

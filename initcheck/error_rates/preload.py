@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import scipy.stats
 
 from initcheck import datasets
 from initcheck.baselines.folder import Baselines
 from initcheck.plugin import prefetch, session
 
-__all__ = ["np", "pd", "scipy", "session"]
+__all__ = ["np", "scipy", "session"]
 
 datasets.load("mnist5k")
 prefetch.load_optimizers()

@@ -46,7 +46,16 @@ def write(baselines: Path) -> Path:
     """Write the page from the files of a ``baselines/`` folder, and return its path.
 
     Stored runs of other protocols than the present ones are ignored.
+
+    Raises:
+        ValueError: the folder has no raw runs.
     """
+    if not (baselines / "reproduced").is_dir():
+        raise ValueError(
+            f"{baselines / 'reproduced'} does not exist, so there are no runs to write a page "
+            "from. Raw runs are kept in the project's checkout and are not part of a wheel. Run "
+            "this in a checkout, or leave out --report to make new runs."
+        )
     reasons, absent = read_reasons(baselines / "reasons.toml")
     protocols = {c.name: str(c.protocol) for c in CONFIGURATIONS}
     runs = [

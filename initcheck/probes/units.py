@@ -18,12 +18,6 @@ def dead_rows(trained: Trained, layer: str) -> Tensor:
     return (weight == 0).all(-1).sum(1).double().cpu()
 
 
-def distinct_rows(trained: Trained, layer: str) -> Tensor:
-    """How many different rows a layer's weight has, bit by bit."""
-    weights = trained.parameters[f"{layer}.weight"].flatten(2).cpu()
-    return torch.tensor([len(w.unique(dim=0)) for w in weights], dtype=torch.float64)
-
-
 def weight_spread(trained: Trained, layer: str) -> Tensor:
     """Largest difference between two units of a layer in one incoming weight, biases left out."""
     weight = trained.parameters[f"{layer}.weight"]
@@ -61,12 +55,6 @@ def movement(trained: Trained, names: tuple[str, ...] = ()) -> Tensor:
     watched = names or [name for name in trained.start if name != output_bias(trained)]
     moved = [trained.parameters[name].cpu() - trained.start[name] for name in watched]
     return torch.stack([largest(change.abs()) for change in moved]).amax(0)
-
-
-def output_movement(trained: Trained) -> Tensor:
-    """Largest change of a weight of the last layer."""
-    name = f"{output_layer(trained)}.weight"
-    return largest((trained.parameters[name].cpu() - trained.start[name]).abs())
 
 
 def weight_magnitude(trained: Trained) -> Tensor:

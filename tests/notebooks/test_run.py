@@ -197,3 +197,9 @@ def test_command_names_the_missing_table_of_recorded_figures(tmp_path, capsys):
     """A missing recorded.csv is a message, not a traceback."""
     assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
     assert "recorded.csv" in capsys.readouterr().err
+
+
+def test_command_explains_that_a_wheel_has_no_runs(tmp_path, capsys):
+    (tmp_path / "recorded.csv").write_bytes((ROOT / "baselines" / "recorded.csv").read_bytes())
+    assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
+    assert "not part of a wheel" in capsys.readouterr().err
