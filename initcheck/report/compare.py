@@ -68,11 +68,13 @@ def _rows(
     arms = [_arms(result) if result else {} for result in results]
     rows = []
     for title, side in dict.fromkeys(key for of_run in arms for key in of_run):
-        found = [of_run.get((title, side)) for of_run in arms]
-        first = next(place for place, probe in enumerate(found) if probe is not None)
+        probes = [of_run.get((title, side)) for of_run in arms]
+        first = next(place for place, probe in enumerate(probes) if probe is not None)
         shifts = [
-            None if probe is None else _shift(None if place == first else found[first], probe, side)
-            for place, probe in enumerate(found)
+            None
+            if probe is None
+            else _shift(None if place == first else probes[first], probe, side)
+            for place, probe in enumerate(probes)
         ]
         lacking = any(result and not shift for result, shift in zip(results, shifts, strict=True))
         if everything or lacking or any(shift and shift.differs for shift in shifts):

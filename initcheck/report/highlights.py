@@ -48,7 +48,7 @@ def room(comparison: Comparison) -> float | None:
     """
     if comparison.form != "holds":
         return None
-    found = []
+    rooms = []
     for side in SIDES:
         values = _scaled(comparison, comparison.values(side))
         ends = _scaled(comparison, [end for end in comparison.limit.values() if end is not None])
@@ -57,8 +57,8 @@ def room(comparison: Comparison) -> float | None:
         gap = min(abs(value - end) for value in values for end in ends)
         width = max(values) - min(values)
         if gap and width:
-            found.append(gap / width)
-    return min(found, default=None)
+            rooms.append(gap / width)
+    return min(rooms, default=None)
 
 
 def _scaled(comparison: Comparison, values: Sequence[float]) -> list[float]:
@@ -86,13 +86,13 @@ def margins(results: Results) -> Iterator[str]:
 
 def envelope(results: Results) -> Iterator[str]:
     """A line on the largest envelope ratio; NaN counts as larger than all."""
-    found = [
+    named_ratios = [
         (math.inf if math.isnan(drift.r) else drift.r, name)
         for name, _, drift in _drifts(results)
         if drift.r is not None
     ]
-    if found:
-        r, name = max(found)
+    if named_ratios:
+        r, name = max(named_ratios)
         yield (
             f"largest envelope ratio: r = {formatting.number(r)} of {ENVELOPE_LIMIT} allowed, "
             f"{name}"
@@ -101,20 +101,20 @@ def envelope(results: Results) -> Iterator[str]:
 
 def advice(results: Results) -> Iterator[str]:
     """A line on whether many small drifts add up, which gates nothing (note `Which p-values`)."""
-    found = [
+    named_p_values = [
         (p, name)
         for name, seeds, drift in _drifts(results)
         if (p := drift_p_value(drift, seeds)) is not None
     ]
-    if len(found) < ENOUGH:
+    if len(named_p_values) < ENOUGH:
         return
     from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 
-    p_values, names = zip(*found, strict=True)
+    p_values, names = zip(*named_p_values, strict=True)
     q, name = min(zip(stats.false_discovery_control(p_values), names, strict=True))
     uniform = stats.kstest(p_values, "uniform").pvalue
     yield (
-        f"advisory, gates nothing: {len(found)} arms against their evidence, smallest "
+        f"advisory, gates nothing: {len(named_p_values)} arms against their evidence, smallest "
         f"Benjamini-Hochberg q = {formatting.number(float(q))} ({name}), "
         f"uniformity of the p-values by kstest p = {formatting.number(float(uniform))}"
     )

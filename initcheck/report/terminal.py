@@ -141,8 +141,8 @@ def closing(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[st
 
 def counts(results: Sequence[ClaimResult]) -> str:
     """The number of claims by verdict, from best to worst."""
-    found = Counter(result.verdict for result in results)
-    return ", ".join(f"{found[key]} {key}" for key in ORDER if found[key]) or "no claim ran"
+    counted = Counter(result.verdict for result in results)
+    return ", ".join(f"{counted[key]} {key}" for key in ORDER if counted[key]) or "no claim ran"
 
 
 def _fold(line: str, columns: int) -> list[str]:

@@ -107,7 +107,7 @@ def test_a_crash_after_green_probes_is_shown():
     assert "KeyError" not in page(example(replace(claim, verdict="pass")))
 
 
-def test_parameters_of_a_claim_are_told_apart():
+def test_parameters_of_a_claim_are_distinguished():
     text = page(example(*(result("a", probe(), parameters=name) for name in ("relu", "tanh"))))
     assert text.count('<details id="') == 2
     for name in ("a[relu]", "a[tanh]"):

@@ -121,7 +121,7 @@ def test_the_table_has_a_line_per_claim_and_one_per_comparison():
     assert lines[4].startswith("  test_accuracy (celu)")
 
 
-def test_parameters_of_a_claim_are_told_apart():
+def test_parameters_of_a_claim_are_distinguished():
     names = ("relu", "tanh")
     lines = table([result("has_its_derivative", probe(), parameters=name) for name in names])
     for name in names:
@@ -196,7 +196,7 @@ def test_what_has_no_distance_to_a_limit_is_never_the_closest(more):
         ({"r": math.nan}, {"r": None}, ">10/-"),
     ],
 )
-def test_ratios_of_both_arms_are_told_apart(treated, control, text):
+def test_ratios_of_both_arms_are_distinguished(treated, control, text):
     drifts = {"treated": drift(**treated), "control": drift(**control)}
     assert formatting.ratios(probe(drift=drifts)) == text
     assert formatting.ratios(probe(drift={})) == "-/-"
