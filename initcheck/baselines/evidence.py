@@ -1,4 +1,4 @@
-"""Evidence files: read and checked, chosen for a device, merged with what is there, stored."""
+"""Evidence files: reading, checking, choosing an entry for a device, and merging entries."""
 
 from __future__ import annotations
 
@@ -17,116 +17,122 @@ from initcheck.stats.decisions import DELTA
 
 Entry = dict[str, Any]
 
-NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is none
-# No recording begins while a file is broken, whether pytest records or `initcheck record` does.
-MEND = "Restore it from version control, or remove it and record its claim again."
+NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is excluded
+# pytest and `initcheck record` start no recording while a file is broken, so it must go first.
+REPAIR = "Restore it from version control, or remove it and record its claim again."
 
 
 class BaselineError(ValueError):
-    """A file of baselines that cannot be used: the file, the place, and what mends it."""
+    """A baseline file cannot be used. The message names the file, the place and the repair."""
 
 
 def read_evidence(path: Path) -> Entry:
-    """One evidence file; it is not to be changed, since it is read once while it stays the same.
+    """One evidence file. Do not change the result: it is cached until the file changes.
 
     Raises:
-        BaselineError: unreadable, no JSON (line and column named), or not of the schema.
+        BaselineError: the file cannot be read, is not JSON (the message names line and column), or
+            does not fit the schema.
     """
     try:
-        stamp = path.stat().st_mtime_ns
+        modified = path.stat().st_mtime_ns
     except OSError as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {MEND}") from None
-    return _read(path, stamp)
+        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
+    return _read(path, modified)
 
 
 @cache
-def _read(path: Path, _changed: int) -> Entry:
+def _read(path: Path, _modified: int) -> Entry:
     def refuse(constant: str) -> NoReturn:
-        raise BaselineError(f"{path} holds a bare {constant}, which no evidence may. {MEND}")
+        raise BaselineError(f"{path} holds {constant}, which is not valid in evidence. {REPAIR}")
 
     try:
         evidence: Entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise BaselineError(f"{path} is no JSON at {place}: {error.msg}. {MEND}") from None
+        raise BaselineError(f"{path} is not JSON at {place}: {error.msg}. {REPAIR}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {MEND}") from None
+        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
     check_evidence(path, evidence)
     return evidence
 
 
 def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
-    """Hold evidence against the shipped schema, and its parts against each other.
+    """Check evidence against the schema, and its parts against each other.
 
     Raises:
-        BaselineError: the first place that does not fit.
+        BaselineError: the message names the first place that does not fit.
     """
     errors = sorted(_validator().iter_errors(evidence), key=lambda e: list(e.path))
     if errors:
-        where = "/".join(map(str, errors[0].path)) or "the top"
-        said = errors[0].message[:200]
-        raise BaselineError(f"{path} does not fit its schema at {where}: {said}. {MEND}")
+        place = "/".join(map(str, errors[0].path)) or "the top level"
+        problem = errors[0].message[:200]
+        raise BaselineError(f"{path} does not fit its schema at {place}: {problem}. {REPAIR}")
     for number, entry in enumerate(evidence["environments"]):
-        for where, said in _misfits(entry):
-            place = f"environments/{number}/{where}"
-            raise BaselineError(f"{path} does not fit together at {place}: {said}. {MEND}")
+        for part, problem in _contradictions(entry):
+            place = f"environments/{number}/{part}"
+            raise BaselineError(f"{path} contradicts itself at {place}: {problem}. {REPAIR}")
 
 
 @cache
 def _validator() -> Any:
-    """The schema's; lists of numbers, which are most of a file, are looked at as a whole first."""
-    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 -- where it is read
+    """The schema's validator; it checks a list of numbers, most of a file, in one step."""
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 -- slow to import
 
     schema = json.loads(
         (resources.files("initcheck.baselines") / "evidence.schema.json").read_text()
     )
-    one_by_one = Draft202012Validator.VALIDATORS["items"]
+    check_each = Draft202012Validator.VALIDATORS["items"]
 
-    def items(validator: Any, each: Any, found: Any, whole: Any) -> Iterator[Any]:
-        plain = NUMBERS.get(str(each.get("type"))) if each.keys() == {"type"} else None
-        if plain is None or not isinstance(found, list) or not {*map(type, found)} <= plain:
-            yield from one_by_one(validator, each, found, whole)
+    def items(validator: Any, item_schema: Any, values: Any, schema: Any) -> Iterator[Any]:
+        is_plain = item_schema.keys() == {"type"}
+        types = NUMBERS.get(str(item_schema.get("type"))) if is_plain else None
+        if types is None or not isinstance(values, list) or not {*map(type, values)} <= types:
+            yield from check_each(validator, item_schema, values, schema)
 
     return validators.extend(Draft202012Validator, {"items": items})(schema)
 
 
-def _misfits(entry: Entry) -> Iterator[tuple[str, str]]:
-    """What a schema cannot say: arms that are named exist, lists that belong together agree."""
+def _contradictions(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Places and problems that a schema cannot express: missing arms, lists of unequal lengths."""
     for key, comparison in entry["comparisons"].items():
         for side in ("treated_arm", "control_arm"):
             if comparison[side] not in entry["arms"]:
-                yield f"comparisons/{key}/{side}", "no arm of that name was recorded"
+                yield f"comparisons/{key}/{side}", "the entry holds no arm of that name"
         if key not in entry["origin"]:
             yield f"origin/{key}", "the comparison has no origin"
     for name, arm in entry["arms"].items():
         reference = arm["reference"]
         steps = len(reference["steps"])
         if len(reference["losses"]) != len(reference["seeds"]):
-            yield f"arms/{name}/reference/losses", "there is not one curve a seed"
+            yield f"arms/{name}/reference/losses", "it must hold one curve per seed"
         if {steps} != {len(reference["envelope"]), *map(len, reference["losses"])}:
-            yield f"arms/{name}/reference", f"{steps} steps, and not one value for each"
+            yield (
+                f"arms/{name}/reference",
+                f"curves and envelope must hold one value for each of {steps} steps",
+            )
 
 
 # --- environments -------------------------------------------------------------------------------
 
 
 def choose(evidence: Entry, machine: Mapping[str, Any]) -> Entry | None:
-    """The entry to judge a machine by: its kind of device, else the reference, the CPU's.
+    """The entry to judge a machine by, or None.
 
-    Where several of the same type were recorded, the one with the same hardware.
+    This is the entry of the same device type; of several, the one of the same hardware. Without
+    one it is the reference, which is the CPU's.
     """
     entries: list[Entry] = evidence["environments"]
-    alike = [e for e in entries if e["environment"]["device type"] == machine["device type"]]
-    if len(alike) > 1:
-        alike = [e for e in alike if e["environment"]["device"] == machine["device"]]
+    same_type = [e for e in entries if e["environment"]["device type"] == machine["device type"]]
+    if len(same_type) > 1:
+        same_type = [e for e in same_type if e["environment"]["device"] == machine["device"]]
     reference = [e for e in entries if e["environment"]["device type"] == "cpu"]
-    return next(iter([*alike, *reference]), None)
+    return next(iter([*same_type, *reference]), None)
 
 
 def same_place(a: Entry, b: Entry) -> bool:
-    """Whether one entry takes the other's place.
+    """Whether one entry replaces the other.
 
-    There is one reference, the CPU's, whatever CPU; of other devices one a hardware.
+    There is one entry for all CPUs, the reference, and one for each hardware of other devices.
     """
     x, y = a["environment"], b["environment"]
     if x["device type"] != y["device type"]:
@@ -139,27 +145,27 @@ def same_place(a: Entry, b: Entry) -> bool:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold off this user's other processes on this machine that would store into the folder.
+    """Make this user's other processes on this machine wait before they store into the folder.
 
-    Between reading a file and putting a merged one in its place, theirs would be lost.
+    Otherwise what they store between our reading and writing a file would be lost.
     """
-    from filelock import FileLock  # noqa: PLC0415 -- only where evidence is stored
+    from filelock import FileLock  # noqa: PLC0415 -- only needed to store evidence
 
-    user = getattr(os, "getuid", int)()  # somebody else's lock could not be opened
+    user = getattr(os, "getuid", int)()  # another user's lock file could not be opened
     name = hashlib.sha256(f"{user} {folder.resolve()}".encode()).hexdigest()[:16]
     with FileLock(Path(tempfile.gettempdir()) / f"initcheck-{name}.lock"):
         yield
 
 
 def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:
-    """The evidence with an entry added or replaced; the origin never moves.
+    """The evidence with an entry added or replaced; means of the first recording, the origin, stay.
 
     Raises:
-        BaselineError: a mean is further from its origin than matters, and ``accept`` is None.
+        BaselineError: a mean is too far from its origin, and ``accept`` gives no reason.
     """
     before = next((e for e in old["environments"] if same_place(e, entry)), None)
     others = [e for e in old["environments"] if not same_place(e, entry)]
-    if before is not None and not _descends(entry, before):
+    if before is not None and not _continues(entry, before):
         entry = entry | {
             "origin": entry["origin"] | before["origin"],
             "accepted": [*before.get("accepted", []), *_accepted(before, entry, accept)],
@@ -167,8 +173,8 @@ def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:
     return old | {"environments": sorted([*others, entry], key=_order)}
 
 
-def _descends(entry: Entry, before: Entry) -> bool:
-    """Whether an entry was recorded upon the other, elsewhere: it holds what was accepted."""
+def _continues(entry: Entry, before: Entry) -> bool:
+    """Whether the entry was merged with the other one before: it has its origin and drifts."""
     accepted = before.get("accepted", [])
     return bool(
         entry["origin"] == entry["origin"] | before["origin"]
@@ -183,34 +189,36 @@ def _order(entry: Entry) -> tuple[bool, str, str]:
 
 
 def _accepted(before: Entry, entry: Entry, accept: str | None) -> list[Entry]:
-    """Drifts that this recording accepts: comparisons far from their origin."""
+    """The drifts that this recording accepts: comparisons whose means are far from their origin."""
     now = entry["origin"]
     far = [
         key for key in entry["comparisons"]
         if key in before["origin"]
-        and not any(_near(now[key], known) for known in _known(before, key))
+        and not any(_near(now[key], accepted) for accepted in _accepted_means(before, key))
     ]  # fmt: skip
     if far and accept is None:
         raise BaselineError(_refusal(far[0], before["origin"][far[0]], now[far[0]]))
     return [{"comparison": key, "reason": accept, "means": now[key]} for key in far]
 
 
-def _known(before: Entry, key: str) -> list[Entry]:
-    """The means a recording may be near: the origin's, and those of the last accepted drift."""
+def _accepted_means(before: Entry, key: str) -> list[Entry]:
+    """The means that a recording may be near: the origin's and the last accepted drift's."""
     drifts = [drift["means"] for drift in before.get("accepted", []) if drift["comparison"] == key]
     return [before["origin"][key], *drifts[-1:]]
 
 
-def _near(now: Entry, known: Entry) -> bool:
-    room = DELTA * abs(known["treated_mean"] - known["control_mean"])
-    return all(abs(now[mean] - known[mean]) <= room for mean in ("treated_mean", "control_mean"))
+def _near(now: Entry, accepted: Entry) -> bool:
+    allowed = DELTA * abs(accepted["treated_mean"] - accepted["control_mean"])
+    return all(
+        abs(now[mean] - accepted[mean]) <= allowed for mean in ("treated_mean", "control_mean")
+    )
 
 
 def _refusal(key: str, origin: Entry, now: Entry) -> str:
     means = [f"{e['treated_mean']:.6g} against {e['control_mean']:.6g}" for e in (origin, now)]
     return (
-        f"{key} was {means[0]} (treated against control) when it was first recorded, "
-        f"{origin['date']}, and is {means[1]} now: more than {DELTA:.0%} of their distance away. "
-        "Nothing was recorded. If that is meant, say why with --accept-drift REASON, which pytest "
-        "knows as --initcheck-accept-drift REASON."
+        f"The means of {key} (treated against control) were {means[0]} in the first recording of "
+        f"{origin['date']} and are {means[1]} now. They moved by more than {DELTA:.0%} of the "
+        "distance between the arms, so nothing was recorded. If you want to record them, give the "
+        "reason with --accept-drift REASON (in pytest: --initcheck-accept-drift REASON)."
     )

@@ -1,4 +1,4 @@
-"""Limits, written by people, and evidence, written by recording: read, check, store, look up."""
+"""A folder of baselines: limits, which people write, and evidence, which recording writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from initcheck.files import write_atomic
 
 @dataclass
 class Baselines:
-    """One ``baselines/`` folder."""
+    """The limits and the evidence of one ``baselines/`` folder."""
 
     folder: Path
     _evidence: dict[str, dict[str, Any] | None] = field(default_factory=dict)
@@ -38,13 +38,13 @@ class Baselines:
 
     @cached_property
     def registered(self) -> int:
-        """How many comparisons share the false alarms, whatever is selected or left over.
+        """The number of tests that share the false-alarm rate, whatever claims are selected.
 
-        For each: whether it holds, and the evidence of both arms. A claim makes one comparison a
-        limit, or as many as were recorded where it has parameters or cases.
+        Each comparison has three: does it hold, and is each of its two arms unchanged. A claim has
+        one comparison per limit, or as many as were recorded, if it has parameters or cases.
 
         Raises:
-            BaselineError: limits or evidence that cannot be used.
+            BaselineError: limits or evidence cannot be used.
         """
         recorded = dict.fromkeys(self.limits, 0)
         for path in self.files():
@@ -59,37 +59,37 @@ class Baselines:
         return sorted((self.folder / "evidence").glob("*.json"))
 
     def path(self, claim_id: str) -> Path:
-        """Where the evidence of a claim lies; brackets of a parametrized id are kept."""
+        """The path of a claim's evidence; the file name keeps a parametrized id's brackets."""
         return self.folder / "evidence" / f"{claim_id}.json"
 
     def evidence(self, claim_id: str) -> dict[str, Any] | None:
-        """The evidence of a claim, read and checked once, or None where nothing was recorded."""
+        """The evidence of a claim, read and checked once, or None if nothing was recorded."""
         if claim_id not in self._evidence:
             path = self.path(claim_id)
             self._evidence[claim_id] = read_evidence(path) if path.exists() else None
         return self._evidence[claim_id]
 
     def recorded(self, claim_id: str, machine: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What was recorded for such a machine, else the reference: CPU float32."""
-        found = self.evidence(claim_id)
-        return None if found is None else choose(found, machine)
+        """The entry recorded for such a machine, or the CPU's, or None."""
+        evidence = self.evidence(claim_id)
+        return None if evidence is None else choose(evidence, machine)
 
     def store(self, claim_id: str, entry: dict[str, Any], accept: str | None = None) -> Path:
-        """Add or replace what one environment recorded; interrupted, the old file stays whole.
+        """Add or replace the entry of one environment; if interrupted, the old file stays whole.
 
         Raises:
-            BaselineError: a mean far from its origin, and no reason to ``accept`` it.
+            BaselineError: a mean is too far from its origin, and ``accept`` gives no reason.
         """
         with alone(self.folder):
-            self._evidence.pop(claim_id, None)  # another process may have recorded another device
+            self._evidence.pop(claim_id, None)  # another process may have changed the file
             old = self.evidence(claim_id) or {"schema": 1, "claim": claim_id, "environments": []}
             return self.write(claim_id, merged(old, entry, accept))
 
     def write(self, claim_id: str, evidence: dict[str, Any]) -> Path:
-        """Put a claim's evidence in the place of the old.
+        """Replace a claim's evidence file.
 
         Raises:
-            BaselineError: it does not fit the schema.
+            BaselineError: the evidence does not fit the schema.
         """
         path = self.path(claim_id)
         check_evidence(path, evidence)

@@ -17,66 +17,68 @@ from initcheck.baselines.folder import Baselines
 
 
 def demand_limits(folder: Path) -> None:
-    """Refuse a folder without limits.toml, since evidence belongs to limits."""
+    """Raise a BaselineError for a folder without limits.toml, since evidence belongs to limits."""
     if not (folder / "limits.toml").is_file():
         raise BaselineError(
-            f"{folder} holds no limits.toml, so it is no folder of baselines. Name one that is "
-            "with --baselines."
+            f"{folder} holds no limits.toml, so it is not a folder of baselines. Name one with "
+            "--baselines DIR."
         )
 
 
 def merge(folders: Sequence[Path], baselines: Path, accept: str | None = None) -> list[str]:
-    """Take the evidence of other folders into one, environment by environment.
+    """Merge the evidence of several folders into one, one environment at a time.
 
     Args:
-        folders: what ``initcheck record --out`` wrote, each with a folder ``evidence``.
-        baselines: where it goes.
-        accept: why outcomes may be far from those first recorded, or None.
+        folders: folders that ``initcheck record --out`` wrote, each with a folder ``evidence``.
+        baselines: the folder of baselines that gets the evidence.
+        accept: the reason why means may be far from those first recorded, or None.
 
     Returns:
         The claims that were merged.
 
     Raises:
-        BaselineError: no limits.toml where it goes, a folder without evidence, evidence that cannot
-            be used, the same claim and environment in two folders, or a mean far from its origin.
-            Then nothing is written.
+        BaselineError: ``baselines`` has no limits.toml, a folder has no evidence or evidence that
+            cannot be used, two folders have the same claim and environment, or a mean is too far
+            from its origin. Nothing is written then.
     """
     demand_limits(baselines)
     target = Baselines(baselines)
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_claim: dict[str, list[dict[str, Any]]] = {}
     for folder in folders:
-        for path in _evidence(folder):
+        for path in _evidence_files(folder):
             entries = read_evidence(path)["environments"]
-            _refuse_twins(path, entries, found.setdefault(path.stem, []))
-            found[path.stem] += entries
+            _refuse_duplicates(path, entries, by_claim.setdefault(path.stem, []))
+            by_claim[path.stem] += entries
     with alone(baselines):
-        made = {claim: _merged(target, claim, entries, accept) for claim, entries in found.items()}
-        for claim, whole in made.items():
-            target.write(claim, whole)
-    return list(made)
+        evidence = {
+            claim: _merged(target, claim, entries, accept) for claim, entries in by_claim.items()
+        }
+        for claim, merged_entries in evidence.items():
+            target.write(claim, merged_entries)
+    return list(evidence)
 
 
-def _evidence(folder: Path) -> list[Path]:
-    """The files of a folder; none where a shard had nothing to record."""
-    found = Baselines(folder)
-    if not found.path("").parent.is_dir():
+def _evidence_files(folder: Path) -> list[Path]:
+    """The evidence files of a folder; none if a shard had nothing to record."""
+    baselines = Baselines(folder)
+    if not baselines.path("").parent.is_dir():
         raise BaselineError(
-            f"{folder} holds no evidence to merge; name a folder that `initcheck record --out` "
-            "wrote."
+            f"{folder} holds no folder 'evidence' to merge. Name a folder that "
+            "`initcheck record --out` wrote."
         )
-    return found.files()
+    return baselines.files()
 
 
-def _refuse_twins(path: Path, entries: Sequence[Any], before: Sequence[Any]) -> None:
+def _refuse_duplicates(path: Path, entries: Sequence[Any], before: Sequence[Any]) -> None:
     if any(same_place(entry, other) for entry in entries for other in before):
         raise BaselineError(
-            f"{path} and another folder hold evidence of the same claim for the same device, and "
-            "nothing was merged. Leave one of them out."
+            f"{path} and another folder hold evidence of the same claim for the same device, so "
+            "nothing was merged. Leave one of the two folders out."
         )
 
 
 def _merged(target: Baselines, claim: str, entries: Sequence[Any], accept: str | None) -> Any:
-    whole = target.evidence(claim) or {"schema": 1, "claim": claim, "environments": []}
+    evidence = target.evidence(claim) or {"schema": 1, "claim": claim, "environments": []}
     for entry in entries:
-        whole = merged(whole, entry, accept)
-    return whole
+        evidence = merged(evidence, entry, accept)
+    return evidence

@@ -14,7 +14,7 @@ import torch
 
 from initcheck import arms
 from initcheck.devices import compute, forks
-from initcheck.faults.fault import replaced
+from initcheck.faults.fault import replaced, wrapped
 from initcheck.training import train as training
 
 
@@ -39,13 +39,16 @@ class Innocent:
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """Train one chunk at a time on several arithmetic threads; normally each chunk has one."""
-    run_all, before = vars(training)["_run_all"], torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         with (
             replaced(forks, "possible", lambda: False),  # forked processes train on one thread each
             replaced(compute, "threads", lambda _: nullcontext()),
-            replaced(training, "_run_all", lambda work, parts, jobs: run_all(work, parts, 1)),
+            wrapped(
+                training.run_all,
+                lambda run_all: lambda work, parts, jobs: run_all(work, parts, 1),
+            ),
         ):
             yield
     finally:

@@ -1,6 +1,6 @@
-"""Seeded faults: each breaks one thing for a while, and names the claims that must notice.
+"""Seeded faults: each breaks one thing within a ``with`` block and names the claims that notice.
 
-A fault is bound beforehand: to the claims it names in ``kills``, and to each claim whose entry in
+A fault is bound beforehand to the claims in its ``kills`` and to each claim whose entry in
 limits.toml names it. A gate that stays green under a fault has missed it.
 """
 
@@ -23,8 +23,8 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for part in (independent, structured, optimizers, arithmetic, harness)
-    for fault in part.FAULTS
+    for module in (independent, structured, optimizers, arithmetic, harness)
+    for fault in module.FAULTS
 }
 
 Limits = Mapping[str, Mapping[str, LimitEntry]]
@@ -34,16 +34,16 @@ def find(name: str) -> Fault:
     """A fault by name.
 
     Raises:
-        ValueError: there is none of that name; the nearest are named.
+        ValueError: no fault has that name; the message names the nearest ones.
     """
     if name not in FAULTS:
         near = get_close_matches(name, FAULTS, n=3) or sorted(FAULTS)
-        raise ValueError(f"there is no fault {name!r}. Did you mean {' or '.join(near)}?")
+        raise ValueError(f"There is no fault {name!r}. Did you mean {' or '.join(near)}?")
     return FAULTS[name]
 
 
 def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
-    """For each fault the claims that must die of it, those that have limits, sorted."""
+    """For each fault the claims, sorted, that must fail under it and that have limits."""
     named = {
         (entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()
     } | {(fault.name, claim) for fault in FAULTS.values() for claim in fault.kills}
@@ -54,15 +54,15 @@ def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
 
 
 def missing(limits: Limits) -> dict[str, tuple[str, ...]]:
-    """Faults that limits.toml names and nobody has written, with the claims that name them."""
-    found: dict[str, set[str]] = {}
+    """Faults that limits.toml names and that do not exist, with the claims that name them."""
+    unknown: dict[str, set[str]] = {}
     for claim, probes in limits.items():
         for entry in probes.values():
             if entry.fault not in FAULTS:
-                found.setdefault(entry.fault, set()).add(claim)
-    return {fault: tuple(sorted(claims)) for fault, claims in sorted(found.items())}
+                unknown.setdefault(entry.fault, set()).add(claim)
+    return {fault: tuple(sorted(claims)) for fault, claims in sorted(unknown.items())}
 
 
 def unbound(limits: Limits) -> tuple[str, ...]:
-    """Faults that no claim watches for yet."""
+    """Faults that are bound to no claim."""
     return tuple(name for name, claims in bound(limits).items() if not claims)

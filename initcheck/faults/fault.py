@@ -1,9 +1,15 @@
-"""What a fault is, and the ways to break something for a while and mend it again."""
+"""What a fault is, and the ways to break something while a ``with`` block runs.
+
+A function or method of this package is named by the object itself, so that mypy sees a rename:
+``wrapped(arms.order, around)``. Functions of torch are named by strings:
+``wrapped_in(init, "normal_ uniform_", around)``.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Literal
@@ -24,11 +30,11 @@ class Fault:
 
     Attributes:
         name: as limits.toml and ``--initcheck-fault`` write it.
-        breaks: one sentence: what is wrong while it lasts.
-        where: ``torch``, as a bad release would be, or ``initcheck``.
-        kills: claims bound to it beside those whose limit names it.
-        apply: a context manager that breaks it on entry and mends it on exit.
-        needs_accelerator: whether a machine with a CPU alone cannot show it.
+        breaks: one sentence that says what is wrong while the fault is applied.
+        where: ``torch``, as in a bad release, or ``initcheck``.
+        kills: claims bound to the fault, in addition to those whose limit names it.
+        apply: returns a context manager that breaks the thing on entry and restores it on exit.
+        needs_accelerator: whether the fault has no effect on a machine that has only a CPU.
     """
 
     name: str
@@ -39,9 +45,61 @@ class Fault:
     needs_accelerator: bool = False
 
 
+# --- replacing functions --------------------------------------------------------------------------
+
+
+@contextmanager
+def wrapped(function: Function, around: Callable[[Function], Function]) -> Iterator[None]:
+    """Replace a function or method of a package by ``around(function)`` within the block.
+
+    A method is replaced in its class. A function is replaced in every module of its package that
+    holds it, so ``from module import function`` cannot hide the original. Partials, closures and
+    tables that already hold the function keep the original.
+
+    Raises:
+        ValueError: its module or class does not hold the function under its name.
+    """
+    owner, name = _place(function)
+    replacement = wraps(function)(around(function))
+    if isinstance(owner, type):
+        with replaced(owner, name, replacement):
+            yield
+        return
+    _rebind(function, replacement)
+    try:
+        yield
+    finally:
+        _rebind(replacement, function)  # also in modules that were imported within the block
+
+
+def _place(function: Function) -> tuple[Any, str]:
+    """The module or class that holds a function, and the function's name there."""
+    owner: Any = sys.modules[function.__module__]
+    *classes, name = function.__qualname__.split(".")
+    for each in classes:
+        owner = getattr(owner, each, None)
+    if getattr(owner, name, None) is not function:
+        raise ValueError(
+            f"{function.__module__} holds no function {function.__qualname__} or another one under "
+            "that name, so it cannot be replaced. Name a function of a module or a method."
+        )
+    return owner, name
+
+
+def _rebind(old: Function, new: Function) -> None:
+    """Let every name in the package's modules that refers to ``old`` refer to ``new``."""
+    package = old.__module__.partition(".")[0]
+    modules = [
+        module for name, module in sys.modules.items() if name.partition(".")[0] == package
+    ]  # fmt: skip
+    for module in modules:
+        for name in [name for name, value in vars(module).items() if value is old]:
+            setattr(module, name, new)
+
+
 @contextmanager
 def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
-    """``owner.name`` is ``new`` for a while, whatever happens meanwhile."""
+    """Set ``owner.name`` to ``new`` within the block."""
     old = vars(owner)[name]
     setattr(owner, name, new)
     try:
@@ -51,20 +109,17 @@ def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
 
 
 @contextmanager
-def wrapped(owner: Any, names: str, around: Callable[[Function], Function]) -> Iterator[None]:
-    """Each of the functions ``names`` of ``owner`` is ``around`` itself for a while."""
-    old = {name: vars(owner)[name] for name in names.split()}
-    for name, function in old.items():
-        setattr(owner, name, wraps(function)(around(function)))
-    try:
+def wrapped_in(owner: Any, names: str, around: Callable[[Function], Function]) -> Iterator[None]:
+    """Replace each of the functions ``names`` of ``owner`` by ``around(function)``."""
+    with ExitStack() as stack:
+        for name in names.split():
+            function = vars(owner)[name]
+            stack.enter_context(replaced(owner, name, wraps(function)(around(function))))
         yield
-    finally:
-        for name, function in old.items():
-            setattr(owner, name, function)
 
 
-def afterwards(owner: Any, names: str, change: Callable[[torch.Tensor], Any]) -> Context:
-    """What these functions return is changed in place."""
+def results_changed(owner: Any, names: str, change: Callable[[torch.Tensor], Any]) -> Context:
+    """Pass the tensor that each of these functions returns to ``change``, which changes it."""
 
     def around(function: Function) -> Function:
         def changed(*args: Any, **kwargs: Any) -> Any:
@@ -75,12 +130,15 @@ def afterwards(owner: Any, names: str, change: Callable[[torch.Tensor], Any]) ->
 
         return changed
 
-    return wrapped(owner, names, around)
+    return wrapped_in(owner, names, around)
+
+
+# --- optimizer steps ------------------------------------------------------------------------------
 
 
 @contextmanager
 def before_each_step(change: Callable[[torch.Tensor], Any]) -> Iterator[None]:
-    """Every parameter that has a gradient is passed to ``change`` before each optimizer's step."""
+    """Pass every parameter that has a gradient to ``change`` before each optimizer's step."""
     handle = register_optimizer_step_pre_hook(lambda optimizer, *_: _visit(optimizer, change))
     try:
         yield
@@ -90,7 +148,7 @@ def before_each_step(change: Callable[[torch.Tensor], Any]) -> Iterator[None]:
 
 @contextmanager
 def after_each_step(change: Callable[[torch.Tensor], Any]) -> Iterator[None]:
-    """As ``before_each_step``, after it."""
+    """Pass every parameter that has a gradient to ``change`` after each optimizer's step."""
     handle = register_optimizer_step_post_hook(lambda optimizer, *_: _visit(optimizer, change))
     try:
         yield
@@ -107,6 +165,6 @@ def _visit(optimizer: torch.optim.Optimizer, change: Callable[[torch.Tensor], An
 
 
 def noise(like: torch.Tensor, std: float) -> torch.Tensor:
-    """N(0, std^2) of a generator of its own, the same each time."""
+    """N(0, std^2) in the shape of ``like``, with the same values for every tensor of its size."""
     generator = torch.Generator().manual_seed(like.numel())
     return std * torch.randn(like.shape, generator=generator).to(like)

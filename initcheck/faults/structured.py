@@ -1,4 +1,4 @@
-"""Faults of structured weights: identities, the Hadamard transform, orthogonal matrices."""
+"""Faults of structured weights: identities, orthogonal matrices, the Hadamard transform, Spray."""
 
 from __future__ import annotations
 
@@ -10,15 +10,32 @@ import torch
 from torch import Tensor
 from torch.nn import init
 
-from initcheck.faults.fault import Context, Fault, Function, afterwards, wrapped
+from initcheck.faults.fault import Context, Fault, Function, results_changed, wrapped, wrapped_in
 from initcheck.initializers import structured
 
 CAP, BREAK = "identity_caps_residual_rank", "hadamard_breaks_rank_cap"
 BIAS_FREE_CAP = f"{CAP}_without_biases"
 
 
+# --- identities -----------------------------------------------------------------------------------
+
+
+def _eye(change: Function) -> Context:
+    return results_changed(init, "eye_", change)
+
+
+def _shift(weight: Tensor) -> None:
+    """Each one moves to the next input; at the last input it moves to the first."""
+    weight.copy_(weight.roll(1, 1))
+
+
+def _permute(weight: Tensor) -> None:
+    order = torch.randperm(weight.shape[1], generator=torch.Generator().manual_seed(1))
+    weight.copy_(weight[:, order])
+
+
 def _hadamard_for_eye(function: Function) -> Function:
-    """A widening identity is given the transform; the square and the narrowing ones stay."""
+    """An identity with more rows than columns becomes the transform; others stay."""
 
     @torch.no_grad()
     def eye(tensor: Tensor) -> Any:
@@ -31,16 +48,11 @@ def _hadamard_for_eye(function: Function) -> Function:
     return eye
 
 
-def _scaled_hadamard(exponent: Any) -> Context:
-    """Sylvester's matrix of order m comes out times 2^exponent(m)."""
-    return wrapped(
-        structured, "hadamard_matrix",
-        lambda matrix: lambda order: matrix(order) * 2 ** exponent(order),
-    )  # fmt: skip
+# --- orthogonal matrices --------------------------------------------------------------------------
 
 
 def _without_signs(function: Function) -> Function:
-    """R's diagonal looks positive, so the columns of Q keep the signs that Householder gave."""
+    """R's diagonal appears positive, so the columns of Q keep the signs that Householder gave."""
 
     def orthogonal(*args: Any, **kwargs: Any) -> Any:
         def unsigned(qr: Function) -> Function:
@@ -50,7 +62,7 @@ def _without_signs(function: Function) -> Function:
 
             return factor
 
-        with wrapped(torch.linalg, "qr", unsigned):
+        with wrapped_in(torch.linalg, "qr", unsigned):
             return function(*args, **kwargs)
 
     return orthogonal
@@ -63,18 +75,19 @@ def _gain_twice(function: Function) -> Function:
     return orthogonal
 
 
-def _shift(weight: Tensor) -> None:
-    """Every one moves to the next input; at the last input it goes to the first."""
-    weight.copy_(weight.roll(1, 1))
+# --- the Hadamard transform -----------------------------------------------------------------------
 
 
-def _permuted(weight: Tensor) -> None:
-    order = torch.randperm(weight.shape[1], generator=torch.Generator().manual_seed(1))
-    weight.copy_(weight[:, order])
+def _scaled_hadamard(exponent: Any) -> Context:
+    """Sylvester's matrix of order m is multiplied by 2^exponent(m)."""
+    return wrapped(
+        structured.hadamard_matrix,
+        lambda matrix: lambda order: matrix(order) * 2 ** exponent(order),
+    )
 
 
-def _drawn(function: Function) -> Function:
-    """Every matrix differs from the last, as if its noise came from a stream nobody named."""
+def _with_noise(function: Function) -> Function:
+    """Each call adds other noise, as if it came from a generator without a seed."""
     calls = count()
 
     def matrix(order: int) -> Tensor:
@@ -85,63 +98,67 @@ def _drawn(function: Function) -> Function:
     return matrix
 
 
-def _one_in_place_of_spray(function: Function) -> Function:
-    """What ``spray_`` is given to turn round, so that OnE comes out of it."""
-
-    def one(tensor: Tensor, generator: torch.Generator) -> Tensor:
-        columns = tensor.shape[1]
-        return function(tensor, generator).mul_(-(columns - 1)).add_(1)  # type: ignore[no-any-return]
-
-    return one
-
-
 FAULTS = (
+    # identities
     Fault(
         "hadamard_for_identity", "A partial identity that widens is a Hadamard transform.",
-        "torch", (CAP, BIAS_FREE_CAP), lambda: wrapped(init, "eye_", _hadamard_for_eye),
+        "torch", (CAP, BIAS_FREE_CAP), lambda: wrapped_in(init, "eye_", _hadamard_for_eye),
     ),
     Fault(
-        "hadamard_unscaled", "The Hadamard transform has entries of 1, not 2^(-m/2).",
+        "identity_shifted_by_one", "The ones of an identity are one column off the diagonal.",
+        "torch", (CAP,), lambda: results_changed(init, "eye_ dirac_", _shift),
+    ),
+    Fault(
+        "identity_permuted", "The columns of an identity are permuted.",
+        "torch", (), lambda: _eye(_permute),
+    ),
+    Fault(
+        "identity_with_gain", "The partial identity has sqrt(2) on its diagonal.",
+        "torch", (CAP,), lambda: _eye(lambda w: w.mul_(math.sqrt(2))),
+    ),
+    Fault(
+        "identity_scaled_by_width", "An identity is multiplied by sqrt(inputs / 10).",
+        "torch", (), lambda: _eye(lambda w: w.mul_(math.sqrt(w.shape[1] / 10))),
+    ),
+    Fault(
+        "identity_zeroed", "An identity is all zeros.",
+        "torch", (), lambda: _eye(lambda w: w.zero_()),
+    ),
+    Fault(
+        "dirac_off_centre", "An identity convolution has its ones next to the kernel's centre.",
+        "torch", (), lambda: results_changed(init, "dirac_", lambda w: w.copy_(w.roll(1, -1))),
+    ),
+    # orthogonal matrices
+    Fault(
+        "orthogonal_without_signs", "Orthogonal matrices keep the signs that QR happens to give.",
+        "torch", (), lambda: wrapped_in(init, "orthogonal_", _without_signs),
+    ),
+    Fault(
+        "orthogonal_gain_squared", "An orthogonal matrix is multiplied by its gain twice.",
+        "torch", (), lambda: wrapped_in(init, "orthogonal_", _gain_twice),
+    ),
+    # the Hadamard transform and Spray
+    Fault(
+        "hadamard_unscaled", "The Hadamard transform has entries of 1 instead of 2^(-m/2).",
         "initcheck", (BREAK,), lambda: _scaled_hadamard(lambda order: order / 2),
     ),
     Fault(
-        "hadamard_as_printed", "The Hadamard transform has the factor 2^(-(m-1)/2) of the paper.",
+        "hadamard_as_printed",
+        "The Hadamard transform has the factor that the paper prints, 2^(-(m-1)/2).",
         "initcheck", (BREAK,), lambda: _scaled_hadamard(lambda order: 0.5),
     ),
     Fault(
-        "hadamard_integer_exponent", "The Hadamard factor is 2^(-(m // 2)): wrong for odd m.",
+        "hadamard_integer_exponent",
+        "The Hadamard factor is 2^(-(m // 2)), which is wrong for odd m.",
         "initcheck", ("hadamard_columns_are_orthonormal",),
         lambda: _scaled_hadamard(lambda order: (order % 2) / 2),
     ),
     Fault(
-        "identity_shifted_by_one", "The ones of an identity stand one place beside the diagonal.",
-        "torch", (CAP,), lambda: afterwards(init, "eye_ dirac_", _shift),
+        "hadamard_with_noise", "Each Hadamard transform has other noise of N(0, 0.001^2).",
+        "initcheck", (), lambda: wrapped(structured.hadamard_matrix, _with_noise),
     ),
     Fault(
-        "dirac_off_centre", "An identity convolution has its ones beside the kernel's centre.",
-        "torch", (), lambda: afterwards(init, "dirac_", lambda w: w.copy_(w.roll(1, -1))),
+        "spray_is_one", "Spray returns OnE.",
+        "initcheck", (), lambda: wrapped(structured.average_others_, lambda _: lambda one: one),
     ),
-    Fault(
-        "orthogonal_without_signs", "Orthogonal matrices keep the signs that QR happens to give.",
-        "torch", (), lambda: wrapped(init, "orthogonal_", _without_signs),
-    ),
-    Fault(
-        "orthogonal_gain_squared", "An orthogonal matrix is multiplied by its gain twice.",
-        "torch", (), lambda: wrapped(init, "orthogonal_", _gain_twice),
-    ),
-    Fault(
-        "identity_with_gain", "The partial identity has sqrt(2) on its diagonal.",
-        "torch", (CAP,), lambda: afterwards(init, "eye_", lambda w: w.mul_(math.sqrt(2))),
-    ),
-    Fault("hadamard_with_noise", "The Hadamard transform has noise of 0.001, never the same.",
-          "initcheck", (), lambda: wrapped(structured, "hadamard_matrix", _drawn)),
-    Fault("identity_permuted", "The ones of an identity stand in other columns.", "torch", (),
-          lambda: afterwards(init, "eye_", _permuted)),
-    Fault("identity_scaled_by_width", "An identity is multiplied by the root of a tenth of "
-          "its inputs.", "torch", (),
-          lambda: afterwards(init, "eye_", lambda w: w.mul_(math.sqrt(w.shape[1] / 10)))),
-    Fault("identity_zeroed", "An identity is all zeros.", "torch", (),
-          lambda: afterwards(init, "eye_", lambda w: w.zero_())),
-    Fault("spray_is_one", "Spray comes out as OnE.", "initcheck", (),
-          lambda: wrapped(structured, "one_n_each_", _one_in_place_of_spray)),
 )  # fmt: skip

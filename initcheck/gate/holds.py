@@ -69,7 +69,7 @@ def too_weak(kind: str, limit: LimitEntry) -> bool:
 
 def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
     """Judge one stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
-    bad = _not_finite(values)
+    bad = not_finite(values)
     if bad:
         return Finding("invalid", bad, final=True)
     if pair.form == "gains":
@@ -77,7 +77,7 @@ def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
     return _rate(values, least) if pair.form == "rate" else _holds(values, limit)
 
 
-def _not_finite(values: Values) -> str:
+def not_finite(values: Values) -> str:
     """The arms and seeds that gave NaN or infinity, or an empty text."""
     parts = []
     for side in ("treated", "control"):

@@ -102,7 +102,7 @@ def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
         return look
 
     hooks = [m.register_forward_hook(watch(name)) for name, m in _leaves(module)]
-    with randomness.own(derived(seed, "training"), trained.device):
+    with randomness.seeded(derived(seed, "training"), trained.device):
         logits = module(trained.data.train_inputs[images])
         loss = F.cross_entropy(logits, trained.data.train_targets[images])
         torch.autograd.backward(loss)

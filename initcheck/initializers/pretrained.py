@@ -230,3 +230,8 @@ def _stack(
     for lower in below:
         inputs = lower.up(inputs)
     return (*below, fit(inputs, widths[-1], schedule, generator))
+
+
+def forget() -> None:
+    """Drop the machines that this process has trained, so that they are trained again."""
+    _stack.cache_clear()

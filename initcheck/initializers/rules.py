@@ -63,7 +63,7 @@ class Initializer:
         """
         self._require_matches(module)
         for name, parameter in module.named_parameters():
-            initializer = self._rule(module, name)
+            initializer = self.rule_for(module, name)
             if initializer is not None:
                 initializer(parameter, generator)
         self._require_finite(module)
@@ -73,7 +73,8 @@ class Initializer:
         name = f"{self.name} but {pattern} {name_of(initializer)}"
         return replace(self, name=name, named=(*self.named, (pattern, initializer)))
 
-    def _rule(self, module: nn.Module, name: str) -> TensorInitializer | None:
+    def rule_for(self, module: nn.Module, name: str) -> TensorInitializer | None:
+        """What fills the parameter of this name, or None if it stays as constructed."""
         for pattern, initializer in reversed(self.named):
             if fnmatchcase(name, pattern):
                 return initializer

@@ -105,8 +105,12 @@ def spray_(tensor: Tensor, generator: torch.Generator) -> Tensor:
     columns = tensor.shape[1]
     if columns == 1:
         raise ValueError("spray_ averages all inputs but one, and this layer has a single input.")
-    centre = kernel_centre(one_n_each_(tensor, generator))
-    centre.neg_().add_(1).div_(columns - 1)
+    return average_others_(one_n_each_(tensor, generator))
+
+
+def average_others_(tensor: Tensor) -> Tensor:
+    """Turn OnE into Spray in place: each row averages the inputs that it did not copy."""
+    kernel_centre(tensor).neg_().add_(1).div_(tensor.shape[1] - 1)
     return tensor
 
 

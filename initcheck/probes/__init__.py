@@ -1,7 +1,7 @@
-"""What is measured on a trained arm: pure functions, one value a seed.
+"""Probes: pure functions that measure a trained arm and return one value per seed.
 
-A probe takes a ``Trained`` and returns a float64 tensor ``(R,)`` on the CPU. Where it needs to know
-which layer, ``functools.partial`` says so: ``partial(residual_rank, layer="hidden3.weight")``.
+A probe takes a ``Trained`` and returns a float64 tensor ``(R,)`` on the CPU. If it needs a layer's
+name, pass a partial: ``partial(residual_rank, layer="hidden3.weight")``.
 """
 
 from initcheck.probes.outcomes import (

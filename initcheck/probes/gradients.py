@@ -1,4 +1,4 @@
-"""Gradients: which layers have one yet, and in how many directions a first step points."""
+"""Gradients: which layers have one at each step, and the rank of a first step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from initcheck.training.train import Trained
 
 
 def wave_errors(trained: Trained) -> Tensor:
-    """How often a tensor was awake or asleep against the order in which a wave wakes layers.
+    """Number of violations of the order in which layers get their first gradient, last layer first.
 
-    Before step t exactly the last t layers are to have a gradient, in weight and bias, and the
-    others are to stay bit-unchanged by that step. A tensor that has one too early or none when it
-    is due counts once a step, and so does one that moves without one.
+    Before step t, exactly the last t layers must have a nonzero gradient, in weight and bias, and
+    step t must leave the other layers bit-identical. A tensor counts once per step if it has a
+    gradient too early or none when it is due, and once more if it moves too early.
 
     The recipe must keep all parameters after each of its steps 1, 2, …
     """
@@ -35,18 +35,21 @@ def wave_errors(trained: Trained) -> Tensor:
 
 
 def _wakes_at(trained: Trained) -> dict[str, int]:
-    """The step, counted from 1, at which each tensor is due: its layer's rank from the output."""
+    """The step, from 1, at which each tensor is due: its layer's place counted from the output."""
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in trained.start))
     return {name: len(layers) - layers.index(name.rpartition(".")[0]) for name in trained.start}
 
 
 def _any(tensor: Tensor) -> Tensor:
-    """For each replica, whether any entry is not zero: ``(R,)`` on the CPU."""
+    """Whether any entry of each replica is nonzero, ``(R,)`` bool on the CPU."""
     return (tensor.flatten(1) != 0).any(1).cpu()
 
 
 def _gradients(trained: Trained, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Gradients of the loss on the first images of the training set: ``{name: (R, ...)}``."""
+    """Gradients of the loss on the first batch of training images in stored order, by name.
+
+    Each has shape ``(R, ...)``.
+    """
     module = trained.arm.build(trained.seeds[0]).to(trained.device)
     inputs = trained.data.train_inputs[: trained.arm.recipe.batch]
     targets = trained.data.train_targets[: trained.arm.recipe.batch]
@@ -62,7 +65,7 @@ def _gradients(trained: Trained, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def second_direction(trained: Trained, layer: str) -> Tensor:
-    """Second largest singular value of what was added to a weight, over the largest."""
+    """Second largest singular value of a weight's change since the start, over the largest."""
     added = trained.parameters[layer].cpu().double() - trained.start[layer].double()
     values: Tensor = torch.linalg.svdvals(added)  # (R, min(O, I))
     return values[:, 1] / values[:, 0]

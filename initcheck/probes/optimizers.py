@@ -1,4 +1,4 @@
-"""Arithmetic: derivatives, the optimizer's own count of its steps, weight decay."""
+"""Optimizers: the gradients they get, how they count their steps, and weight decay."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from initcheck.arms import Arm, order
 from initcheck.probes.probe import largest
 from initcheck.training.train import Trained
 
-IMAGES = 32  # whose loss is differentiated
-DIRECTIONS = 4
-SHIFT = 1e-6  # of a unit step: the truncation error is its square, rounding 1e-16 over it
-DARK = slice(0, 10)  # pixels that are black in every image of MNIST: their gradients are zero
+IMAGES = 32  # training images whose loss is differentiated
+DIRECTIONS = 4  # per parameter
+SHIFT = 1e-6  # of the unit direction: truncation error 1e-6 squared, rounding 1e-16 over 1e-6
+DARK = slice(0, 10)  # pixels that are black in every MNIST image, so their gradients are zero
 
 
 def gradient_error(trained: Trained) -> Tensor:
-    """Relative error of the loss's derivative against central differences, at the start.
+    """Largest relative error of the loss's derivative against central differences, at the start.
 
-    The largest over random directions of each parameter, in units of its gradient's norm.
+    Taken over random directions of each parameter. Errors are divided by the gradient's norm or the
+    measured slope, whichever is larger.
     """
     x, targets = trained.data.train_inputs[:IMAGES], trained.data.train_targets[:IMAGES]
     modules = [trained.arm.build(seed).to(trained.device) for seed in trained.seeds]
@@ -33,13 +34,13 @@ def _gradient_error(module: nn.Module, x: Tensor, targets: Tensor) -> float:
     for parameter in module.parameters():
         gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         norm = gradient.norm()
-        ahead = gradient if norm == 0 else gradient / norm
+        along = gradient if norm == 0 else gradient / norm
         for _ in range(DIRECTIONS):
             drawn = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            direction = (ahead + (drawn / drawn.norm()).to(x.device)) / 2
+            direction = (along + (drawn / drawn.norm()).to(x.device)) / 2
             slope = _slope(module, parameter, direction, x, targets)
             error = ((gradient * direction).sum() - slope).abs()
-            # a gradient that is missing is as wrong as the slope is steep: by all of it
+            # a missing gradient has norm 0; by the slope, its relative error is 1
             errors.append(error if error == 0 else error / torch.maximum(norm, slope.abs()))
     return float(torch.stack(errors).amax())  # not max(), which drops a NaN
 
@@ -48,7 +49,7 @@ def _gradient_error(module: nn.Module, x: Tensor, targets: Tensor) -> float:
 def _slope(
     module: nn.Module, parameter: nn.Parameter, direction: Tensor, x: Tensor, targets: Tensor
 ) -> Tensor:
-    """Central difference of the loss along a direction of one parameter."""
+    """The loss's slope along a direction of one parameter, by a central difference."""
     parameter.add_(direction, alpha=SHIFT)
     above = F.cross_entropy(module(x), targets)
     parameter.sub_(direction, alpha=2 * SHIFT)
@@ -58,9 +59,9 @@ def _slope(
 
 
 def split_optimizer_gap(trained: Trained) -> Tensor:
-    """Largest difference between one optimizer of all parameters and one for each parameter.
+    """Largest difference between training with one optimizer and with one optimizer per parameter.
 
-    Both trained here, module by module: an engine may keep all parameters in one tensor.
+    Both are trained here in plain loops, since an engine may hold all parameters in one tensor.
     """
     gaps = []
     for seed in trained.seeds:
@@ -71,7 +72,7 @@ def split_optimizer_gap(trained: Trained) -> Tensor:
 
 
 def _plainly(trained: Trained, seed: int, *, split: bool = False) -> dict[str, Tensor]:
-    """The arm's parameters by name, trained by one optimizer, or split by one for each."""
+    """The arm's trained parameters by name; ``split`` gives each parameter an optimizer."""
     arm: Arm = trained.arm
     module = arm.build(seed).to(trained.device)
     parts = [[p] for p in module.parameters()] if split else [list(module.parameters())]
@@ -86,9 +87,9 @@ def _plainly(trained: Trained, seed: int, *, split: bool = False) -> dict[str, T
 
 
 def first_step_error(trained: Trained, layer: str) -> Tensor:
-    """How far the mean first step of a layer's biases is from the learning rate, relatively.
+    """Relative distance of the mean first step of a layer's biases from the learning rate.
 
-    Of one optimizer that is given every parameter as a tensor of its own.
+    Trained here in plain loops, with one optimizer that gets every parameter as a separate tensor.
     """
     lr = float(dict(trained.arm.recipe.optimizer.options)["lr"])  # type: ignore[arg-type] # a number
     after = [_plainly(trained, seed)[f"{layer}.bias"].cpu() for seed in trained.seeds]
@@ -97,7 +98,7 @@ def first_step_error(trained: Trained, layer: str) -> Tensor:
 
 
 def decay_error(trained: Trained) -> Tensor:
-    """Largest relative distance of unlit pixels' weights from (1 - lr decay)ᵀ of their start."""
+    """Largest relative distance of black pixels' weights from start times (1 - lr decay)^steps."""
     options: dict[str, float] = dict(trained.arm.recipe.optimizer.options)  # type: ignore[arg-type]
     factor = (1 - options["lr"] * options["weight_decay"]) ** trained.arm.recipe.steps
     after = trained.parameters["hidden1.weight"][..., DARK].cpu().double()

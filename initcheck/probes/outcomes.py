@@ -1,4 +1,7 @@
-"""Outcomes: accuracy, loss, and what is predicted."""
+"""Outcomes of training: accuracy, predicted classes, losses, and differences between logits.
+
+Each probe returns ``(R,)`` float64 on the CPU, one value per seed.
+"""
 
 from __future__ import annotations
 
@@ -11,79 +14,69 @@ from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from initcheck.probes.probe import answered, largest
 from initcheck.training.train import Trained
 
-LOSS_WINDOW = 10  # steps averaged into final_loss: a batch of 32 alone is too noisy
+# --- predictions on the test images ---------------------------------------------------------------
 
 
 def test_accuracy(trained: Trained) -> Tensor:
-    """Share of the test images that are labelled right; NaN where a logit is not finite."""
+    """Share of test images with the right label; NaN if any logit is not finite."""
     right = trained.test_logits.argmax(-1) == trained.data.test_targets
     return right.double().mean(-1).cpu().where(_finite(trained), torch.nan)
 
 
-test_accuracy.__test__ = False  # type: ignore[attr-defined]  # a probe, not one of pytest's tests
-
-
-def final_loss(trained: Trained) -> Tensor:
-    """Training loss in nats, mean over the last ten steps; NaN where no step was taken."""
-    return trained.losses[:, -LOSS_WINDOW:].mean(1)
-
-
-def epoch_loss(trained: Trained) -> Tensor:
-    """Training loss in nats, mean over all steps: what a notebook prints after its first epoch."""
-    return trained.losses.mean(1)
-
-
-def first_loss(trained: Trained) -> Tensor:
-    """Training loss in nats before the first step; NaN where no step was taken."""
-    return trained.losses[:, :1].mean(1)
+test_accuracy.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it as a test
 
 
 def classes_predicted(trained: Trained) -> Tensor:
-    """How many classes the network predicts on the test images; NaN as in ``test_accuracy``."""
+    """Number of different classes predicted on the test images; NaN if any logit is not finite."""
     answers = trained.test_logits.argmax(-1)  # (R, N)
     counts = [float(len(row.unique())) for row in answers]
     return torch.tensor(counts, dtype=torch.float64).where(_finite(trained), torch.nan)
 
 
 def _finite(trained: Trained) -> Tensor:
-    """Which replicas answer the test images, ``(R,)``."""
+    """Which replicas have only finite logits on the test images, ``(R,)`` bool."""
     return answered(trained.test_logits)
 
 
-def logit_spread(trained: Trained) -> Tensor:
-    """Largest difference of one logit between two test images."""
-    return largest(trained.test_logits.amax(1) - trained.test_logits.amin(1))
+# --- losses, in nats ------------------------------------------------------------------------------
+
+LOSS_WINDOW = 10  # steps averaged into final_loss: one batch of 32 is too noisy
 
 
-FEW = 32  # images: enough to differ, cheap for a convolutional network
-APART = 1e-3  # of a logit: a thousand times what the order of summing makes of logits near one
+def first_loss(trained: Trained) -> Tensor:
+    """Training loss in nats before the first step; NaN without steps."""
+    return trained.losses[:, :1].mean(1)
 
 
-def few_logit_spread(trained: Trained) -> Tensor:
-    """Largest difference of one logit between two of the first 32 test images."""
-    logits = trained.logits(trained.data.test_inputs[:FEW])  # (R, 32, classes)
-    return largest(logits.amax(1) - logits.amin(1))
+def final_loss(trained: Trained) -> Tensor:
+    """Training loss in nats, mean over the last ten steps; NaN without steps."""
+    return trained.losses[:, -LOSS_WINDOW:].mean(1)
 
 
-def images_told_apart(trained: Trained) -> Tensor:
-    """1 for a seed that answers two of the first 32 test images otherwise, else 0.
+def epoch_loss(trained: Trained) -> Tensor:
+    """Training loss in nats, mean over all steps, as the notebooks print it after an epoch."""
+    return trained.losses.mean(1)
 
-    By more than 1e-3 of a logit; NaN where an answer is no number.
+
+def loss_movement(trained: Trained) -> Tensor:
+    """Largest relative change of the training loss since the first step.
+
+    If every batch holds all training images, only a change of the parameters can change it.
     """
-    spread = few_logit_spread(trained)
-    return (spread > APART).double().where(spread.isfinite(), torch.nan)
+    first = trained.losses[:, :1]
+    return largest((trained.losses - first).abs() / first)
 
 
 def loss_off_chance(trained: Trained) -> Tensor:
-    """How far the loss before the first step is from ln(classes), in nats, absolute."""
+    """Absolute distance, in nats, of the loss before the first step from ln(classes)."""
     return (trained.losses[:, 0] - math.log(trained.data.classes)).abs()
 
 
 def loss_off_entropy(trained: Trained) -> Tensor:
-    """How far the mean loss over all training images is from their labels' entropy, in nats.
+    """Absolute distance, in nats, of the loss after training from the labels' entropy.
 
-    Absolute, and after training. Answers that are the same for every image have no lower mean loss
-    than that entropy: Cover & Thomas 2006, Elements of Information Theory, theorem 2.6.3.
+    The loss is the mean over all training images. If the logits are the same for every image, it is
+    at least the entropy: Cover & Thomas 2006, Elements of Information Theory, theorem 2.6.3.
     """
     data = trained.data
     share = torch.bincount(data.train_targets.cpu()).double() / len(data.train_targets)
@@ -93,10 +86,27 @@ def loss_off_entropy(trained: Trained) -> Tensor:
     return (torch.stack(losses).cpu() - entropy).abs()
 
 
-def loss_movement(trained: Trained) -> Tensor:
-    """Largest relative change of the training loss since the first step.
+# --- differences between images -------------------------------------------------------------------
 
-    With all training images in every batch nothing but the parameters can change it.
+FEW = 32  # images: enough to differ, cheap for a convolutional network
+APART = 1e-3  # in logits: a thousand times what the order of summation changes in logits near one
+
+
+def logit_spread(trained: Trained) -> Tensor:
+    """Largest difference of one logit between two test images."""
+    return largest(trained.test_logits.amax(1) - trained.test_logits.amin(1))
+
+
+def few_logit_spread(trained: Trained) -> Tensor:
+    """Largest difference of one logit between two of the first 32 test images."""
+    logits = trained.logits(trained.data.test_inputs[:FEW])  # (R, 32, classes)
+    return largest(logits.amax(1) - logits.amin(1))
+
+
+def images_told_apart(trained: Trained) -> Tensor:
+    """1 if a logit differs by more than 1e-3 between two of the first 32 test images, else 0.
+
+    NaN if the difference is not finite.
     """
-    first = trained.losses[:, :1]
-    return largest((trained.losses - first).abs() / first)
+    spread = few_logit_spread(trained)
+    return (spread > APART).double().where(spread.isfinite(), torch.nan)

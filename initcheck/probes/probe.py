@@ -1,4 +1,4 @@
-"""What every probe is, and the small things probes share."""
+"""What every probe is, and the functions that probes share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Probe = Callable[[Trained], Tensor]
 
 
 def name_of(probe: Probe) -> str:
-    """What limits.toml and the tables call a probe: the name of its function."""
+    """The name of a probe's function, by which limits.toml and the tables call it."""
     return name_of(probe.func) if isinstance(probe, partial) else getattr(probe, "__name__", "")
 
 
 def answered(logits: Tensor) -> Tensor:
-    """Which replicas answer at all, ``(R,)``: the largest of logits with a NaN means nothing."""
+    """Which replicas have only finite logits, ``(R,)``: the argmax over a NaN means nothing."""
     return logits.isfinite().flatten(1).all(1).cpu()
 
 
 def largest(x: Tensor) -> Tensor:
-    """The largest entry of each replica, as float64 on the CPU; NaN stays NaN."""
+    """The largest entry of each replica, ``(R,)`` float64 on the CPU; NaN stays NaN."""
     return x.reshape(len(x), -1).amax(1).double().cpu()

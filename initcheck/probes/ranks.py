@@ -1,4 +1,4 @@
-"""Ranks: of the residual W - I, and where that residual may not be."""
+"""The residual W - I of a weight: its numerical rank, and its entries outside a block."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from initcheck.probes.probe import largest
 from initcheck.training.train import Trained
 
 RANK_TOLERANCE = 1e-4  # notebook 002: numpy.linalg.matrix_rank(W - I, tol=1e-4)
-
-CLEAR = 1e3  # times the rounding of A Aᵀ: then singular values 1e-3 off the tolerance count right
+# tolerance² over the rounding error of A Aᵀ. At 1e3, singular values are counted right if they are
+# 1e-3, relatively, off the tolerance.
+CLEAR = 1e3
 
 
 def residual_rank(trained: Trained, layer: str) -> Tensor:
-    """Largest numerical rank of W - I over the kept checkpoints and the end.
+    """Largest numerical rank of W - I over the kept checkpoints and the end of training.
 
-    The rank counts singular values above 1e-4, as notebook 002 does.
+    The rank counts singular values above 1e-4, as in notebook 002.
     """
     weights = [kept[layer] for kept in trained.kept.values()] + [trained.parameters[layer]]
     return torch.stack([rank(weight - _identity(weight)) for weight in weights]).amax(0)
 
 
 def residual_outside(trained: Trained, layer: str, inputs: int) -> Tensor:
-    """Largest absolute entry of W - I outside its leading ``inputs`` x ``inputs`` block."""
+    """Largest absolute entry of W - I outside its leading ``inputs`` x ``inputs`` block.
+
+    Taken over the kept checkpoints and the end of training.
+    """
     weights = [kept[layer] for kept in trained.kept.values()] + [trained.parameters[layer]]
     residuals = torch.stack([(weight - _identity(weight)).abs() for weight in weights], 1)
     residuals[..., :inputs, :inputs] = 0
@@ -37,23 +41,23 @@ def _identity(weight: Tensor) -> Tensor:
 
 
 def rank(matrices: Tensor, tolerance: float = RANK_TOLERANCE) -> Tensor:
-    """Numerical rank of each matrix: how many singular values exceed ``tolerance``.
+    """Numerical rank of each matrix: the number of singular values above ``tolerance``.
 
     Counts the positive eigenvalues of A Aᵀ - tolerance² 1 in float64 by Sylvester's law of inertia:
-    the signs in D of L D Lᵀ are those of the eigenvalues, and a 2 x 2 block of Bunch and Kaufman's
-    pivoting always holds one of each sign (Bunch & Kaufman 1977, Math. Comp. 31, 163, section 2).
-    A matrix so large that its square drowns tolerance² in rounding gets a singular value
-    decomposition, which is slower.
+    in the factorization L D Lᵀ, D has as many positive eigenvalues, and each 2 x 2 block of Bunch
+    and Kaufman's pivoting has one positive and one negative (Bunch & Kaufman 1977, Math. Comp. 31,
+    163, section 2). If tolerance² is too close to the rounding error of A Aᵀ, the singular values
+    are computed instead, which is slower.
 
     Args:
         matrices: ``(R, n, m)``, any dtype and device; computed on the CPU.
-        tolerance: absolute.
+        tolerance: an absolute value.
 
     Returns:
-        ``(R,)`` float64.
+        ``(R,)`` float64; NaN for a matrix that is not finite.
     """
-    found = matrices.detach().cpu()
-    ranks = [_inertia(_core(m), tolerance) if m.isfinite().all() else torch.nan for m in found]
+    on_cpu = matrices.detach().cpu()
+    ranks = [_inertia(_core(m), tolerance) if m.isfinite().all() else torch.nan for m in on_cpu]
     return torch.tensor(ranks, dtype=torch.float64)
 
 
@@ -65,20 +69,21 @@ def _inertia(matrix: Tensor, tolerance: float) -> int:
         return int((torch.linalg.svdvals(matrix) > tolerance).sum())
     from scipy.linalg import blas, lapack  # noqa: PLC0415 -- scipy.linalg costs a tenth of a second
 
-    # (n, m) in rows is (m, n) in columns; half the work of a plain product, and all that is read
+    # dsyrk computes one triangle of A Aᵀ, which is half the work and all that dsytrf reads. numpy's
+    # (n, m) in row order is LAPACK's (m, n) in column order.
     with compute.scipy_threads():
         shifted = blas.dsyrk(1.0, matrix.numpy().T, trans=1, lower=1)
         shifted[np.diag_indices_from(shifted)] -= tolerance**2
-        room = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])
-        factor, pivots, _ = lapack.dsytrf(shifted, lower=1, lwork=room, overwrite_a=1)
+        workspace = int(lapack.dsytrf_lwork(len(shifted), lower=1)[0])
+        factor, pivots, _ = lapack.dsytrf(shifted, lower=1, lwork=workspace, overwrite_a=1)
     single = pivots > 0  # LAPACK marks both rows of a 2 x 2 block with a negative pivot
     return int((single & (factor.diagonal() > 0)).sum() + (~single).sum() // 2)
 
 
 def _core(matrix: Tensor) -> Tensor:
-    """The matrix or its transpose in float64, no more rows than columns, without zero ones.
+    """The matrix in float64 without its zero rows and columns, transposed to have few rows.
 
-    They add nothing to the rank, and a capped residual has a quarter of them.
+    Zero rows and columns do not change the rank, and a quarter of a capped residual's are zero.
     """
     for dim in (1, 0):
         used = (matrix != 0).any(dim)

@@ -1,4 +1,4 @@
-"""Pretraining: what the machines of a start could reconstruct."""
+"""Pretraining: how well the machines that made a start reconstruct their inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from initcheck.training.train import Trained
 
 
 def epochs_without_fall(trained: Trained) -> Tensor:
-    """How many epochs of all machines end with no smaller a reconstruction error than before."""
+    """Number of epochs, over all machines, that did not lower the reconstruction error."""
     counts = [sum(_rises(machine) for machine in stack) for stack in _stacks(trained)]
     return torch.tensor(counts, dtype=torch.float64)
 
@@ -23,7 +23,7 @@ def _rises(machine: Machine) -> int:
 
 
 def reconstruction_share(trained: Trained) -> Tensor:
-    """The first machine's last reconstruction error over that of answering with the mean image."""
+    """The first machine's last reconstruction error over the error of the mean image."""
     found = []
     for stack in _stacks(trained):
         initializer = _pretrained(trained)
@@ -34,19 +34,22 @@ def reconstruction_share(trained: Trained) -> Tensor:
 
 
 def _stacks(trained: Trained) -> list[tuple[Machine, ...]]:
-    """The machines of each replica: the start's own, which are trained once and remembered."""
+    """The machines that each replica starts from; a process trains them once."""
     initializer = _pretrained(trained)
-    found = []
+    stacks = []
     for seed in trained.seeds:
         module = trained.arm.network.fresh(0)
         widths = [layer.out_features for layer in hidden_layers(module, initializer.name)]
         generator = stream(seed, "weights")
-        found.append(initializer.machines(widths, generator))
-    return found
+        stacks.append(initializer.machines(widths, generator))
+    return stacks
 
 
 def _pretrained(trained: Trained) -> Pretrained:
     initializer = trained.arm.initializer
     if not isinstance(initializer, Pretrained):
-        raise TypeError(f"{initializer.name} has no machines; give this probe pretrained arms")
+        raise TypeError(
+            f"This probe measures pretraining, and the initializer {initializer.name!r} does none. "
+            "Give it arms whose initializer is made by initcheck.initializers.pretrained."
+        )
     return initializer

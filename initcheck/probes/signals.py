@@ -1,4 +1,4 @@
-"""Signals: what a network computes, at its start or after training."""
+"""Signals: logits and activations of a network, at its start or after training."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from initcheck.probes.probe import answered, largest
 from initcheck.training.train import Trained
 
 CLAMP = 1e-8  # notebook 003 clamps probabilities here
-CAP = -math.log(CLAMP)  # nats: the largest loss it can report, 18.42
+CAP = -math.log(CLAMP)  # the largest loss of one image then, 18.42 nats
 POWERS = (-3, 1, 8)  # of two: exact in every binary format
-BYTES = 255.0  # what inputs in [0, 1] are multiplied by where nobody divided
+BYTES = 255.0  # factor of images that were not divided by 255
 
 
 def start_loss(trained: Trained) -> Tensor:
-    """Cross-entropy of the test images before the first step, in nats."""
+    """Cross-entropy of the test images in nats, before the first step."""
     return _cross_entropy(trained, _answers(trained))
 
 
 def start_logit_range(trained: Trained) -> Tensor:
-    """Largest difference between two logits of one test image before the first step."""
+    """Largest difference between two logits of one test image, before the first step."""
     logits = _answers(trained)
     return largest(logits.amax(-1) - logits.amin(-1))
 
 
 def clamped_loss_gap(trained: Trained) -> Tensor:
-    """Distance of notebook 003's clamped loss from 18.42 nats times the share of errors.
+    """Distance of notebook 003's clamped loss from 18.42 nats times the share of wrong labels.
 
-    On the test images, before the first step.
+    Measured on the test images, before the first step.
     """
     logits, targets = _answers(trained).cpu().double(), trained.data.test_targets.cpu()
     right = logits.softmax(-1)[:, torch.arange(len(targets)), targets]  # (R, N)
@@ -42,9 +42,9 @@ def clamped_loss_gap(trained: Trained) -> Tensor:
 
 
 def top_share(trained: Trained, layer: str = "output") -> Tensor:
-    """The largest singular value's share of the squared norm of what enters ``layer`` at first.
+    """Share of the largest singular value in the squared norm of a layer's inputs, at the start.
 
-    For 500 test images; 1 is a state of rank one.
+    Measured on 500 test images; 1 means that the inputs have rank one.
     """
     states = entering(trained, layer, trained.data.test_inputs[:500], at_start=True)
     squares = [torch.linalg.svdvals(x.cpu().double()).square() for x in states]
@@ -52,7 +52,7 @@ def top_share(trained: Trained, layer: str = "output") -> Tensor:
 
 
 def homogeneity_defect(trained: Trained) -> Tensor:
-    """Largest entry of f(2ᵏ x) - 2ᵏ f(x) over test images, before the first step."""
+    """Largest entry of f(2ᵏ x) - 2ᵏ f(x) for k in -3, 1, 8, over 500 test images, at the start."""
     x = trained.data.test_inputs[:500]
     base = trained.logits(x, at_start=True)
     worst = [
@@ -62,9 +62,9 @@ def homogeneity_defect(trained: Trained) -> Tensor:
 
 
 def accuracy_kept_by_bytes(trained: Trained) -> Tensor:
-    """Test accuracy of images left in [0, 255] over that of images in [0, 1].
+    """Test accuracy on images in [0, 255] over the accuracy on images in [0, 1].
 
-    NaN where a logit is not finite.
+    NaN if any logit is not finite.
     """
     targets = trained.data.test_targets
     raw = trained.logits(trained.data.test_inputs * BYTES)
@@ -76,30 +76,30 @@ def accuracy_kept_by_bytes(trained: Trained) -> Tensor:
 
 
 def loss_ratio_by_bytes(trained: Trained) -> Tensor:
-    """Test loss of images left in [0, 255] over that of images in [0, 1]."""
+    """Test loss on images in [0, 255] over the loss on images in [0, 1]."""
     raw = trained.logits(trained.data.test_inputs * BYTES)
     return _cross_entropy(trained, raw) / _cross_entropy(trained, trained.test_logits)
 
 
 def nats_learned(trained: Trained) -> Tensor:
-    """How far the training loss, averaged over all steps, lies below that of guessing, in nats."""
+    """ln(classes), the loss of guessing, less the mean training loss over all steps, in nats."""
     return math.log(trained.data.classes) - trained.losses.mean(1)
 
 
 def final_nats_learned(trained: Trained) -> Tensor:
-    """As ``nats_learned``, over the last ten steps."""
+    """ln(classes) less the mean training loss over the last ten steps, in nats."""
     return math.log(trained.data.classes) - final_loss(trained)
 
 
 def changed_between(trained: Trained, first: str, last: str) -> Tensor:
-    """Largest difference between what enters two layers at the start, over 50 test images."""
-    images = trained.data.test_inputs[:50]  # in float64 a convolution has no fast kernel on CPUs
+    """Largest difference between the inputs of two layers at the start, over 50 test images."""
+    images = trained.data.test_inputs[:50]  # few: CPUs have no fast convolution in float64
     both = _entering(trained, (first, last), images, at_start=True)
     return torch.cat([largest((after - before).abs()[None]) for before, after in both])
 
 
 def entering(trained: Trained, layer: str, inputs: Tensor, *, at_start: bool) -> Iterator[Tensor]:
-    """What enters a layer, replica by replica: ``(N, features)``."""
+    """The inputs of a layer, one replica after the other: ``(N, features)``."""
     for (seen,) in _entering(trained, (layer,), inputs, at_start=at_start):
         yield seen
 
@@ -107,7 +107,7 @@ def entering(trained: Trained, layer: str, inputs: Tensor, *, at_start: bool) ->
 def _entering(
     trained: Trained, layers: Sequence[str], inputs: Tensor, *, at_start: bool
 ) -> Iterator[list[Tensor]]:
-    """What enters each layer in one forward pass, replica by replica."""
+    """The inputs of each layer in one forward pass, one replica after the other."""
     module = trained.arm.build(trained.seeds[0]).to(trained.device).eval()
     seen: dict[str, Tensor] = {}
     for name in layers:

@@ -1,4 +1,4 @@
-"""The laws of a start: variance, mean, bounds, identities, orthonormal columns, randomness used."""
+"""Starts: variance, mean, bounds, identities, orthonormality, and use of the generator."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from initcheck.arms import DTYPES, derived, stream
 from initcheck.probes.probe import largest
 from initcheck.training.train import Trained
 
-# The variance times its fans, by the name of the law: see Glorot & Bengio 2010 eq. 12 and 16, He et
-# al. arXiv 1502.01852 eq. 10, LeCun et al. 1998 eq. 16.
+# The variance of a weight, from the layer's inputs and outputs: Glorot & Bengio 2010 eq. 12 and 16,
+# He et al. arXiv 1502.01852 eq. 10, LeCun et al. 1998 eq. 16.
 LAWS: dict[str, Callable[[int, int], float]] = {
     "glorot": lambda inputs, outputs: 2 / (inputs + outputs),
     "he": lambda inputs, outputs: 2 / inputs,
@@ -24,18 +24,18 @@ CUT_KURTOSIS = 2.3655  # of N(0, 1) cut at +-2: 3 + scipy.stats.truncnorm(-2, 2)
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
-    """Inputs and outputs of one unit, from a stacked weight ``(R, O, I, *kernel)``."""
+    """Fan-in and fan-out of a stacked weight ``(R, O, I, *kernel)``."""
     field = weight.shape[3:].numel()
     return weight.shape[2] * field, weight.shape[1] * field
 
 
 def variance_error(trained: Trained, laws: Mapping[str, str], shape: str = "normal") -> Tensor:
-    """Largest distance of a layer's second moment from its law, in standard errors.
+    """Largest distance of a weight's second moment from its law's variance, in standard errors.
 
     Args:
         trained: an arm; only its start is read.
-        laws: the name of the law in ``LAWS`` for each weight.
-        shape: ``normal`` or ``uniform``, which settles the standard error.
+        laws: for each weight the name of its law in ``LAWS``.
+        shape: ``normal`` or ``uniform``, which determines the standard error.
     """
     return _worst([_variance_error(trained.start[name], laws[name], shape) for name in laws])
 
@@ -47,16 +47,16 @@ def _variance_error(weight: Tensor, law: str, shape: str) -> Tensor:
 
 
 def moment_error(trained: Trained, layer: str, std: float) -> Tensor:
-    """Distance of a layer's second moment from ``std`` squared, in a cut normal law's errors."""
+    """Distance of a weight's second moment from ``std``², in standard errors for a cut at +-2."""
     weight = trained.start[layer]
     ratio = weight.double().square().flatten(1).mean(1) / std**2
     return (ratio - 1).abs() / math.sqrt((CUT_KURTOSIS - 1) / weight[0].numel())
 
 
 def trace_error(trained: Trained) -> Tensor:
-    """Distance of the square weights' mean trace from zero, in standard errors.
+    """Distance of the mean trace of all square weights from zero, in standard errors.
 
-    The trace of an orthogonal matrix, uniform under rotations, has mean 0 and variance 1:
+    The trace of an orthogonal matrix that is uniform under rotations has mean 0 and variance 1:
     Diaconis & Shahshahani 1994, J. Appl. Probab. 31A, 49.
     """
     square = [w.double() for w in _weights(trained) if w.shape[1] == w.shape[2]]
@@ -65,13 +65,13 @@ def trace_error(trained: Trained) -> Tensor:
 
 
 def singular_value_error(trained: Trained, gain: float) -> Tensor:
-    """Largest distance of a singular value, over all weight matrices, from the gain; relative."""
+    """Largest relative distance of a singular value of any weight matrix from the gain."""
     values = [torch.linalg.svdvals(w.double()) for w in _weights(trained)]  # (R, min(O, I))
     return _worst([largest((s / gain - 1).abs()) for s in values])
 
 
 def mean_error(trained: Trained) -> Tensor:
-    """Largest distance of a weight matrix' mean from zero, in its standard errors."""
+    """Largest distance of the mean of a weight matrix from zero, in standard errors."""
     return _worst([_mean_error(weight) for weight in _weights(trained)])
 
 
@@ -81,18 +81,18 @@ def _mean_error(weight: Tensor) -> Tensor:
 
 
 def bound_reached(trained: Trained, layer: str, law: str) -> Tensor:
-    """Largest absolute weight over sqrt(3 variance), the bound of the uniform law."""
+    """Largest absolute weight over the bound of the uniform law, sqrt(3 variance)."""
     weight = trained.start[layer]
     return largest(weight.abs()) / math.sqrt(3 * LAWS[law](*fans(weight)))
 
 
 def identity_distance(trained: Trained) -> Tensor:
-    """Largest entry of W - I* over all weight matrices; I* has ones on its diagonal."""
+    """Largest absolute entry of W - I* over all weight matrices; I* has ones on its diagonal."""
     return _worst([largest((weight - _eye(weight)).abs()) for weight in _weights(trained)])
 
 
 def orthonormal_defect(trained: Trained, layer: str) -> Tensor:
-    """Largest entry of Wᵀ W - 1."""
+    """Largest absolute entry of Wᵀ W - 1."""
     weight = trained.start[layer].double()
     product = weight.mT @ weight
     return largest((product - _eye(product)).abs())
@@ -105,7 +105,7 @@ def magnitude_defect(trained: Trained, layer: str) -> Tensor:
 
 
 def randomness_drawn(trained: Trained) -> Tensor:
-    """1 where building the start moves its generator or depends on its seed, else 0."""
+    """1 if building the start draws from its generator or depends on its seed, else 0."""
     return torch.tensor([_draws(trained, seed) for seed in trained.seeds], dtype=torch.float64)
 
 
@@ -114,7 +114,7 @@ def _draws(trained: Trained, seed: int) -> float:
     other = arm.network.fresh(derived(seed, "constructor", 1))
     before = generator.get_state()
     arm.initializer(other, generator)
-    other.to(DTYPES[arm.recipe.dtype])  # afterwards, as in Arm.build: else it rounds otherwise
+    other.to(DTYPES[arm.recipe.dtype])  # after filling, as in Arm.build, for the same rounding
     built = arm.build(seed + 1)
     same = all(
         torch.equal(a, b) for a, b in zip(other.parameters(), built.parameters(), strict=True)

@@ -61,12 +61,17 @@ def per_stage(alpha: float) -> float:
 # --- does it hold -------------------------------------------------------------------------------
 
 
+def finite(*arms: ArrayLike) -> bool:
+    """Whether no value of any arm is NaN or infinite."""
+    return all(bool(np.isfinite(arm).all()) for arm in arms)
+
+
 def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> Verdict:
     """Every treated value inside the limit, every control value outside.
 
     A control on the treated side makes the comparison invalid, since then nothing was shown.
     """
-    if not (np.isfinite(treated).all() and np.isfinite(control).all()):
+    if not finite(treated, control):
         return "invalid"
     if not limit.inside(treated).all():
         return "refuted"
@@ -112,7 +117,7 @@ def _room(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
 def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Verdict:
     """Does the paired difference exceed the margin: shown, excluded, or neither."""
     d = np.asarray(difference, dtype=float) - margin_
-    if not np.isfinite(d).all():
+    if not finite(d):
         return "invalid"
     if gain_p(d) <= p_value:
         return "pass"

@@ -1,1 +1,1 @@
-"""Two ways to take the same steps: all replicas stacked, or one plain module after the other."""
+"""Training: the same steps by two engines, all replicas stacked or one plain module at a time."""

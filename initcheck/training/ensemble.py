@@ -1,4 +1,8 @@
-"""All replicas of a chunk in one step: stacked layers, or ``torch.func`` where there are none."""
+"""The engine that trains all replicas of a chunk at once.
+
+It uses stacked layers, ``torch.func.vmap`` if a layer has no stacked form, and plain loops if
+neither is possible.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ from initcheck.training.randomness import UNCOPIED
 from initcheck.training.stacked import Tensors
 from initcheck.training.work import PROGRESS_EVERY, Outcome, Stack, Work, check_logits
 
-# Options by which a recipe says itself which of torch's implementations runs.
+# Options by which a recipe chooses one of torch's implementations.
 IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
-# Optimizers that treat each number alone. Others (Adafactor, Muon) look at a whole tensor, and
-# stacking would make replicas see each other.
+# Optimizers that update each number independently. Others (Adafactor, Muon) use a whole tensor, so
+# stacking would mix replicas.
 ELEMENTWISE = {
     "SGD", "Adam", "AdamW", "Adagrad", "ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop",
     "Rprop",
@@ -30,82 +34,85 @@ ELEMENTWISE = {
 
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
-    """Train all starts at once; ``Outcome.engine`` says in which way it could."""
+    """Train all starts at once, or in plain loops if they cannot be stacked.
+
+    ``Outcome.engine`` names the way that was taken.
+    """
     if not _elementwise(work.recipe.optimizer) or not work.recipe.steps:
-        return plain.run(starts, work)  # without a step there is nothing to stack
+        return plain.run(starts, work)  # without steps, stacking saves nothing
     if stacked.gradients_hooked(starts[0]):
-        return plain.run(starts, work)  # a stacked parameter has none of their hooks
-    behind, images = stacked.pooled_ahead(starts, work.data.train_inputs)
+        return plain.run(starts, work)  # stacked parameters have no hooks
+    rest, images = stacked.pooled_first(starts, work.data.train_inputs)
     pooled = replace(work, data=replace(work.data, train_inputs=images))
-    made = perceptrons.stack(behind, work.device) or stacked.stack(behind, work.device)
-    if made is None:
-        pooled, made = work, _mapped(starts, work)
-    if made is None:
+    stack = perceptrons.stack(rest, work.device) or stacked.stack(rest, work.device)
+    if stack is None:
+        pooled, stack = work, _mapped(starts, work)
+    if stack is None:
         return plain.run(starts, work)
     with compute.subnormals_flushed():
-        return _train(made, pooled)
+        return _train(stack, pooled)
 
 
 def _elementwise(optimizer: Optimizer) -> bool:
-    """Whether it may see stacks; of a class of one's own, whatever its name, nothing is known."""
+    """Whether the optimizer may update a stack; a custom class may not, whatever its name."""
     return optimizer.kind is None and optimizer.name in ELEMENTWISE
 
 
 def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
-    """A forward pass by ``torch.func.vmap``, or None for a module that it cannot map."""
+    """The starts with a forward pass by ``torch.func.vmap``, or None if vmap may get it wrong."""
     if next(starts[0].buffers(), None) is not None:
-        return None  # buffers are updated in place, which vmap would write to the template
+        return None  # buffers are updated in place: vmap would update the template's
     if any(map(modules.replaced, starts[0].modules())):
-        return None  # that function may mean its first module's parameters, also in a copy
+        return None  # in a copy too, that function may use the first module's parameters
     if any(map(modules.holds_more, starts)):
-        return None  # the template's would be every replica's
+        return None  # every replica would use the template's
     try:
-        alike = all(_answers_alike(some, work) for some in (starts, _drawn(starts)))
+        exact = all(_maps_exactly(some, work) for some in (starts, _with_random_weights(starts)))
     except (*UNCOPIED, ValueError):  # data-dependent control flow, .item(), random numbers
         return None
-    return _over(starts, work.device) if alike else None
+    return _vmapped(starts, work.device) if exact else None
 
 
-def _over(starts: Sequence[nn.Module], device: str) -> Stack:
-    """The starts as a copy of the first computes with their parameters; starts stay uncalled."""
+def _vmapped(starts: Sequence[nn.Module], device: str) -> Stack:
+    """The starts' parameters in a copy of the first start; the starts themselves are not called."""
     template = copy.deepcopy(starts[0])
 
-    def one(parameters: Tensors, _: Tensors, x: Tensor) -> Tensor:
-        called: Tensor = torch.func.functional_call(template, dict(parameters), (x,))
-        return called
+    def forward(parameters: Tensors, _: Tensors, x: Tensor) -> Tensor:
+        logits: Tensor = torch.func.functional_call(template, dict(parameters), (x,))
+        return logits
 
     return stacked.together(
-        starts, device, torch.func.vmap(one), lambda p: p, "ensemble (torch.func)"
+        starts, device, torch.func.vmap(forward), lambda p: p, "ensemble (torch.func)"
     )
 
 
-def _drawn(starts: Sequence[nn.Module]) -> list[nn.Module]:
-    """Copies whose parameters are random: zeros answer alike whatever else a module computes."""
+def _with_random_weights(starts: Sequence[nn.Module]) -> list[nn.Module]:
+    """Copies with random parameters: zeros would hide any other difference between modules."""
     generator = torch.Generator().manual_seed(0)
     copies = [copy.deepcopy(start) for start in starts]
     with torch.no_grad():
         for parameter in (p for network in copies for p in network.parameters()):
-            inputs = max(1, parameter.shape[1:].numel())  # answers stay of the size of the images
+            inputs = max(1, parameter.shape[1:].numel())  # logits get the images' magnitude
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
     return copies
 
 
-def _answers_alike(starts: Sequence[nn.Module], work: Work) -> bool:
-    """Whether each start answers its first batch the same by itself, but for rounding.
+def _maps_exactly(starts: Sequence[nn.Module], work: Work) -> bool:
+    """Whether vmap gives each start's own logits of its first batch, apart from rounding.
 
-    What a module holds beside its parameters (a gain, an order of its inputs) is the template's in
-    every replica.
+    It does not if modules differ in more than their parameters, such as a gain or an order of
+    inputs, since every replica uses the template's.
     """
     batches = work.data.train_inputs[work.batches[:, 0]]
-    mapped: object = _over(starts, work.device).forward(batches.clone())
+    mapped: object = _vmapped(starts, work.device).forward(batches.clone())
     answers = [
         copy.deepcopy(start).to(batches.device)(batch)
         for start, batch in zip(starts, batches, strict=True)
     ]
     if not all(isinstance(answer, Tensor) for answer in [mapped, *answers]):
-        return False  # no logits: plain steps refuse them
+        return False  # not tensors: plain loops report them as an error
     own: Tensor = torch.stack(answers).detach()
-    margin = torch.finfo(batches.dtype).eps ** 0.5  # of the largest logit: half of the digits
+    margin = torch.finfo(batches.dtype).eps ** 0.5  # relative to the largest logit: half the digits
     largest = float(own.nan_to_num(0.0, 0.0, 0.0).abs().max())
     return torch.allclose(cast("Tensor", mapped), own, margin, margin * largest, equal_nan=True)
 
@@ -119,18 +126,18 @@ def _train(stack: Stack, work: Work) -> Outcome:
     losses = torch.empty(steps, replicas * batch, dtype=inputs.dtype, device=work.device)
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
     kept = {}
-    for step, (seen, wanted) in enumerate(zip(images, targets, strict=True)):
+    for step, (chosen, labels) in enumerate(zip(images, targets, strict=True)):
         if work.jitter is not None:
             work.jitter.parameters(stack.leaves)
-        x = inputs.index_select(0, seen).view(replicas, batch, *shape)
+        x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
         logits = stack.forward(x)  # (R, B, classes)
         if step == 0:
-            _check(logits, work)  # a user's module may err
-        each = F.cross_entropy(logits.flatten(0, 1), wanted, reduction="none")
+            _check(logits, work)  # a custom module may return anything
+        each = F.cross_entropy(logits.flatten(0, 1), labels, reduction="none")
         optimizer.zero_grad()
-        counted = share if work.jitter is None else work.jitter.shares(share)
-        each = each.to(share.dtype)  # a network may answer in another than its images
-        torch.autograd.backward(each.dot(counted))  # the mean of each replica's own batch
+        shares = share if work.jitter is None else work.jitter.shares(share)
+        each = each.to(share.dtype)  # a network may compute in another dtype than its images have
+        torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
         optimizer.step()
         losses[step] = each.detach()
         if step + 1 in work.recipe.keep_at:
@@ -148,13 +155,13 @@ def _train(stack: Stack, work: Work) -> Outcome:
 
 
 def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
-    chosen = work.recipe.optimizer
-    free = not IMPLEMENTATIONS & dict(chosen.options).keys()
-    fusible = free and chosen.name in devices.fused_optimizers(work.device)
+    optimizer = work.recipe.optimizer
+    unspecified = not IMPLEMENTATIONS & dict(optimizer.options).keys()
+    fusible = unspecified and optimizer.name in devices.fused_optimizers(work.device)
     fused: dict[str, Any] = {"fused": True} if fusible else {}
-    return chosen.over(stack.leaves, **fused)
+    return optimizer.over(stack.leaves, **fused)
 
 
 def _check(logits: object, work: Work) -> None:
-    one = logits[0] if isinstance(logits, Tensor) and logits.dim() else logits
-    check_logits(one, work.recipe.batch, work.data.classes)
+    first = logits[0] if isinstance(logits, Tensor) and logits.dim() else logits
+    check_logits(first, work.recipe.batch, work.data.classes)

@@ -1,8 +1,8 @@
 """Multilayer perceptrons, where most of the time goes: a whole chunk as one autograd node.
 
-At these sizes a step is mostly dispatch. So the parameters of all replicas lie in one flat tensor,
-which is one leaf to autograd and one tensor to the optimizer, and the layers are gone through by
-hand, backwards with the kernels that autograd itself would call.
+At these sizes a step is mostly dispatch. So the parameters of all replicas are in one flat tensor,
+which is one leaf to autograd and one tensor to the optimizer. The layers run in a plain loop, and
+the backward pass calls the kernels that autograd would call.
 Letters: R replicas, B batch, I inputs, O outputs.
 """
 
@@ -22,10 +22,10 @@ from initcheck.training.work import Stack
 Views = dict[str, Tensor]
 
 aten = torch.ops.aten
-NARROW = 16  # outputs: products with so few columns run at a fifth of the speed of those with rows
+NARROW = 16  # outputs: products with so few columns take 5 times as long as with so few rows
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # arXiv 1706.02515, Appendix A
 
-# dL/dx of y = module(x), from the module, dL/dy, x and y.
+# dL/dx of y = module(x), as a function of the module, dL/dy, x and y.
 DERIVATIVES: dict[type[nn.Module], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
     nn.Identity: lambda m, grad, x, y: grad,
     nn.ReLU: lambda m, grad, x, y: aten.threshold_backward(grad, y, 0),
@@ -41,7 +41,7 @@ DERIVATIVES: dict[type[nn.Module], Callable[[Any, Tensor, Tensor, Tensor], Tenso
 
 @dataclass(frozen=True)
 class Link:
-    """A linear layer's parameters by name, and the activation behind it."""
+    """The names of a linear layer's parameters, and the activation that follows it."""
 
     weight: str
     bias: str | None
@@ -50,7 +50,7 @@ class Link:
 
 
 def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
-    """The starts as one flat leaf, or None where the network is no chain of linear layers."""
+    """The starts as one flat leaf, or None if the network is not a chain of linear layers."""
     links = _links(starts[0])
     if links is None:
         return None
@@ -58,12 +58,12 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
     narrow = {link.weight for link in links if link.narrow}
 
     def turn(name: str, parameter: Tensor) -> Tensor:
-        """Between the module's layout and this one, as ``stacked.turn``."""
+        """From the module's layout to the flat leaf's and back, as in ``stacked.turn``."""
         return parameter.mT if parameter.dim() == 3 and name not in narrow else parameter
 
-    laid = {name: turn(name, p.detach()) for name, p in state.items()}
-    flat = torch.cat([p.flatten() for p in laid.values()]).to(device).requires_grad_()
-    chain = Chain(links, {name: p.shape for name, p in laid.items()}, flat)
+    turned = {name: turn(name, p.detach()) for name, p in state.items()}
+    flat = torch.cat([p.flatten() for p in turned.values()]).to(device).requires_grad_()
+    chain = Chain(links, {name: p.shape for name, p in turned.items()}, flat)
 
     def forward(x: Tensor) -> Tensor:
         logits: Tensor = _Pass.apply(flat, x.flatten(2), chain)
@@ -76,18 +76,18 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
 
 
 def _links(module: nn.Module) -> list[Link] | None:
-    """Flatten, then linear layers with an activation or none behind each; else None."""
+    """The links of a Flatten and linear layers, each with at most one activation; else None."""
     (_, first), *parts = leaves(module) or [("", module)]
     frozen = any(not p.requires_grad for p in module.parameters())
     if frozen or type(first) is not nn.Flatten or (first.start_dim, first.end_dim) != (1, -1):
         return None
     links: list[Link] = []
-    bare = nn.Identity()
+    none_yet = nn.Identity()
     for name, layer in parts:
         if type(layer) is nn.Linear:
             bias = None if layer.bias is None else f"{name}.bias"
-            links.append(Link(f"{name}.weight", bias, bare, layer.out_features <= NARROW))
-        elif type(layer) in DERIVATIVES and links and links[-1].activation is bare:
+            links.append(Link(f"{name}.weight", bias, none_yet, layer.out_features <= NARROW))
+        elif type(layer) in DERIVATIVES and links and links[-1].activation is none_yet:
             links[-1] = replace(links[-1], activation=not_in_place(layer))
         else:
             return None
@@ -96,23 +96,23 @@ def _links(module: nn.Module) -> list[Link] | None:
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear layer of all replicas: parts of the flat parameters and of their gradient."""
+    """A linear layer of all replicas: views of the flat parameters and of their gradient."""
 
     activation: nn.Module
     weight: Tensor  # (R, I, O)
-    weight_grad: Tensor  # (R, I, O), of a narrow layer (R, O, I): as its weight lies
+    weight_grad: Tensor  # (R, I, O); (R, O, I) for a narrow layer, as its weight is stored
     narrow: bool
     bias: Tensor | None  # (R, 1, O)
     bias_grad: Tensor | None
 
     def forward(self, x: Tensor) -> Tensor:
-        """What goes into the activation."""
+        """The pre-activation ``(R, B, O)`` of the input ``(R, B, I)``."""
         if self.bias is None:
             return torch.bmm(x, self.weight)  # (R, B, I) (R, I, O) -> (R, B, O)
         return torch.baddbmm(self.bias, x, self.weight)
 
     def backward(self, x: Tensor, grad: Tensor) -> None:
-        """Write dL/dW and dL/db, from the layer's input and dL/dy, ``(R, B, O)``."""
+        """Write dL/dW and dL/db, from the layer's input ``(R, B, I)`` and dL/dy ``(R, B, O)``."""
         if self.narrow:
             torch.bmm(grad.mT, x, out=self.weight_grad)  # (R, O, B) (R, B, I) -> (R, O, I)
         else:
@@ -122,9 +122,9 @@ class Layer:
 
 
 class Chain:
-    """The layers, and where each parameter lies in the flat leaf; views are made once, not a step.
+    """The layers as views of the flat leaf, made once for all steps.
 
-    The gradient has one place, too, so that no step asks for new memory of that size.
+    The gradient has one buffer for all steps, so no step allocates memory of that size.
     """
 
     def __init__(self, links: list[Link], shapes: dict[str, torch.Size], leaf: Tensor) -> None:
@@ -142,7 +142,7 @@ class Chain:
 
 
 def _views(flat: Tensor, shapes: dict[str, torch.Size]) -> Views:
-    """Each parameter's part of a flat tensor."""
+    """Each parameter's view of a flat tensor, by name."""
     parts = torch.split(flat, [shape.numel() for shape in shapes.values()])
     return {
         name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
@@ -150,7 +150,7 @@ def _views(flat: Tensor, shapes: dict[str, torch.Size]) -> Views:
 
 
 class _Pass(torch.autograd.Function):
-    """``leaf, x -> logits``; the gradient is written into place, layer by layer."""
+    """``leaf, x -> logits``; the backward pass writes each layer's gradient into the buffer."""
 
     @staticmethod
     def forward(ctx: Any, _: Tensor, x: Tensor, chain: Chain) -> Tensor:
@@ -165,13 +165,13 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, ...]:
-        leaf, own = ctx.chain.leaf, ctx.chain.grad
-        held = None if leaf.grad is None else leaf.grad.clone()  # not cleared: the two add up
+        leaf, buffer = ctx.chain.leaf, ctx.chain.grad
+        earlier = None if leaf.grad is None else leaf.grad.clone()  # not cleared, so they add up
         while ctx.seen:
             layer, x, before, after = ctx.seen.pop()
             grad = DERIVATIVES[type(layer.activation)](layer.activation, grad, before, after)
             layer.backward(x, grad)
             if ctx.seen:
                 grad = torch.bmm(grad, layer.weight.mT)  # (R, B, O) (R, O, I) -> (R, B, I)
-        leaf.grad = own if held is None else own.add_(held)
-        return None, None, None  # autograd would copy a gradient that somebody else holds
+        leaf.grad = buffer if earlier is None else buffer.add_(earlier)
+        return None, None, None  # if returned, autograd would copy the buffer

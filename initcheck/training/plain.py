@@ -1,4 +1,4 @@
-"""One plain ``nn.Module`` and ``torch.optim`` loop a seed: what users run, and the yardstick."""
+"""The reference engine: one plain ``nn.Module`` and ``torch.optim`` loop per seed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from initcheck.training.work import (
 
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
-    """Train the starts one after the other, each in the plainest loop there is."""
+    """Train the starts one after the other, each in a plain loop."""
     outcomes = []
     for start, seed, batches in zip(starts, work.seeds, work.batches, strict=True):
-        # Twins of a start are off once each: what one replica used up is there for the next.
-        own = replace(work, jitter=copy.copy(work.jitter))
-        with randomness.own(seed, work.device):
-            outcomes.append(_one(start, own, batches))
+        # Each replica gets a copy: a jitter disturbs the start once and then forgets how.
+        copied = replace(work, jitter=copy.copy(work.jitter))
+        with randomness.seeded(seed, work.device):
+            outcomes.append(_one(start, copied, batches))
     return join(outcomes)
 
 
 def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
     module = start.to(work.device)
-    losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_home(work))
+    losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_device(work))
     kept = _train(module, work, batches, losses) if len(batches) else {}
     return Outcome(
         parameters={name: p.detach()[None] for name, p in module.named_parameters()},
@@ -49,7 +49,7 @@ def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
 def _train(
     module: nn.Module, work: Work, batches: Tensor, losses: Tensor
 ) -> dict[int, dict[str, Tensor]]:
-    """Train in place and write the losses; returns the parameters that the recipe keeps."""
+    """Train in place, write the losses, and return the parameters that the recipe keeps."""
     optimizer = work.recipe.optimizer.over(module.parameters())
     kept = {}
     for step, images in enumerate(batches):
@@ -73,13 +73,13 @@ def _train(
 
 
 def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
-    """The mean over the batch; a twin's is one of slightly unequal shares."""
+    """The mean over the batch; for a twin, images have slightly unequal shares."""
     if jitter is None:
         return F.cross_entropy(logits, targets)
     each = F.cross_entropy(logits, targets, reduction="none")
     return each @ jitter.shares(torch.full_like(each, 1 / len(each)).detach())
 
 
-def _loss_home(work: Work) -> str:
-    """Losses stay on the device until the end: fetching one a step would stop the device."""
+def _loss_device(work: Work) -> str:
+    """Where losses are stored: on the device, since copying one per step would make it wait."""
     return work.device if devices.has_float64(work.device) else "cpu"

@@ -1,7 +1,7 @@
-"""Random numbers that a network draws while it trains (dropout): a replica's own, never the user's.
+"""Random numbers that a network draws while it trains, as dropout does.
 
-Dropout takes no generator: it reads the global one of its device. That one is seeded for each
-replica and put back afterwards. An accelerator draws other numbers than the CPU from a seed.
+Dropout takes no generator: it reads the global one of its device. That generator is seeded for each
+replica and restored afterwards. An accelerator draws other numbers than the CPU from the same seed.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from torch import Tensor, nn
 
 from initcheck import devices
 
-# What copying a module raises that holds a computed tensor (weight normalization by a hook,
-# pruning), or a lock.
+# What deepcopy raises for a module that holds a computed tensor (weight normalization by a hook,
+# pruning) or a lock.
 UNCOPIED = (RuntimeError, TypeError)
 
 
 @contextmanager
-def own(seed: int, device: str) -> Iterator[None]:
-    """Within, the global generators start at ``seed``; afterwards they are as they were."""
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed the global generators of the CPU and the device, and restore them afterwards."""
     with torch.random.fork_rng(devices=[]), devices.own_random_state(device, seed):
-        torch.default_generator.manual_seed(seed)  # not torch.manual_seed: it seeds every GPU
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
         yield
 
 
 def draws(module: nn.Module, inputs: Tensor) -> bool:
     """Whether one forward pass, of a copy on the CPU, reads the global generator.
 
-    Where there can be no copy nobody knows, and yes is the answer that is never wrong.
+    True if the module cannot be copied, since then it may.
     """
     try:
-        tried = copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     except UNCOPIED:
         return True
-    with own(0, "cpu"), torch.no_grad():
+    with seeded(0, "cpu"), torch.no_grad():
         before = torch.get_rng_state()
-        tried(inputs)
+        copied(inputs)
         return not torch.equal(before, torch.get_rng_state())

@@ -1,9 +1,9 @@
-"""Layers with one more dimension: R replicas of a sequential network in one forward pass.
+"""Stacked layers: R replicas of a sequential network in one forward pass.
 
-A stacked layer is a function ``(parameters, buffers, x) -> x`` in which every tensor has the
-replicas in front, and weights of linear layers are ``(R, I, O)``: see ``turn``.
+A stacked layer is a function ``(parameters, buffers, x) -> x``. The first dimension of every tensor
+is R, and weights of linear layers are ``(R, I, O)``: see ``turn``.
 Letters: R replicas, B batch, I inputs, O outputs, C channels, H and W image.
-What has no stacked form here makes ``stack`` return None, and the caller falls back.
+``stack`` returns None if a layer has no stacked form, and the caller falls back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Tensors = Mapping[str, Tensor]
 Layer = Callable[[Tensors, Tensors, Tensor], Tensor]
 Layout = Callable[[Tensor], Tensor]
 
-# Pointwise layers: the replica dimension is one more dimension to them.
+# These layers take any number of dimensions, so R needs no special treatment.
 POINTWISE = (
     nn.ReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid,
     nn.Softplus, nn.Identity,
@@ -32,10 +32,10 @@ POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
 def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
-    """The starts layer by layer, or None where a layer has no stacked form."""
-    made = [_layer(name, layer) for name, layer in leaves(starts[0])]
-    known = [layer for layer in made if layer is not None]
-    if not known or len(known) < len(made):
+    """The starts as stacked layers, or None if a layer has no stacked form."""
+    layers = [_layer(name, layer) for name, layer in leaves(starts[0])]
+    known = [layer for layer in layers if layer is not None]
+    if not known or len(known) < len(layers):
         return None
 
     def forward(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
@@ -49,72 +49,78 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
 def together(
     starts: Sequence[nn.Module], device: str, layer: Layer, layout: Layout, engine: str
 ) -> Stack:
-    """All starts on the device, with a forward pass; ``layout`` is that of its parameters."""
+    """All starts on the device with this forward pass.
+
+    ``layout`` converts a parameter from the module's layout to the forward pass's, and back.
+    """
     template = dict(starts[0].named_parameters())
     parameters, buffers = torch.func.stack_module_state(list(starts))
     buffers = {name: buffer.to(device) for name, buffer in buffers.items()}
-    held = {
+    leaves_by_name = {
         name: layout(p.detach().to(device))
         .contiguous()
         .requires_grad_(template[name].requires_grad)
         for name, p in parameters.items()
     }
     return Stack(
-        engine, list(held.values()), lambda x: layer(held, buffers, x), list(held),
-        lambda name: layout(held[name].detach()).clone(memory_format=torch.contiguous_format),
+        engine, list(leaves_by_name.values()), lambda x: layer(leaves_by_name, buffers, x),
+        list(leaves_by_name),
+        lambda name: layout(leaves_by_name[name].detach()).clone(
+            memory_format=torch.contiguous_format
+        ),
         buffers,
     )  # fmt: skip
 
 
 def turn(parameter: Tensor) -> Tensor:
-    """A linear layer's weight from ``(R, O, I)`` to ``(R, I, O)`` and back; others as they are.
+    """A linear layer's weight from ``(R, O, I)`` to ``(R, I, O)`` and back; others unchanged.
 
-    So a linear layer's three products are plain ones, which for 784 inputs and 64 units is three
-    times as fast as ``x @ weight.mT``, and autograd gives each gradient in the layout of its weight
-    instead of copying it there, which was half the time of a wide network.
+    A linear layer's three products then need no transpose, which for 784 inputs and 64 units is
+    three times as fast as ``x @ weight.mT``. Autograd writes each gradient in the layout of its
+    weight instead of copying it there, which took half the time of a wide network.
     """
     return parameter.mT if parameter.dim() == 3 else parameter
 
 
 def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """A sequential module's layers by name and in order; none where it does more than they do."""
+    """A sequential module's layers by name and in order; empty if it does more than run them."""
     return [] if _shares(module) or _hooked(module) else _flat(module, "")
 
 
 def _shares(module: nn.Module) -> bool:
-    """Whether a parameter or buffer is used in two places: it is stacked under one name only."""
+    """Whether a parameter or buffer has two names; a stack holds it under one only."""
     parameters = module.named_parameters(remove_duplicate=False)
     buffers = module.named_buffers(remove_duplicate=False)
-    every = [id(tensor) for _, tensor in (*parameters, *buffers)]
-    return len(every) != len(set(every))
+    ids = [id(tensor) for _, tensor in (*parameters, *buffers)]
+    return len(ids) != len(set(ids))
 
 
 def _hooked(module: nn.Module) -> bool:
-    """Whether calling the module, or one in it, does more than its forward pass."""
+    """Whether calling the module or a submodule does more than its class's forward pass."""
     return any(map(hooked, module.modules()))
 
 
 def gradients_hooked(module: nn.Module) -> bool:
-    """Whether a parameter's own hooks see or change its gradient on the way to the optimizer."""
+    """Whether a parameter has hooks, which see or change its gradient before the optimizer."""
     kinds = ("_backward_hooks", "_post_accumulate_grad_hooks")
     return any(getattr(p, kind, None) for p in module.parameters() for kind in kinds)
 
 
 def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
-    """Exact types only: a subclass may compute otherwise."""
+    """Layers of nested Sequentials; exact types only, since a subclass may compute otherwise."""
     if type(module) is not nn.Sequential:
         return [(name, module)]
-    # named_children() would leave out the second place of a layer that stands in two.
-    children = module._modules.items()  # noqa: SLF001 -- no public name keeps both
+    # named_children() lists a layer that occurs twice only once.
+    children = module._modules.items()  # noqa: SLF001 -- no public function lists both
     parts = [
         _flat(child, f"{name}.{key}".lstrip("."))
         for key, child in children
-        if child is not None  # not `if child`: an empty container is false, and may compute
+        if child is not None  # not `if child`: an empty container is falsy and may still compute
     ]
     return [leaf for part in parts for leaf in part]
 
 
-def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- one line a kind
+def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- one return per kind of layer
     if type(module) is nn.Linear:
         return _linear(name)
     if type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros":
@@ -127,43 +133,44 @@ def _layer(name: str, module: nn.Module) -> Layer | None:  # noqa: PLR0911 -- on
     if _pools(module):
         return lambda parameters, buffers, x: module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
     if type(module) in POINTWISE:
-        own = not_in_place(module)
-        return lambda parameters, buffers, x: own(x)
+        activation = not_in_place(module)
+        return lambda parameters, buffers, x: activation(x)
     return None
 
 
-def pooled_ahead(
+def pooled_first(
     modules: Sequence[nn.Module], images: Tensor
 ) -> tuple[Sequence[nn.Module], Tensor]:
-    """The networks behind a pooling layer that comes first, and images that went through it.
+    """The networks without their first pooling layer, and the images pooled by it.
 
-    It has no parameters and looks at each image alone, so once does for all steps and replicas.
+    It has no parameters and treats each image separately, so pooling once serves all steps and
+    replicas. If the first layer does not pool, networks and images are returned unchanged.
     """
-    whole = cast("Sequence[nn.Sequential]", modules)
+    networks = cast("Sequence[nn.Sequential]", modules)
     layers = leaves(modules[0])
-    if len(layers) < 2 or len(whole[0]) < 2 or not _pools(whole[0][0]):
-        return modules, images  # as with a pooling layer in a part, or behind an empty one
-    return [module[1:] for module in whole], whole[0][0](images)
+    if len(layers) < 2 or len(networks[0]) < 2 or not _pools(networks[0][0]):
+        return modules, images  # also for a pooling layer within a nested Sequential
+    return [network[1:] for network in networks], networks[0][0](images)
 
 
 def _pools(module: nn.Module) -> bool:
-    """Whether it pools each image alone, and returns nothing but what it pooled."""
+    """Whether the module pools each image separately and returns the pooled images only."""
     return type(module) in POOLING and not getattr(module, "return_indices", False)
 
 
 def not_in_place(module: nn.Module) -> nn.Module:
-    """The same activation, which leaves its input alone: a derivative may need it."""
-    own: Any = copy.copy(module)
-    if hasattr(own, "inplace"):
-        own.inplace = False
-    kept: nn.Module = own
-    return kept
+    """A copy of the activation that leaves its input unchanged: the derivative may need it."""
+    activation: Any = copy.copy(module)
+    if hasattr(activation, "inplace"):
+        activation.inplace = False
+    copied: nn.Module = activation
+    return copied
 
 
 def _linear(name: str) -> Layer:
     def linear(parameters: Tensors, _: Tensors, x: Tensor) -> Tensor:
         weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-        if x.dim() > 3:  # images without a Flatten: a linear layer maps their last dimension
+        if x.dim() > 3:  # no Flatten: a linear layer maps the last dimension
             return linear(parameters, _, x.flatten(1, -2)).view(*x.shape[:-1], -1)
         if bias is None:
             return torch.bmm(x, weight)  # (R, B, I) (R, I, O) -> (R, B, O)
@@ -199,7 +206,7 @@ def _unstack(y: Tensor, replicas: int) -> Tensor:
 def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
     def batch_norm(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         replicas = x.shape[0]
-        module._check_input_dim(x[0])  # noqa: SLF001 -- its kernel refuses no shape
+        module._check_input_dim(x[0])  # noqa: SLF001 -- the kernel itself checks no shape
 
         def flat(tensors: Tensors, what: str) -> Tensor | None:
             tensor = tensors.get(f"{name}.{what}")

@@ -1,4 +1,4 @@
-"""Train an arm: every seed once, chunk by chunk, from the same start on every device."""
+"""Train arms, one replica per seed, in chunks, from the same start on every device."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from initcheck.training import modules as by_module
 from initcheck.training.work import Jitter, Outcome, Work, join
 
 __all__ = [
-    "ENGINES", "How", "NetworkError", "Trained", "chunks", "draws", "ready", "room", "train",
-    "train_together",
+    "ENGINES", "How", "NetworkError", "Trained", "chunks", "draws", "ready", "room", "run_all",
+    "train", "train_together",
 ]  # fmt: skip
 
 ENGINES = {"ensemble": ensemble.run, "module": plain.run}
 
-# Parameter, gradient and two moments of the replicas of a chunk: the most that was of use. Wide
-# networks gain little from a cache that two processes share, and much from fewer calls: with 128
-# MiB in place of 32, networks of 1 to 2.5 million weights took 10 to 25 % less processor time.
-# Beyond 16 narrow replicas the calls are long enough; 8 took a fifth more processor time each, 32
-# as much as 16.
+# Bytes of parameters, gradients and two moments in a chunk. Wide networks gain little from a cache
+# that two processes share, and much from fewer calls: with 128 MiB instead of 32, networks of 1 to
+# 2.5 million weights took 10 to 25 % less processor time.
 CHUNK_BYTES = 128 * 2**20
+# Narrow replicas in a chunk. With 8, each took a fifth more processor time; with 32, as much as
+# with 16.
 MOST_REPLICAS = 16
 # On an accelerator the calls cost more than the arithmetic, so only its memory sets a limit.
 ACCELERATOR_BYTES = 512 * 2**20
@@ -40,19 +40,19 @@ ACCELERATOR_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class Trained:
-    """An arm after training, R replicas in front of every tensor.
+    """An arm after training; R, the number of replicas, is the first dimension of every tensor.
 
     Attributes:
-        device: where it is: the device it ran on, or the CPU after one that has no float64.
+        device: where the tensors are: the device that trained, or the CPU if it has no float64.
         start: parameters before the first step, on the CPU.
-        start_buffers: running statistics and the like before the first step, on the CPU.
-        first_batch: ``(R, B)`` int64 on the CPU, which images the first step saw; ``(R, 0)``
-            without steps.
+        start_buffers: buffers, such as running statistics, before the first step, on the CPU.
+        first_batch: ``(R, B)`` int64 on the CPU, the images of the first step; ``(R, 0)`` without
+            steps.
         parameters: parameters after the last step.
-        buffers: running statistics and the like after the last step.
+        buffers: buffers after the last step.
         losses: ``(R, steps)`` float64 on the CPU, the training loss before each step.
-        kept: ``{step: {name: (R, ...)}}`` as the recipe asks.
-        engine: which engine ran, as it names itself.
+        kept: ``{step: {name: (R, ...)}}``, the parameters that the recipe keeps.
+        engine: the name of the engine that ran.
     """
 
     arm: Arm
@@ -76,23 +76,23 @@ class Trained:
         return self.arm.build(seed).to(self.device).eval()
 
     def _modules(self) -> Iterator[nn.Module]:
-        """What computes with each replica's state: one module unless a seed's may compute more."""
-        apart = not by_module.is_its_state(self._template)
+        """A module for each replica; the same one if only its state differs between seeds."""
+        shared = by_module.is_its_state(self._template)
         for seed in self.seeds:
-            yield self._module(seed) if apart else self._template
+            yield self._template if shared else self._module(seed)
 
     def replicas(self, *, at_start: bool = False) -> Iterator[dict[str, Tensor]]:
-        """The state of each replica, by name, as ``torch.func.functional_call`` takes it."""
-        both = (self.start, self.start_buffers) if at_start else (self.parameters, self.buffers)
-        whole = both[0] | both[1]
+        """Each replica's parameters and buffers, as ``torch.func.functional_call`` takes them."""
+        at_end = self.parameters | self.buffers
+        state = self.start | self.start_buffers if at_start else at_end
         for r in range(len(self.seeds)):
-            yield {name: tensor[r].to(self.device) for name, tensor in whole.items()}
+            yield {name: tensor[r].to(self.device) for name, tensor in state.items()}
 
     def logits(self, inputs: Tensor, *, at_start: bool = False) -> Tensor:
-        """The networks' answers in evaluation mode: ``(R, N, classes)``."""
-        with torch.no_grad(), randomness.own(0, self.device):
-            modules, seen = stacked.pooled_ahead([*self._modules()], inputs)
-            return torch.stack(_answers(modules, self.replicas(at_start=at_start), seen))
+        """The networks' logits in evaluation mode: ``(R, N, classes)``."""
+        with torch.no_grad(), randomness.seeded(0, self.device):
+            modules, images = stacked.pooled_first([*self._modules()], inputs)
+            return torch.stack(_outputs(modules, self.replicas(at_start=at_start), images))
 
     @cached_property
     def test_logits(self) -> Tensor:
@@ -100,26 +100,26 @@ class Trained:
         return self.logits(self.data.test_inputs)
 
 
-def _answers(
+def _outputs(
     networks: Sequence[nn.Module], states: Iterable[dict[str, Tensor]], inputs: Tensor
 ) -> list[Tensor]:
-    """What each answers to the inputs, which stay as they are though a module changes its own.
+    """The output of each network with its state.
 
-    They are the data set's, for all claims of the process; each network after one that changed
-    them sees a new copy.
+    All claims of a process share the inputs, so a network that may change them in place gets a
+    copy. Once one has changed the copy, the next network gets a new one.
     """
-    seen = inputs if by_module.leaves_inputs(networks[0]) else inputs.clone()
-    answers = []
+    given = inputs if by_module.leaves_inputs(networks[0]) else inputs.clone()
+    outputs = []
     for network, state in zip(networks, states, strict=True):
-        before = changes(seen)
-        answers.append(torch.func.functional_call(network, state, (seen,)))
-        if changes(seen) != before:
-            seen = inputs.clone()
-    return answers
+        before = changes(given)
+        outputs.append(torch.func.functional_call(network, state, (given,)))
+        if changes(given) != before:
+            given = inputs.clone()
+    return outputs
 
 
 class How(TypedDict, total=False):
-    """Where and by what means arms are trained: see ``train_together``."""
+    """Options of ``train_together``, which describes them."""
 
     device: str
     engine: str
@@ -129,7 +129,7 @@ class How(TypedDict, total=False):
 
 
 def train(arm: Arm, seeds: Sequence[int], data: DataSet, **how: Unpack[How]) -> Trained:
-    """Train one replica of the arm a seed: ``train_together`` with this arm alone."""
+    """Train one replica of the arm per seed, with the options of ``train_together``."""
     (trained,) = train_together({arm: seeds}, data, **how)
     return trained
 
@@ -144,33 +144,37 @@ def train_together(
     jitter: Callable[[int], Jitter] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Trained]:
-    """Train arms that share network, recipe and data as replicas of one another.
+    """Train arms that share network, recipe and data in the same chunks.
 
     Args:
-        wanted: of each arm its seeds, one a replica; each settles start and data order.
+        wanted: for each arm its seeds, one per replica; a seed determines start and data order.
         data: the data set, on the CPU or on the device.
         device: where to train.
         engine: ``ensemble`` or ``module``.
-        jobs: chunks of replicas trained at the same time on a CPU, each with one thread.
-        jitter: for the twins of the rounding envelope: a chunk's rounding, by its first replica.
-        progress: called with replica-steps done since the last call.
+        jobs: number of chunks trained at the same time on a CPU, each with one thread.
+        jitter: for the twins of the rounding envelope; gives a chunk's rounding errors, from the
+            number of its first replica.
+        progress: called with the number of replica-steps done since the last call.
 
     Raises:
         NetworkError: the network does not return logits of the data set's classes, or was not
             trained on this device.
-        ValueError: a batch larger than the data set, or an unknown parameter to keep.
+        ValueError: a batch is larger than the data set, or the recipe keeps an unknown parameter.
     """
-    made = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
-    starts = [start for some, _ in made for start in some]
+    per_arm = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
+    starts = [start for starts, _ in per_arm for start in starts]
     whole = replace(
-        made[0][1], batches=torch.cat([work.batches for _, work in made]),
-        seeds=[seed for _, work in made for seed in work.seeds],
+        per_arm[0][1], batches=torch.cat([work.batches for _, work in per_arm]),
+        seeds=[seed for _, work in per_arm for seed in work.seeds],
     )  # fmt: skip
     parameters, buffers = torch.func.stack_module_state(starts)
     before = {name: p.detach() for name, p in parameters.items()}  # stacked: a copy
     unknown = [name for name in whole.recipe.keep if name not in before]
     if unknown:
-        raise ValueError(f"keep names {unknown[0]!r}; the parameters are {', '.join(before)}")
+        raise ValueError(
+            f"The recipe keeps {unknown[0]!r}, and the network's parameters are "
+            f"{', '.join(before)}. Name one of those in keep."
+        )
 
     def work(part: slice) -> Outcome:
         job = replace(
@@ -180,70 +184,70 @@ def train_together(
         return ENGINES[engine](starts[part], job)
 
     parts = chunks(len(starts), starts[0], device)
-    shared = jobs > 1 and device == "cpu" and not _takes_turns(starts[0], whole)
-    with randomness.own(0, device):
-        outcome = join(_run_all(work, parts, jobs if shared else 1))
+    parallel = jobs > 1 and device == "cpu" and not _draws(starts[0], whole)
+    with randomness.seeded(0, device):
+        outcome = join(run_all(work, parts, jobs if parallel else 1))
         devices.synchronize(device)
     _check_device(outcome.parameters, device)
-    if not devices.has_float64(device):  # in which probes compute
+    if not devices.has_float64(device):  # probes compute in float64
         whole, outcome = _on_the_cpu(whole, outcome, data)
-    return list(_parted(wanted, whole, (before, buffers), outcome))
+    return list(_per_arm(wanted, whole, (before, buffers), outcome))
 
 
 def _on_the_cpu(work: Work, outcome: Outcome, data: DataSet) -> tuple[Work, Outcome]:
-    """What was trained, where everything can be measured."""
+    """The same work and outcome on the CPU."""
 
     def moved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.cpu() for name, tensor in tensors.items()}
 
-    there = replace(work, device="cpu", data=data.to("cpu", DTYPES[work.recipe.dtype]))
-    return there, replace(
+    on_cpu = replace(work, device="cpu", data=data.to("cpu", DTYPES[work.recipe.dtype]))
+    return on_cpu, replace(
         outcome, parameters=moved(outcome.parameters), buffers=moved(outcome.buffers),
         kept={step: moved(kept) for step, kept in outcome.kept.items()},
     )  # fmt: skip
 
 
 def _check_device(parameters: Mapping[str, Tensor], device: str) -> None:
-    """Refuse what was trained elsewhere than asked: a device that computes nothing agrees with all.
+    """Check that the device that was requested did the training.
 
     Raises:
-        NetworkError: naming where the parameters are.
+        NetworkError: the parameters are on another device.
     """
-    found = {p.device.type for p in parameters.values()} - {torch.device(device).type}
-    if found:
+    others = {p.device.type for p in parameters.values()} - {torch.device(device).type}
+    if others:
         raise NetworkError(
-            f"the arm was to be trained on '{device}', and afterwards its parameters are on "
-            f"'{', '.join(sorted(found))}'. See what `initcheck doctor` says of '{device}'."
+            f"Training was requested on '{device}', and afterwards the parameters are on "
+            f"'{', '.join(sorted(others))}'. Run `initcheck doctor` to check '{device}'."
         )
 
 
-def _parted(
+def _per_arm(
     wanted: Mapping[Arm, Sequence[int]],
     work: Work,
     before: tuple[dict[str, Tensor], dict[str, Tensor]],
     outcome: Outcome,
 ) -> Iterator[Trained]:
-    """What belongs to each arm."""
+    """The part of a joint outcome that belongs to each arm."""
     first = 0
     for arm, seeds in wanted.items():
         part = slice(first, first + len(seeds))
         first = part.stop
 
-        def own(tensors: dict[str, Tensor], part: slice = part) -> dict[str, Tensor]:
+        def rows(tensors: dict[str, Tensor], part: slice = part) -> dict[str, Tensor]:
             return {name: tensor[part] for name, tensor in tensors.items()}
 
         yield Trained(
-            arm, tuple(seeds), work.device, work.data, own(before[0]), own(before[1]),
-            work.batches[part, :1].flatten(1).cpu(), own(outcome.parameters),
-            own(outcome.buffers), outcome.losses[part],
-            {step: own(kept) for step, kept in outcome.kept.items()}, outcome.engine,
+            arm, tuple(seeds), work.device, work.data, rows(before[0]), rows(before[1]),
+            work.batches[part, :1].flatten(1).cpu(), rows(outcome.parameters),
+            rows(outcome.buffers), outcome.losses[part],
+            {step: rows(kept) for step, kept in outcome.kept.items()}, outcome.engine,
         )  # fmt: skip
 
 
 def ready(
     arm: Arm, seeds: Sequence[int], data: DataSet, device: str
 ) -> tuple[list[nn.Module], Work]:
-    """The replicas at their start, on the CPU, and what an engine needs to train them."""
+    """The replicas at their start, on the CPU, and how to train them."""
     orders = [order(seed, len(data.train_targets), arm.recipe) for seed in seeds]
     return [arm.build(seed) for seed in seeds], Work(
         arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
@@ -254,20 +258,20 @@ def ready(
 def draws(arm: Arm, data: DataSet) -> bool:
     """Whether the arm's network draws random numbers while it trains."""
     (start,), work = ready(arm, [0], data, "cpu")
-    return _takes_turns(start, work)
+    return _draws(start, work)
 
 
-def _takes_turns(start: nn.Module, work: Work) -> bool:
-    """Whether replicas cannot share the time: they draw from the one global generator there is."""
-    first = work.batches[0, :1].flatten()  # images of the first step, none without steps
+def _draws(start: nn.Module, work: Work) -> bool:
+    """As ``draws``; such replicas cannot train in parallel, since they share one generator."""
+    first = work.batches[0, :1].flatten()  # images of the first step; empty without steps
     return len(first) > 0 and randomness.draws(start, work.data.train_inputs[first])
 
 
 def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:
-    """Replicas that are trained together: as many as are of use, and fit an accelerator's memory.
+    """The replicas of each chunk.
 
-    They hang on the network alone, not on the number of cores: the same seeds give the same bits on
-    a machine with more of them.
+    The chunk size depends only on the network and the device, so results are bit-identical on any
+    number of cores.
     """
     count = -(-replicas // room(network, device))
     edges = [round(i * replicas / count) for i in range(count + 1)]
@@ -275,26 +279,29 @@ def chunks(replicas: int, network: nn.Module, device: str) -> list[slice]:
 
 
 def room(network: nn.Module, device: str) -> int:
-    """How many replicas of a network are trained together."""
+    """The largest number of replicas of a network in one chunk."""
     size = max(1, 4 * sum(p.numel() * p.element_size() for p in network.parameters()))
     if device != "cpu":
         return max(1, ACCELERATOR_BYTES // size)
     return max(1, min(MOST_REPLICAS, CHUNK_BYTES // size))
 
 
-def _run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:
-    """Chunks over Python threads of one arithmetic thread each: torch releases the lock."""
+def run_all(work: Callable[[slice], Outcome], parts: Sequence[slice], jobs: int) -> list[Outcome]:
+    """Train the chunks in ``jobs`` Python threads, since torch releases Python's lock.
 
-    def alone(part: slice) -> Outcome:
-        torch.set_num_threads(1)  # holds for the thread that says it
+    Each uses one arithmetic thread.
+    """
+
+    def single_threaded(part: slice) -> Outcome:
+        torch.set_num_threads(1)  # applies to the calling thread only
         return work(part)
 
     with compute.threads(1):
         if min(jobs, len(parts)) == 1:
             return [work(part) for part in parts]
-        from joblib import Parallel, delayed  # noqa: PLC0415 -- only where jobs run
+        from joblib import Parallel, delayed  # noqa: PLC0415 -- only needed for several jobs
 
-        done: list[Outcome] = Parallel(n_jobs=jobs, backend="threading")(
-            delayed(alone)(part) for part in parts
+        outcomes: list[Outcome] = Parallel(n_jobs=jobs, backend="threading")(
+            delayed(single_threaded)(part) for part in parts
         )
-    return done
+    return outcomes

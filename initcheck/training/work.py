@@ -1,4 +1,4 @@
-"""What both engines take and give back."""
+"""The input and output of both engines: a chunk of work, and the trained replicas."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from initcheck.networks import NetworkError
 
 
 class Jitter(Protocol):
-    """What disturbs the twins of the rounding envelope, at every step."""
+    """Disturbs the twins of the rounding envelope at every step."""
 
     def parameters(self, leaves: Sequence[Tensor]) -> None:
         """Disturb the parameters in place, before the forward pass."""
 
     def shares(self, shares: Tensor) -> Tensor:
-        """What each image of a batch counts for in the gradient, disturbed."""
+        """A disturbed copy of the share of each image of a batch in the gradient."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One chunk of replicas to train: R starts on one device, and what each will see.
+    """How to train a chunk of R replicas on one device.
 
     Attributes:
-        batches: ``(R, steps, B)`` int64, on the device: which images each step sees.
-        seeds: one a replica, for the random numbers that its network draws in training.
+        batches: ``(R, steps, B)`` int64, on the device: the images of each step.
+        seeds: one per replica, for the random numbers that its network draws in training.
         jitter: disturbs every step (the twins of the rounding envelope).
-        progress: called with the number of replica-steps just done.
+        progress: called with the number of replica-steps done since the last call.
     """
 
     recipe: Recipe
@@ -46,7 +46,7 @@ class Work:
 
 @dataclass
 class Outcome:
-    """R trained replicas: every tensor has the replicas in front."""
+    """R trained replicas; R is the first dimension of every tensor."""
 
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
@@ -57,14 +57,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stack:
-    """R replicas of one network, as an engine trains them at once.
+    """R replicas of one network in the form in which the ensemble trains them.
 
     Attributes:
-        engine: what the results file calls it.
-        leaves: what the optimizer holds, contiguous, in whatever shape is fastest.
+        engine: its name in the results file.
+        leaves: the tensors that the optimizer updates, contiguous, in the fastest layout.
         forward: from inputs ``(R, B, ...)`` to logits ``(R, B, classes)``.
-        names: of the parameters, as the module has them.
-        read: a copy of a parameter by name, ``(R, ...)``.
+        names: the parameters' names in the module.
+        read: returns a copy ``(R, ...)`` of a parameter by name.
         buffers: by name, ``(R, ...)``, updated by ``forward``.
     """
 
@@ -76,29 +76,29 @@ class Stack:
     buffers: dict[str, Tensor] = field(default_factory=dict)
 
 
-PROGRESS_EVERY = 10  # steps: often enough to see it move, seldom enough to cost nothing
+PROGRESS_EVERY = 10  # steps: frequent enough to watch, rare enough to cost nothing
 
 
 def check_logits(logits: object, batch: int, classes: int) -> None:
-    """Refuse a network whose output cannot be logits of this data set.
+    """Check that a network's output can be logits of this data set.
 
     Raises:
-        NetworkError: naming the shape it has and the one it must have.
+        NetworkError: the output is not a tensor of shape ``(batch, classes)``.
     """
     if not isinstance(logits, Tensor):
         raise NetworkError(
-            f"the network returned a {type(logits).__name__}; it must return logits, a tensor of "
-            f"shape ({batch}, {classes}). Return the logits alone."
+            f"The network returned a {type(logits).__name__}. It must return logits, a tensor of "
+            f"shape ({batch}, {classes}), and nothing else."
         )
     if tuple(logits.shape) != (batch, classes):
         raise NetworkError(
-            f"the network returned shape {tuple(logits.shape)} for a batch of {batch}; "
-            f"it must return logits of shape ({batch}, {classes}). Mend its last layer."
+            f"The network returned shape {tuple(logits.shape)} for a batch of {batch}. "
+            f"It must return logits of shape ({batch}, {classes}). Change the network's last layer."
         )
 
 
 def join(outcomes: Sequence[Outcome]) -> Outcome:
-    """The chunks of one arm as one, in order."""
+    """All chunks as one outcome, in order."""
     if len(outcomes) == 1:
         return outcomes[0]
     kept = {step: _join([outcome.kept[step] for outcome in outcomes]) for step in outcomes[0].kept}

@@ -1,4 +1,4 @@
-"""Limits and evidence as files: what is read, what is refused, what is kept."""
+"""Limits and evidence as files: reading, checking and storing."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def test_limit_serves(tmp_path, given, forms):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"maximum": 1}, "has 'maximum', which is none of max, min, margin, unit"),
-        ({"why": " "}, "has no 'why'. Write it as a text in quotes."),
-        ({"unit": 3}, "has no 'unit'"),
-        ({"kind": "certain"}, "has kind 'certain', which is none of measured, theorem, exact"),
-        ({"max": "1"}, "has max = '1', which is not a number"),
-        ({"max": True}, "has max = True, which is not a number"),
+        ({"maximum": 1}, "has an unknown key 'maximum'. Write one of max, min, margin, unit"),
+        ({"why": " "}, "lacks 'why', a text in quotes. Add it."),
+        ({"unit": 3}, "lacks 'unit'"),
+        ({"kind": "certain"}, "has kind 'certain'. Write one of measured, theorem, exact"),
+        ({"max": "1"}, "has max = '1'. Write a number"),
+        ({"max": True}, "has max = True. Write a number"),
         ({"min": 2}, "has min 2 above max 1.0"),
     ],
 )
@@ -85,34 +85,34 @@ def test_bad_entry_is_refused_with_its_place(tmp_path, change, sentence):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_limit_that_is_no_number_is_refused(tmp_path, value):
+def test_limit_that_is_not_finite_is_refused(tmp_path, value):
     path = written(tmp_path)
     path.write_text(path.read_text().replace("1.0", value))
-    with pytest.raises(BaselineError, match=f"max = {value}, which is no limit"):
+    with pytest.raises(BaselineError, match=rf"max = {value}\. Write a finite number"):
         read_limits(path)
 
 
 def test_entry_without_a_number_is_refused(tmp_path):
     words = {key: value for key, value in GOOD.items() if key != "max"}
-    with pytest.raises(BaselineError, match="needs 'max' or 'min' for holds, or 'margin'"):
+    with pytest.raises(BaselineError, match="Add 'max' or 'min' for holds, or 'margin'"):
         read_limits(written(tmp_path, words))
 
 
 def test_table_without_a_probe_is_refused(tmp_path):
-    with pytest.raises(BaselineError, match=r"\[a_claim\] holds no \[a_claim.PROBE\] tables"):
+    with pytest.raises(BaselineError, match=r"\[a_claim\] must hold one table \[a_claim\.PROBE\]"):
         read_limits(written(tmp_path, head="a_claim"))
 
 
 def test_broken_toml_names_the_line(tmp_path):
     path = tmp_path / "limits.toml"
     path.write_text("[a.b]\nmax = \n")
-    with pytest.raises(BaselineError, match=r"at line 2, column 7.*Mend that line"):
+    with pytest.raises(BaselineError, match=r"at line 2, column 7.*Correct that line"):
         read_limits(path)
 
 
 def test_missing_file_says_where_it_belongs(tmp_path):
     with pytest.raises(
-        BaselineError, match=r"There is no .*limits\.toml; claims need their limits"
+        BaselineError, match=r"There is no .*limits\.toml, which must hold the limits"
     ):
         read_limits(tmp_path / "limits.toml")
 
@@ -139,7 +139,7 @@ ENTRY = {
 
 
 def entry(kind="cpu", device="a CPU", date="2026-01-02", **means):
-    """What one environment recorded."""
+    """The entry of one environment."""
     made = copy.deepcopy(ENTRY)
     made["environment"] |= {"device type": kind, "device": device}
     made["date"] = made["origin"]["loss"]["date"] = date
@@ -168,11 +168,23 @@ def test_evidence_fits_its_schema(tmp_path):
         (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
         (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
-        # what only fits together
-        (("comparisons", "loss", "treated_arm"), "C", "comparisons/loss/treated_arm: no arm"),
-        (("arms", "A", "reference", "envelope"), [1e-7], "arms/A/reference: 3 steps"),
-        (("arms", "A", "reference", "losses", 1), [1.0], "arms/A/reference: 3 steps"),
-        (("arms", "A", "reference", "seeds"), [1], "reference/losses: there is not one curve"),
+        # parts that contradict each other
+        (
+            ("comparisons", "loss", "treated_arm"),
+            "C",
+            "loss/treated_arm: the entry holds no arm",
+        ),
+        (
+            ("arms", "A", "reference", "envelope"),
+            [1e-7],
+            "arms/A/reference: curves and envelope",
+        ),
+        (
+            ("arms", "A", "reference", "losses", 1),
+            [1.0],
+            "arms/A/reference: curves and envelope",
+        ),
+        (("arms", "A", "reference", "seeds"), [1], "reference/losses: it must hold one curve"),
         (("origin",), {}, "origin/loss: the comparison has no origin"),
     ],
 )
@@ -193,10 +205,10 @@ def test_unfitting_evidence_names_the_place(tmp_path, path, value, place):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is no JSON at line 1, column 1"),
-        ('{\n"schema": }', "is no JSON at line 2, column 11"),
-        ('{"schema": NaN}', "holds a bare NaN"),
-        ('{"schema": -Infinity}', "holds a bare -Infinity"),
+        ("", "is not JSON at line 1, column 1"),
+        ('{\n"schema": }', "is not JSON at line 2, column 11"),
+        ('{"schema": NaN}', "holds NaN"),
+        ('{"schema": -Infinity}', "holds -Infinity"),
         ("[]", "does not fit its schema at the top"),
     ],
 )
@@ -245,7 +257,7 @@ def test_evidence_is_that_of_the_same_device_else_the_reference(recorded, machin
         ((CPU, H200), entry("cuda", "H200"), ["a CPU", "H200"]),
     ],
 )
-def test_entry_replaces_its_like(old, new, left):
+def test_entry_replaces_that_of_the_same_device(old, new, left):
     entries = merged(whole(*old), new)["environments"]
     assert [e["environment"]["device"] for e in entries] == left
     assert any(e["date"] == new["date"] and e["arms"] == new["arms"] for e in entries)
@@ -256,7 +268,7 @@ def test_entry_replaces_its_like(old, new, left):
 
 def test_origin_never_moves():
     evidence = whole(entry(date="2026-01-01"))
-    for month in range(2, 6):  # each a little further, none far from the first
+    for month in range(2, 6):  # each moves a little, and none is far from the first
         made = entry(date=f"2026-{month:02}-01", treated_mean=1.0 + month / 60)
         evidence = merged(evidence, made)
     (last,) = evidence["environments"]
@@ -276,15 +288,15 @@ def test_origin_never_moves():
         ({"control_mean": 1.91}, False),
     ],
 )
-def test_drift_beyond_a_tenth_of_the_distance_asks_for_a_reason(means, far):
+def test_drift_beyond_a_tenth_of_the_distance_needs_a_reason(means, far):
     old, new = whole(entry(date="2026-01-01")), entry(**means)
     if not far:
         assert merged(old, new)["environments"][0]["accepted"] == []
         return
     with pytest.raises(BaselineError) as error:
         merged(old, new)
-    assert "loss was 1 against 2" in str(error.value)
-    assert "when it was first recorded, 2026-01-01" in str(error.value)
+    assert "loss (treated against control) were 1 against 2 in" in str(error.value)
+    assert "in the first recording of 2026-01-01" in str(error.value)
     assert "--initcheck-accept-drift REASON" in str(error.value)
 
 
@@ -308,7 +320,7 @@ def test_reason_is_kept_only_where_something_drifted():
     assert kept["accepted"] == []
 
 
-def test_new_comparison_has_an_origin_of_its_own():
+def test_new_comparison_gets_its_own_origin():
     new = entry(date="2026-03-01")
     new["comparisons"]["rank"] = new["comparisons"]["loss"]
     new["origin"]["rank"] = MEANS | {"date": "2026-03-01"}
@@ -372,7 +384,7 @@ def test_what_does_not_fit_is_not_stored(tmp_path):
     assert baselines.path("a_claim").read_bytes() == before
 
 
-def test_registered_counts_three_a_comparison(tmp_path):
+def test_registered_counts_three_per_comparison(tmp_path):
     written(tmp_path)
     assert Baselines(tmp_path).registered == 3  # no evidence: one a limit
     baselines = Baselines(tmp_path)

@@ -227,7 +227,7 @@ def test_two_folders_with_the_same_claim_are_refused_and_nothing_is_written(part
 def test_a_folder_without_evidence_is_refused(parts, capsys):
     (parts.path / "empty").mkdir()
     assert main(["merge", "part", "empty"]) == 4
-    assert "empty holds no evidence to merge" in capsys.readouterr().err
+    assert "empty holds no folder 'evidence' to merge" in capsys.readouterr().err
     assert not (parts.path / "baselines" / "evidence").exists()
 
 
@@ -266,8 +266,8 @@ def test_outcomes_far_from_the_origin_need_a_reason(parts, capsys):
     rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", shift)
     assert main(["merge", "part"]) == 4
     said = capsys.readouterr().err
-    assert "when it was first recorded" in said
-    assert "say why with --accept-drift REASON" in said
+    assert "in the first recording of" in said
+    assert "give the reason with --accept-drift REASON" in said
     assert parts.evidence("zeros_stay").read_bytes() == before
     assert main(["merge", "part", "--accept-drift", "another start"]) == 0
     (entry,) = read_evidence(parts.evidence("zeros_stay"))["environments"]

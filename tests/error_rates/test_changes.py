@@ -37,9 +37,9 @@ def test_threads_are_used_and_restored():
     before = torch.get_num_threads()
     with INNOCENT["threads"].apply():
         part = slice(0, 1)
-        training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
+        training.run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
         assert not forks.possible()  # forked processes would train on one thread
-    training._run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
+    training.run_all(lambda _: seen.append(torch.get_num_threads()), [part], 1)
     assert seen == [2, 1]
     assert torch.get_num_threads() == before
 

@@ -1,4 +1,4 @@
-"""Each fault breaks what it says, mends it whatever happens meanwhile, and is bound to a claim."""
+"""Each fault breaks what it says, restores it after any exception, and is bound to a claim."""
 
 from __future__ import annotations
 
@@ -376,5 +376,5 @@ def test_faults_are_bound_by_limits_and_by_themselves():
 
 
 def test_unknown_fault_is_answered_with_near_ones():
-    with pytest.raises(ValueError, match="Did you mean lr_halved"):
+    with pytest.raises(ValueError, match=r"There is no fault 'lr_halfed'\. Did you mean lr_halved"):
         find("lr_halfed")

@@ -91,7 +91,10 @@ def test_network_of_the_wrong_shape_is_a_sentence(project):
     for engine in ("ensemble", "module"):
         result = project.run(f"--initcheck-engine={engine}")
         assert result.ret == 1
-        assert "it must return logits of shape (32, 10). Mend its last layer." in result.text
+        assert (
+            "It must return logits of shape (32, 10). Change the network's last layer."
+            in result.text
+        )
 
 
 def test_nan_in_an_arm_is_invalid_and_names_seeds(two_claims):

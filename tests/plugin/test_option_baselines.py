@@ -28,8 +28,8 @@ def test_folder_without_limits(project):
     place = project.path / "empty"
     place.mkdir()
     option = (f"--initcheck-baselines={place}",)
-    said = "which pytest knows as --initcheck-baselines DIR"
-    refused(project, f"There is no {place / 'limits.toml'}", said, option=option)
+    fix = "(in pytest: --initcheck-baselines DIR)"
+    refused(project, f"There is no {place / 'limits.toml'}", fix, option=option)
 
 
 def test_other_folder_is_used(project):
@@ -44,8 +44,11 @@ def test_other_folder_is_used(project):
     [
         ("[zeros_stay.weight_magnitude\nmax = 0", "cannot be read: Expected ']'"),
         ("\n\nmax == 0", "line 3"),
-        (ZEROS_STAY.replace("max", "maks"), "[zeros_stay.weight_magnitude] has 'maks'"),
-        (ZEROS_STAY.replace('why = "because"', ""), "has no 'why'"),
+        (
+            ZEROS_STAY.replace("max", "maks"),
+            "[zeros_stay.weight_magnitude] has an unknown key 'maks'",
+        ),
+        (ZEROS_STAY.replace('why = "because"', ""), "lacks 'why'"),
     ],
 )
 def test_broken_limits(project, text, sentence):
@@ -102,10 +105,10 @@ def test_evidence_of_other_parameters_is_fine_where_one_test_was_asked_for(proje
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"schema": 1,\n "claim" 2}', "is no JSON at line 2, column 10"),
+        ('{"schema": 1,\n "claim" 2}', "is not JSON at line 2, column 10"),
         ('{"schema": 1, "claim": "zeros_stay"}', "does not fit its schema at the top"),
         ('{"schema": 2, "claim": "zeros_stay", "environments": []}', "its schema at schema"),
-        ('{"schema": 1, "claim": "zeros_stay", "environments": [NaN]}', "holds a bare NaN"),
+        ('{"schema": 1, "claim": "zeros_stay", "environments": [NaN]}', "holds NaN"),
     ],
 )
 def test_broken_evidence(project, text, sentence):

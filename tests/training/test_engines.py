@@ -39,7 +39,7 @@ def test_optimizers_follow_plain_ones(chosen, dtype):
 
 
 @pytest.mark.parametrize("name", ["Adafactor"])
-def test_optimizers_that_look_at_whole_tensors_take_plain_steps(name):
+def test_optimizers_that_use_whole_tensors_take_plain_steps(name):
     assert_engines_agree(toy.arm(recipe=Recipe(optimizer(name), batch=8, steps=12)), named="module")
 
 
@@ -54,7 +54,7 @@ def test_a_recipe_may_choose_torchs_implementation(make, option):
 
 @pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("cuda", None), ("xla:0", None)])
 def test_torch_chooses_where_it_may_have_no_fused_kernel(device, fused):
-    """Of Adagrad on an accelerator, which older torch would refuse at its first step."""
+    """Adagrad on an accelerator, for example: older torch would fail at its first step."""
     leaf = torch.zeros(3, requires_grad=True)
     stack = Stack("ensemble", [leaf], lambda x: x, [], lambda name: leaf)
     work = SimpleNamespace(recipe=Recipe(Adagrad(lr=0.1), 8, 12), device=device)
@@ -62,7 +62,7 @@ def test_torch_chooses_where_it_may_have_no_fused_kernel(device, fused):
 
 
 class Clipped(torch.optim.SGD):
-    """Clips the gradient of a whole tensor, and takes none of the options of torch's class."""
+    """Clips the norm of a whole gradient, and has none of the options of torch's class."""
 
     def __init__(self, parameters, lr):
         super().__init__(parameters, lr=lr)
@@ -75,16 +75,16 @@ class Clipped(torch.optim.SGD):
 
 
 @pytest.mark.parametrize("name", ["SGD", "Clipped", "RMSprop"])
-def test_an_optimizer_class_of_ones_own_takes_plain_steps(name):
+def test_a_custom_optimizer_class_takes_plain_steps(name):
     own = Optimizer(name, (("lr", 0.1),), kind=Clipped)
     assert_engines_agree(toy.arm(recipe=Recipe(own, batch=8, steps=12)), named="module")
 
 
-# --- networks that cannot be trained
+# --- networks that cannot be trained --------------------------------------------------------------
 
 
 class Wrong(toy.Residual):
-    """Returns what ``spoil`` makes of its logits."""
+    """Returns its logits changed by ``spoil``."""
 
     def __init__(self, spoil):
         super().__init__()
@@ -95,11 +95,11 @@ class Wrong(toy.Residual):
 
 
 SPOILED = {
-    "a pair": (lambda y: (y, y), "returned a tuple; it must return logits"),
-    "a dictionary": (lambda y: {"logits": y}, "returned a dict; it must return logits"),
-    "a number": (lambda y: 3.0, "returned a float; it must return logits"),
-    "nothing": (lambda y: None, "returned a NoneType; it must return logits"),
-    "a scalar": (lambda y: y.sum(), r"shape \(\) for a batch of 8; .* shape \(8, 4\)"),
+    "a pair": (lambda y: (y, y), r"returned a tuple\. It must return logits"),
+    "a dictionary": (lambda y: {"logits": y}, r"returned a dict\. It must return logits"),
+    "a number": (lambda y: 3.0, r"returned a float\. It must return logits"),
+    "nothing": (lambda y: None, r"returned a NoneType\. It must return logits"),
+    "a scalar": (lambda y: y.sum(), r"shape \(\) for a batch of 8\. .* shape \(8, 4\)"),
     "too many dimensions": (lambda y: y[:, :, None], r"returned shape \(8, 4, 1\)"),
     "too few rows": (lambda y: y[1:], r"returned shape \(7, 4\) for a batch of 8"),
     "too few classes": (lambda y: y[:, 1:], r"returned shape \(8, 3\) .* shape \(8, 4\)"),
@@ -116,5 +116,5 @@ def test_a_network_that_returns_no_logits_is_refused(spoil, sentence, engine):
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("engine", ["ensemble", "module"])
 def test_a_network_for_other_classes_is_refused(engine, jobs):
-    with pytest.raises(NetworkError, match=r"returned shape \(8, 10\).* Mend its last layer"):
+    with pytest.raises(NetworkError, match=r"returned shape \(8, 10\).* Change the network's last"):
         train(toy.arm(mlp(20, 16, 10)), (3, 5), toy.data(), engine=engine, jobs=jobs)

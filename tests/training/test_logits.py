@@ -1,4 +1,4 @@
-"""What a trained arm answers: as each seed's own module would, to inputs that stay as they are."""
+"""A trained arm's logits are those of each seed's module, and the inputs stay unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEDS = (11, 12, 13)
 
 
 class Shifting(toy.Residual):
-    """Takes the mean off its inputs, in the inputs' own memory."""
+    """Subtracts the mean from its inputs in place."""
 
     def forward(self, x):
         x -= 0.1307
@@ -46,7 +46,7 @@ def hooked():
 
 
 def assert_answers_are_each_modules_own(trained, inputs):
-    """Of modules that are built anew, each on inputs of its own, to copies of the inputs."""
+    """Logits of newly built modules, each on a copy of the inputs."""
     answers = trained.logits(inputs)
     for seed, state, logits in zip(trained.seeds, trained.replicas(), answers, strict=True):
         module = trained.arm.build(seed).eval()
@@ -55,7 +55,7 @@ def assert_answers_are_each_modules_own(trained, inputs):
 
 
 class Holding(toy.Residual):
-    """Draws something that is no tensor, and sees its images through it."""
+    """Draws something that is not a tensor, and applies it to its images."""
 
     def __init__(self, draw):
         super().__init__()
@@ -78,7 +78,7 @@ def function():
 
 
 def scaled():
-    """Torch's own layers, and what a seed draws is in a hook."""
+    """Only torch's layers; a hook holds what each seed draws."""
     gain = torch.rand(20)
     module = nn.Sequential(nn.Flatten(), nn.Linear(20, toy.CLASSES))
     module[0].register_forward_hook(lambda layer, inputs, output: output * gain)
@@ -95,7 +95,7 @@ HOLDING = {
 
 
 @pytest.mark.parametrize("build", HOLDING.values(), ids=HOLDING)
-def test_what_a_seed_draws_beside_its_state_is_its_own(build):
+def test_what_a_seed_draws_outside_its_state_is_not_shared(build):
     trained = train(toy.default_arm(Network("holding", build)), SEEDS, toy.data())
     assert_answers_are_each_modules_own(trained, toy.data().test_inputs)
 
@@ -107,7 +107,7 @@ CHANGING = {
 
 @pytest.mark.parametrize("build", CHANGING.values(), ids=CHANGING)
 def test_networks_that_change_their_inputs_leave_those_of_others_alone(build):
-    """Those of the other replicas, and of whoever holds the same data set."""
+    """They change neither the inputs of other replicas nor those of the data set."""
     trained = train(toy.default_arm(Network("changing", build)), SEEDS, toy.data())
     inputs = toy.data().test_inputs - 0.5  # of both signs
     before = inputs.clone()
@@ -116,7 +116,7 @@ def test_networks_that_change_their_inputs_leave_those_of_others_alone(build):
 
 
 def test_inputs_are_not_copied_for_torchs_own_layers(monkeypatch):
-    """Nor, for a module that leaves them alone, more than once."""
+    """For a module that leaves its inputs unchanged, they are copied once."""
     copied = []
     monkeypatch.setattr(torch.Tensor, "clone", _noting(copied, torch.Tensor.clone))
     for network, copies in ((toy.SMALL, 0), (Network("residual", toy.Residual), 1)):

@@ -1,4 +1,4 @@
-"""Networks that are no stack of known layers: each goes the way that computes what it says."""
+"""Networks without stacked layers take the engine that computes their forward pass exactly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hooked():
 
 
 class Doubled(nn.Linear):
-    """A linear layer that computes otherwise than its base class."""
+    """A linear layer that does not compute what its base class does."""
 
     def forward(self, x):
         return 2 * super().forward(x)
@@ -60,7 +60,7 @@ def subclassed():
 
 
 class Numbered(toy.Residual):
-    """Its answers shrink with every call: one call too many would show, and nothing else."""
+    """Its output shrinks with every call, so one call too many shows."""
 
     calls = 0
 
@@ -97,7 +97,7 @@ class Buffered(toy.Residual):
 
 
 class Counting(toy.Residual):
-    """Goes another way at every call: one call too many would show."""
+    """Takes another branch at every call, so one call too many shows."""
 
     calls = 0
 
@@ -109,7 +109,7 @@ class Counting(toy.Residual):
 
 
 class Projecting(toy.Residual):
-    """Draws a projection of its own that is neither a parameter nor a buffer."""
+    """Draws a projection that is neither a parameter nor a buffer."""
 
     def __init__(self):
         super().__init__()
@@ -120,7 +120,7 @@ class Projecting(toy.Residual):
 
 
 class Silent(toy.Residual):
-    """Answers nothing at first, whatever each seed draws beside the parameters."""
+    """All its logits are zero at the start, whatever each seed draws outside the parameters."""
 
     def __init__(self, draw):
         super().__init__()
@@ -130,14 +130,14 @@ class Silent(toy.Residual):
 
 
 class SilentlyProjecting(Silent):
-    """Sees its images through what it drew."""
+    """Projects its images by what it drew."""
 
     def forward(self, x):
         return super().forward(x.flatten(1) @ torch.as_tensor(self.held))
 
 
 class SilentlyOrdering(Silent):
-    """Sees the pixels in the order that it drew."""
+    """Permutes the pixels by what it drew."""
 
     def forward(self, x):
         return super().forward(x.flatten(1)[:, self.held])
@@ -163,8 +163,8 @@ SILENT = {
 
 
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
-def test_a_start_that_answers_nothing_still_takes_its_own_steps(build):
-    """By the answers of the starts alone every module could be every other's template."""
+def test_starts_with_equal_logits_still_train_their_own_modules(build):
+    """By the logits of the starts alone, any module could be the template of all."""
     assert_engines_agree(toy.of_user(build), named="module")
 
 
@@ -181,7 +181,7 @@ def test_modules_that_cannot_be_mapped_take_plain_steps(build):
 
 
 class Locked(toy.Residual):
-    """Holds what cannot be copied."""
+    """Holds an object that cannot be copied."""
 
     def __init__(self):
         super().__init__()
@@ -189,7 +189,7 @@ class Locked(toy.Residual):
 
 
 class Remembering(toy.Residual):
-    """Holds a tensor that was computed, deep within."""
+    """Holds a computed tensor in a nested attribute."""
 
     def __init__(self):
         super().__init__()
@@ -197,7 +197,7 @@ class Remembering(toy.Residual):
 
 
 def weight_normed():
-    """As torch did before parametrizations: the weight is computed by a hook."""
+    """Weight normalization in torch's older form: a hook computes the weight."""
     layer = nn.Linear(20, 20)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -213,7 +213,7 @@ def pruned():
 
 @pytest.mark.parametrize("build", [Locked, Remembering, weight_normed, pruned])
 def test_modules_that_cannot_be_copied_take_plain_steps(build):
-    """One after the other, since whether they draw random numbers cannot be tried."""
+    """They train one after the other, since they may draw random numbers."""
     arm = toy.of_user(build)
     assert_engines_agree(arm, named="module")
     assert draws(arm, toy.data())
@@ -227,7 +227,7 @@ def mask_in_place(parameter):
 
 
 def masked(register):
-    """A network that keeps half of one layer's gradient, as sparse training does."""
+    """A network that masks half of one layer's gradient, as sparse training does."""
     module = nn.Sequential(*layers())
     register(module[3].weight)
     return module
@@ -259,7 +259,7 @@ def test_frozen_parameters_stay(engine):
 
 
 class Answering(toy.Residual):
-    """Answers in a dtype of its own."""
+    """Returns logits in another dtype."""
 
     def __init__(self, dtype):
         super().__init__()
@@ -272,7 +272,7 @@ class Answering(toy.Residual):
 @pytest.mark.parametrize("engine", ["ensemble", "module"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 def test_logits_may_have_another_dtype_than_images(dtype, engine):
-    """A step of float64 logits is that of float32's; bfloat16 has an epsilon of 2^-8."""
+    """Steps with float64 logits equal those with float32 logits; bfloat16 has epsilon 2^-8."""
     usual = train(toy.of_user(toy.Residual), (3, 5), toy.data())
     trained = train(toy.of_user(partial(Answering, dtype)), (3, 5), toy.data(), engine=engine)
     apart = ((trained.losses - usual.losses).abs() / usual.losses).max()

@@ -1,4 +1,4 @@
-"""An arm that takes no step is measured at its start, and its envelope says so."""
+"""An arm without steps is measured at its start, and its envelope reports that."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_accuracy_is_that_of_the_start(trained):
 
 def test_network_that_cannot_be_stacked_keeps_its_start():
     class Own(torch.nn.Module):
-        """A plain module, which no engine knows."""
+        """A custom module, which has no stacked form."""
 
         def __init__(self):
             super().__init__()
@@ -66,7 +66,7 @@ assert "torch._dynamo" not in sys.modules
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_optimizer_is_made(engine):
-    """The first one of a process imports torch's compiler, which takes seconds."""
+    """The first optimizer of a process imports torch's compiler, which takes seconds."""
     command = [sys.executable, "-c", WITHOUT_OPTIMIZER, engine]
     subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
 
@@ -90,7 +90,7 @@ def test_envelope_sees_another_start(trained):
     assert not reference.compare(ARM, other, recorded).start
 
 
-def test_optimizer_of_ones_own_takes_the_steps():
+def test_custom_optimizer_takes_the_steps():
     class Still(torch.optim.SGD):
         """Takes no step."""
 

@@ -1,4 +1,4 @@
-"""Training: the same seed gives the same bits, and nothing outside is read or changed."""
+"""Training: the same seed gives the same bits, and no outside state is read or changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def same_bits(a, b):
 
 
 def farthest(a, b):
-    """Distance in epsilons between the parameters of two trainings, replica by replica."""
+    """Distance in epsilons between the parameters of two trainings, for each replica."""
     return max(toy.distance(a.parameters[name], b.parameters[name]) for name in a.parameters)
 
 
@@ -89,7 +89,7 @@ def test_seeds_differ_in_start_and_order():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_seed_named_twice_is_trained_twice_alike(engine):
+def test_a_seed_named_twice_gives_two_identical_replicas(engine):
     first, second = train(ARM, (11, 11), toy.data(), engine=engine).parameters["output.weight"]
     assert torch.equal(first, second)
 
@@ -99,7 +99,7 @@ def test_a_seed_named_twice_is_trained_twice_alike(engine):
 
 def everything_random():
     """The random states that the process shares."""
-    numpys = np.random.get_state()[1].tobytes()  # noqa: NPY002 -- what is watched
+    numpys = np.random.get_state()[1].tobytes()  # noqa: NPY002 -- the legacy state is checked too
     return torch.get_rng_state().numpy().tobytes(), numpys, random.getstate()
 
 
@@ -132,7 +132,7 @@ def test_replicas_drop_different_units():
     ones = toy.arm(Network("dropping", toy.Dropping), RECIPE, every(constant_(0.1), zeros_))
     data = replace(toy.data(), train_inputs=torch.ones(toy.TRAIN, *toy.SHAPE))
     data = replace(data, train_targets=torch.zeros(toy.TRAIN, dtype=torch.int64))
-    first, second = train(ones, (11, 12), data).losses  # alike but for what is dropped
+    first, second = train(ones, (11, 12), data).losses  # identical but for what is dropped
     assert not torch.equal(first, second)
 
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_is_the_end_of_a_shorter_training(step, engine):
 
 
 def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatch):
-    """Probes compute in float64; the CPU by its number plays the device."""
+    """Probes compute in float64; `cpu:0` plays the device."""
     arm = replace(ARM, recipe=replace(RECIPE, keep_at=(1,), keep=("output.bias",)))
     there, moved = train(arm, SEEDS, toy.data(), device="cpu:0"), []
     cpu = torch.Tensor.cpu
@@ -180,7 +180,7 @@ def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatc
 
 def test_an_unknown_parameter_cannot_be_kept():
     arm = toy.arm(recipe=replace(RECIPE, keep_at=(5,), keep=("hidden9.weight",)))
-    with pytest.raises(ValueError, match=r"'hidden9.weight'; the parameters are hidden1.weight, h"):
+    with pytest.raises(ValueError, match=r"keeps 'hidden9.weight', and .* hidden1.weight, h"):
         train(arm, SEEDS, toy.data())
 
 
@@ -205,7 +205,7 @@ def test_losses_are_those_before_each_step(engine):
 
 
 def loss_on_next_batch(trained, seed, batch):
-    """Cross-entropy of the first replica on the batch that it would see next, in numpy."""
+    """Cross-entropy of the first replica on its next batch, by numpy."""
     from initcheck.arms import order
 
     steps = trained.arm.recipe.steps
@@ -232,7 +232,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 
 @pytest.mark.parametrize("at_start", [True, False])
-def test_logits_are_the_modules_own(at_start):
+def test_logits_are_those_of_the_module(at_start):
     trained = train(toy.default_arm(toy.SMALL), SEEDS[:2], toy.data())
     inputs = toy.data().test_inputs
     for r, state in enumerate(trained.replicas(at_start=at_start)):
@@ -263,7 +263,7 @@ def test_a_start_keeps_its_running_statistics(engine):
 
 
 class Projecting(nn.Module):
-    """Holds a projection where no state carries it: as it is, or where torch does not look."""
+    """Holds a projection that is in no state: as an attribute, or in a container."""
 
     def __init__(self, wrap):
         super().__init__()
@@ -315,11 +315,11 @@ def test_progress_adds_up_to_all_steps(engine, steps):
     assert sum(done) == 3 * steps
 
 
-def test_arm_that_was_not_trained_where_it_was_asked_for_is_refused(monkeypatch):
-    """As where what is sent to a device stays on the CPU, which agrees with the record."""
+def test_arm_that_was_not_trained_on_the_requested_device_is_refused(monkeypatch):
+    """If tensors stay on the CPU, their results agree with the CPU's record and look right."""
     asked = {"w": torch.ones(1, device="meta")}
     training._check_device(asked, "meta:0")
-    with pytest.raises(NetworkError, match=r"trained on 'meta', and afterwards .* on 'cpu'"):
+    with pytest.raises(NetworkError, match=r"requested on 'meta', and afterwards .* on 'cpu'"):
         training._check_device(asked | {"v": torch.ones(1)}, "meta")
     checked = []
     monkeypatch.setattr(training, "_check_device", lambda _, device: checked.append(device))
