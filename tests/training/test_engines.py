@@ -53,8 +53,8 @@ def test_a_recipe_may_choose_torchs_implementation(make, option):
 
 
 @pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("cuda", None), ("xla:0", None)])
-def test_torch_chooses_where_it_may_have_no_fused_kernel(device, fused):
-    """Of Adagrad on an accelerator, which older torch would refuse at its first step."""
+def test_torch_chooses_if_it_may_have_no_fused_kernel(device, fused):
+    """For Adagrad on an accelerator, which older releases of torch refuse at the first step."""
     leaf = torch.zeros(3, requires_grad=True)
     stack = Stack("ensemble", [leaf], lambda x: x, [], lambda name: leaf)
     work = SimpleNamespace(recipe=Recipe(Adagrad(lr=0.1), 8, 12), device=device)
@@ -62,7 +62,7 @@ def test_torch_chooses_where_it_may_have_no_fused_kernel(device, fused):
 
 
 class Clipped(torch.optim.SGD):
-    """Clips the gradient of a whole tensor, and takes none of the options of torch's class."""
+    """Clips the gradient of a whole tensor and has none of the options of torch's class."""
 
     def __init__(self, parameters, lr):
         super().__init__(parameters, lr=lr)
@@ -75,7 +75,7 @@ class Clipped(torch.optim.SGD):
 
 
 @pytest.mark.parametrize("name", ["SGD", "Clipped", "RMSprop"])
-def test_an_optimizer_class_of_ones_own_takes_plain_steps(name):
+def test_a_custom_optimizer_class_takes_plain_steps(name):
     own = Optimizer(name, (("lr", 0.1),), kind=Clipped)
     assert_engines_agree(toy.arm(recipe=Recipe(own, batch=8, steps=12)), named="module")
 

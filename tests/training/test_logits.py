@@ -1,4 +1,4 @@
-"""What a trained arm answers: as each seed's own module would, to inputs that stay as they are."""
+"""The logits of a trained arm are those of each seed's own module; inputs stay unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEDS = (11, 12, 13)
 
 
 class Shifting(toy.Residual):
-    """Takes the mean off its inputs, in the inputs' own memory."""
+    """Subtracts the mean from its inputs in place."""
 
     def forward(self, x):
         x -= 0.1307
@@ -24,7 +24,7 @@ class Shifting(toy.Residual):
 
 
 class ShiftingView(toy.Residual):
-    """Changes its inputs by way of a view."""
+    """Changes its inputs through a view."""
 
     def forward(self, x):
         x.flatten(1).mul_(2)
@@ -46,7 +46,7 @@ def hooked():
 
 
 def assert_answers_are_each_modules_own(trained, inputs):
-    """Of modules that are built anew, each on inputs of its own, to copies of the inputs."""
+    """Compare with newly built modules, each on its own copy of the inputs."""
     answers = trained.logits(inputs)
     for seed, state, logits in zip(trained.seeds, trained.replicas(), answers, strict=True):
         module = trained.arm.build(seed).eval()
@@ -55,7 +55,7 @@ def assert_answers_are_each_modules_own(trained, inputs):
 
 
 class Holding(toy.Residual):
-    """Draws something that is no tensor, and sees its images through it."""
+    """Transforms its images by a function that it draws, which is not a tensor."""
 
     def __init__(self, draw):
         super().__init__()
@@ -78,7 +78,7 @@ def function():
 
 
 def scaled():
-    """Torch's own layers, and what a seed draws is in a hook."""
+    """Layers of torch, with a hook that holds what a seed draws."""
     gain = torch.rand(20)
     module = nn.Sequential(nn.Flatten(), nn.Linear(20, toy.CLASSES))
     module[0].register_forward_hook(lambda layer, inputs, output: output * gain)
@@ -95,7 +95,7 @@ HOLDING = {
 
 
 @pytest.mark.parametrize("build", HOLDING.values(), ids=HOLDING)
-def test_what_a_seed_draws_beside_its_state_is_its_own(build):
+def test_each_seed_keeps_what_it_draws_outside_its_state(build):
     trained = train(toy.default_arm(Network("holding", build)), SEEDS, toy.data())
     assert_answers_are_each_modules_own(trained, toy.data().test_inputs)
 
@@ -106,8 +106,8 @@ CHANGING = {
 
 
 @pytest.mark.parametrize("build", CHANGING.values(), ids=CHANGING)
-def test_networks_that_change_their_inputs_leave_those_of_others_alone(build):
-    """Those of the other replicas, and of whoever holds the same data set."""
+def test_networks_that_change_their_inputs_change_no_others(build):
+    """The inputs of other replicas and the data set stay unchanged."""
     trained = train(toy.default_arm(Network("changing", build)), SEEDS, toy.data())
     inputs = toy.data().test_inputs - 0.5  # of both signs
     before = inputs.clone()

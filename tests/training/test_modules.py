@@ -1,4 +1,4 @@
-"""Networks that are no stack of known layers: each goes the way that computes what it says."""
+"""Networks that are not a stack of known layers: each takes an engine that computes correctly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hooked():
 
 
 class Doubled(nn.Linear):
-    """A linear layer that computes otherwise than its base class."""
+    """A linear layer that does not compute what its base class does."""
 
     def forward(self, x):
         return 2 * super().forward(x)
@@ -60,7 +60,7 @@ def subclassed():
 
 
 class Numbered(toy.Residual):
-    """Its answers shrink with every call: one call too many would show, and nothing else."""
+    """Its logits shrink with every call, so one call too many shows."""
 
     calls = 0
 
@@ -97,7 +97,7 @@ class Buffered(toy.Residual):
 
 
 class Counting(toy.Residual):
-    """Goes another way at every call: one call too many would show."""
+    """Takes another branch at every call, so one call too many shows."""
 
     calls = 0
 
@@ -109,7 +109,7 @@ class Counting(toy.Residual):
 
 
 class Projecting(toy.Residual):
-    """Draws a projection of its own that is neither a parameter nor a buffer."""
+    """Draws a projection that is neither a parameter nor a buffer."""
 
     def __init__(self):
         super().__init__()
@@ -120,7 +120,7 @@ class Projecting(toy.Residual):
 
 
 class Silent(toy.Residual):
-    """Answers nothing at first, whatever each seed draws beside the parameters."""
+    """Gives zero logits at the start, whatever each seed draws outside its parameters."""
 
     def __init__(self, draw):
         super().__init__()
@@ -130,14 +130,14 @@ class Silent(toy.Residual):
 
 
 class SilentlyProjecting(Silent):
-    """Sees its images through what it drew."""
+    """Projects its images by what it drew."""
 
     def forward(self, x):
         return super().forward(x.flatten(1) @ torch.as_tensor(self.held))
 
 
 class SilentlyOrdering(Silent):
-    """Sees the pixels in the order that it drew."""
+    """Reorders the pixels as it drew."""
 
     def forward(self, x):
         return super().forward(x.flatten(1)[:, self.held])
@@ -163,8 +163,8 @@ SILENT = {
 
 
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
-def test_a_start_that_answers_nothing_still_takes_its_own_steps(build):
-    """By the answers of the starts alone every module could be every other's template."""
+def test_a_start_with_zero_logits_still_takes_its_own_steps(build):
+    """The logits of the starts alone would not distinguish the modules."""
     assert_engines_agree(toy.of_user(build), named="module")
 
 
@@ -181,7 +181,7 @@ def test_modules_that_cannot_be_mapped_take_plain_steps(build):
 
 
 class Locked(toy.Residual):
-    """Holds what cannot be copied."""
+    """Holds an object that cannot be copied."""
 
     def __init__(self):
         super().__init__()
@@ -189,7 +189,7 @@ class Locked(toy.Residual):
 
 
 class Remembering(toy.Residual):
-    """Holds a tensor that was computed, deep within."""
+    """Holds a computed tensor inside nested containers."""
 
     def __init__(self):
         super().__init__()
@@ -213,7 +213,7 @@ def pruned():
 
 @pytest.mark.parametrize("build", [Locked, Remembering, weight_normed, pruned])
 def test_modules_that_cannot_be_copied_take_plain_steps(build):
-    """One after the other, since whether they draw random numbers cannot be tried."""
+    """They train one after the other, because nothing can test whether they draw random numbers."""
     arm = toy.of_user(build)
     assert_engines_agree(arm, named="module")
     assert draws(arm, toy.data())
@@ -259,7 +259,7 @@ def test_frozen_parameters_stay(engine):
 
 
 class Answering(toy.Residual):
-    """Answers in a dtype of its own."""
+    """Gives its logits in another dtype."""
 
     def __init__(self, dtype):
         super().__init__()

@@ -38,9 +38,9 @@ def test_accuracy_is_that_of_the_start(trained):
     assert accuracy(trained).tolist() == pytest.approx(right.double().mean(-1).tolist())
 
 
-def test_network_that_cannot_be_stacked_keeps_its_start():
+def test_a_network_that_cannot_be_stacked_keeps_its_start():
     class Own(torch.nn.Module):
-        """A plain module, which no engine knows."""
+        """A custom module, which no engine can stack."""
 
         def __init__(self):
             super().__init__()
@@ -65,13 +65,13 @@ assert "torch._dynamo" not in sys.modules
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_optimizer_is_made(engine):
-    """The first one of a process imports torch's compiler, which takes seconds."""
+def test_no_optimizer_is_created(engine):
+    """A process's first optimizer imports torch's compiler, which takes seconds."""
     command = [sys.executable, "-c", WITHOUT_OPTIMIZER, engine]
     subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
 
 
-def test_losses_are_not_numbers(trained):
+def test_losses_are_nan(trained):
     assert first_loss(trained).isnan().all()
     assert final_loss(trained).isnan().all()
 
@@ -90,7 +90,7 @@ def test_envelope_sees_another_start(trained):
     assert not reference.compare(ARM, other, recorded).start
 
 
-def test_optimizer_of_ones_own_takes_the_steps():
+def test_a_custom_optimizer_takes_the_steps():
     class Still(torch.optim.SGD):
         """Takes no step."""
 

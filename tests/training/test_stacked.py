@@ -22,7 +22,7 @@ def conv(channels=1, **how):
 
 
 def ends(inputs):
-    """What follows a convolution whose output has this many numbers."""
+    """The layers after a convolution whose output has this many numbers."""
     return [nn.ReLU(), nn.Flatten(), dense(inputs)]
 
 
@@ -66,20 +66,20 @@ LAYERS = {  # an image is 1 x 4 x 5
 
 
 class Negating(nn.Sequential):
-    """A container that computes although nothing is in it."""
+    """A container without layers that computes something."""
 
     def forward(self, x):
         return super().forward(-x)
 
 
 class Countable(nn.Tanh):
-    """A layer that Python takes for false."""
+    """A layer whose truth value is false."""
 
     def __len__(self):
         return 0
 
 
-UNSTACKED = {  # kinds that look stackable and are not; what runs instead
+UNSTACKED = {  # these look stackable and are not; another engine runs them
     "conv in groups": lambda: [conv(), nn.Conv2d(3, 3, 2, groups=3), *ends(6)],
     "conv around the edge": lambda: [conv(padding=1, padding_mode="circular"), *ends(60)],
     "flatten in part": lambda: [nn.Flatten(1, 2), nn.Flatten(), dense(20)],
@@ -100,12 +100,12 @@ def test_stacked_layers_follow_plain_ones(layers):
 
 
 @pytest.mark.parametrize("layers", UNSTACKED)
-def test_other_layers_go_by_torch_func(layers):
+def test_other_layers_are_mapped_by_torch_func(layers):
     assert_engines_agree(arm_of(UNSTACKED[layers]), named="ensemble (torch.func)")
 
 
-def test_pooling_that_comes_first_is_done_once(monkeypatch):
-    """Whatever the number of steps and replicas, and the images of the data stay as they are."""
+def test_pooling_before_the_first_layer_is_computed_once(monkeypatch):
+    """For any number of steps and replicas; the images of the data set stay unchanged."""
     seen = []
     monkeypatch.setattr(nn.AvgPool2d, "forward", _noting(seen, nn.AvgPool2d.forward))
     train(arm_of(LAYERS["pooling first"]), (3, 5), toy.data())
@@ -130,7 +130,7 @@ def test_pooling_with_a_hook_is_left_to_plain_steps():
 
 
 def with_forward(layer, forward):
-    """The layer, which computes by this function of itself and its input."""
+    """The layer, with this function of layer and input as its forward."""
     layer.forward = lambda x: forward(layer, x)
     return layer
 
@@ -146,12 +146,12 @@ REPLACED = {
 
 
 @pytest.mark.parametrize("layers", REPLACED)
-def test_a_forward_that_one_layer_has_for_itself_takes_plain_steps(layers):
+def test_a_layer_with_its_own_forward_takes_plain_steps(layers):
     assert_engines_agree(arm_of(REPLACED[layers]), named="module")
 
 
-def test_a_forward_that_one_layer_has_for_itself_trains_that_layer():
-    """Also where one replica is alone with its copy, whose forward means the original's weight."""
+def test_a_layer_with_its_own_forward_is_trained():
+    """Even in a chunk of one replica, whose copy's forward would use the original's weight."""
     arm = arm_of(REPLACED["linear"])
     losses = [train(arm, (3,), toy.data(), engine=e).losses for e in ("ensemble", "module")]
     assert torch.equal(*losses)

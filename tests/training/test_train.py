@@ -50,7 +50,7 @@ def only(trained, seed):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("arm", [ARM, DROPPING], ids=lambda arm: arm.network.name)
-def test_jobs_change_no_bit(arm, engine):
+def test_the_number_of_jobs_changes_no_bit(arm, engine):
     alone, together, again = (
         train(arm, SEEDS, toy.data(), engine=engine, jobs=jobs) for jobs in (1, 2, 3)
     )
@@ -58,7 +58,7 @@ def test_jobs_change_no_bit(arm, engine):
     assert same_bits(alone, again)
 
 
-def test_callers_threads_change_no_bit():
+def test_the_callers_threads_change_no_bit():
     with compute.threads(2):
         two = train(ARM, SEEDS, toy.data())
         assert torch.get_num_threads() == 2
@@ -89,7 +89,7 @@ def test_seeds_differ_in_start_and_order():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_seed_named_twice_is_trained_twice_alike(engine):
+def test_a_seed_given_twice_is_trained_twice_with_equal_results(engine):
     first, second = train(ARM, (11, 11), toy.data(), engine=engine).parameters["output.weight"]
     assert torch.equal(first, second)
 
@@ -132,12 +132,12 @@ def test_replicas_drop_different_units():
     ones = toy.arm(Network("dropping", toy.Dropping), RECIPE, every(constant_(0.1), zeros_))
     data = replace(toy.data(), train_inputs=torch.ones(toy.TRAIN, *toy.SHAPE))
     data = replace(data, train_targets=torch.zeros(toy.TRAIN, dtype=torch.int64))
-    first, second = train(ones, (11, 12), data).losses  # alike but for what is dropped
+    first, second = train(ones, (11, 12), data).losses  # identical except for what is dropped
     assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_data_and_starts_are_left_alone(engine):
+def test_data_and_starts_stay_unchanged(engine):
     data = toy.data()
     before = data.train_inputs.clone()
     trained = train(toy.arm(mlp(20, 16, 4)), (11, 12), data, engine=engine)
@@ -164,8 +164,8 @@ def test_a_checkpoint_is_the_end_of_a_shorter_training(step, engine):
     assert all(torch.equal(kept[step][name], ends[name]) for name in names)
 
 
-def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatch):
-    """Probes compute in float64; the CPU by its number plays the device."""
+def test_arms_of_a_device_without_float64_are_measured_on_the_cpu(monkeypatch):
+    """Probes compute in float64; the CPU with an index stands for the device."""
     arm = replace(ARM, recipe=replace(RECIPE, keep_at=(1,), keep=("output.bias",)))
     there, moved = train(arm, SEEDS, toy.data(), device="cpu:0"), []
     cpu = torch.Tensor.cpu
@@ -232,7 +232,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 
 @pytest.mark.parametrize("at_start", [True, False])
-def test_logits_are_the_modules_own(at_start):
+def test_logits_are_those_of_the_module(at_start):
     trained = train(toy.default_arm(toy.SMALL), SEEDS[:2], toy.data())
     inputs = toy.data().test_inputs
     for r, state in enumerate(trained.replicas(at_start=at_start)):
@@ -263,7 +263,7 @@ def test_a_start_keeps_its_running_statistics(engine):
 
 
 class Projecting(nn.Module):
-    """Holds a projection where no state carries it: as it is, or where torch does not look."""
+    """Holds a projection outside its state, as a plain tensor or inside another object."""
 
     def __init__(self, wrap):
         super().__init__()
@@ -315,12 +315,12 @@ def test_progress_adds_up_to_all_steps(engine, steps):
     assert sum(done) == 3 * steps
 
 
-def test_arm_that_was_not_trained_where_it_was_asked_for_is_refused(monkeypatch):
-    """As where what is sent to a device stays on the CPU, which agrees with the record."""
-    asked = {"w": torch.ones(1, device="meta")}
-    training._check_device(asked, "meta:0")
+def test_an_arm_that_was_not_trained_on_the_requested_device_is_refused(monkeypatch):
+    """This happens if tensors sent to a device stay on the CPU, which agrees with the record."""
+    parameters = {"w": torch.ones(1, device="meta")}
+    training._check_device(parameters, "meta:0")
     with pytest.raises(NetworkError, match=r"trained on 'meta', and afterwards .* on 'cpu'"):
-        training._check_device(asked | {"v": torch.ones(1)}, "meta")
+        training._check_device(parameters | {"v": torch.ones(1)}, "meta")
     checked = []
     monkeypatch.setattr(training, "_check_device", lambda _, device: checked.append(device))
     train(ARM, [0], toy.data())
@@ -351,7 +351,7 @@ def test_an_accelerator_trains_all_at_once():
     assert chunks(33, toy.SMALL.build(), "meta") == [slice(0, 33)]
 
 
-def test_arms_trained_together_are_those_trained_alone():
+def test_arms_trained_together_equal_arms_trained_alone():
     kept = replace(RECIPE, keep_at=(3,), keep=("hidden1.weight",))
     arms = [toy.arm(recipe=kept, initializer=start) for start in (he, zeros)]
     together = train_together({arms[0]: (3, 5), arms[1]: (5, 7, 9)}, toy.data())
