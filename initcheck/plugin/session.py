@@ -13,7 +13,7 @@ import torch
 from initcheck import devices
 from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
-from initcheck.claims import claim_of, id_of, node_of
+from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
 from initcheck.gate import record as recorder
 from initcheck.gate.trainer import Laboratory
@@ -195,7 +195,7 @@ class Session:
             node=node_of(item),
             device=verdict.device if verdict else "none",
             kind=mark.kwargs["kind"], source=mark.kwargs["source"],
-            statement=" ".join((item.function.__doc__ or "").split()),
+            statement=statement_of(item.function)[0],
             verdict="invalid" if trouble or verdict is None else verdict.summary(),
             seconds=seconds, probes=verdict.probes if verdict else [], message=trouble,
         )  # fmt: skip
