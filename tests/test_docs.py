@@ -1,4 +1,4 @@
-"""The pages say what is there: links, code blocks, commands, options, paths and figures."""
+"""The pages are correct: links, code blocks, commands, options, paths and figures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(page: Path) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block and its language, or an indented one, which holds shell lines."""
+    """A fenced code block with its language, or an indented one, which has shell lines."""
 
     language: str
     text: str
@@ -44,13 +44,13 @@ class Block:
 def blocks(text: str) -> list[Block]:
     """All code blocks of a page, in order."""
     fence = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-    found = [Block(match[1], match[2]) for match in fence.finditer(text)]
+    fenced = [Block(match[1], match[2]) for match in fence.finditer(text)]
     rest = fence.sub("", text)
     indented = re.findall(r"(?<=\n\n)(?: {4}[^\n]+\n)+", rest)
-    return found + [Block("sh", re.sub("(?m)^ {4}", "", text)) for text in indented]
+    return fenced + [Block("sh", re.sub("(?m)^ {4}", "", text)) for text in indented]
 
 
-def test_blocks_are_found():
+def test_code_blocks_are_found():
     page = "Text\n\n    initcheck doctor\n\n```python\nx = 1\n```\n"
     assert blocks(page) == [Block("python", "x = 1\n"), Block("sh", "initcheck doctor\n")]
 
@@ -74,7 +74,7 @@ def test_python_and_toml_parse(page):
 
 
 def shell_lines(block: Block) -> Iterator[str]:
-    """The commands of a block, each in one line."""
+    """The commands of a block, each on one line."""
     lines = block.text.replace("\\\n", " ").splitlines()
     if block.language == "sh":
         yield from filter(None, lines)
@@ -111,9 +111,9 @@ def flags(text: str) -> set[str]:
 
 
 def options(config: pytest.Config) -> set[str]:
-    """The names of our options, as pytest knows them."""
-    found = (key.removeprefix("initcheck_") for key in vars(config.option) if "initcheck_" in key)
-    return {name.replace("_", "-") for name in found}
+    """The names of initcheck's options, as pytest knows them."""
+    names = (key.removeprefix("initcheck_") for key in vars(config.option) if "initcheck_" in key)
+    return {name.replace("_", "-") for name in names}
 
 
 def sessions() -> set[str]:
@@ -125,7 +125,7 @@ def sessions() -> set[str]:
 
 
 def wrong(line: str, config: pytest.Config) -> list[str]:
-    """What a shell line names and is not there."""
+    """Options, subcommands, modules and sessions that a shell line names but do not exist."""
     words = [w.removeprefix(".venv/bin/") for w in shlex.split(line, comments=True)]
     given = {word.partition("=")[0] for word in words}
     known = {f"--initcheck-{name}" for name in options(config)}
@@ -152,18 +152,18 @@ def wrong(line: str, config: pytest.Config) -> list[str]:
         "nox -s no_such_session",
     ],
 )
-def test_line_with_a_mistake_is_found(line, pytestconfig):
+def test_a_shell_line_with_a_mistake_is_found(line, pytestconfig):
     assert wrong(line, pytestconfig)
 
 
 @each_page
-def test_shell_lines_name_what_is_there(page, pytestconfig):
+def test_shell_lines_name_what_exists(page, pytestconfig):
     lines = [line for block in blocks(read(page)) for line in shell_lines(block)]
     assert {line: found for line in lines if (found := wrong(line, pytestconfig))} == {}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *WORKFLOWS], ids=lambda page: page.name)
-def test_options_and_commands_in_the_text_are_there(page, pytestconfig):
+def test_options_and_commands_in_the_text_exist(page, pytestconfig):
     text = read(page)
     named = set(re.findall(r"--initcheck-([a-z]+(?:-[a-z]+)*)", text))
     assert named <= options(pytestconfig)
@@ -175,7 +175,7 @@ def test_options_and_commands_in_the_text_are_there(page, pytestconfig):
 OPTIONS_PAGE = ROOT / "docs" / "options.md"
 
 
-def test_options_page_has_every_option_with_its_key_and_variable(pytestconfig):
+def test_the_page_of_options_has_every_option_with_its_key_and_variable(pytestconfig):
     rows = re.findall(
         r"^\| `--initcheck-([a-z-]+)[^`]*` \| `(\w+)` \| `(\w+)` \| ",
         read(OPTIONS_PAGE),
@@ -186,40 +186,42 @@ def test_options_page_has_every_option_with_its_key_and_variable(pytestconfig):
     assert set(rows) == wanted
 
 
-def test_options_page_has_every_subcommand():
+def test_the_page_of_options_has_every_subcommand():
     rows = set(re.findall(r"^\| `initcheck ([a-z]+)", read(OPTIONS_PAGE), flags=re.MULTILINE))
     assert rows == subcommands()
 
 
-def test_options_page_has_every_option_of_the_subcommands():
-    there = flags(read(OPTIONS_PAGE))
+def test_the_page_of_options_has_every_option_of_the_subcommands():
+    documented = flags(read(OPTIONS_PAGE))
     for name in subcommands():
-        assert flags(usage(name)) - {"--help"} <= there, name
+        assert flags(usage(name)) - {"--help"} <= documented, name
 
 
 # --- links and paths ------------------------------------------------------------------------------
 
 
 def links(text: str) -> list[tuple[str, str]]:
-    """Targets and anchors of the links of a page that stay within the project."""
-    found = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text)
-    return [(target, anchor) for target, anchor in found if "://" not in target]
+    """Target and anchor of each link of a page that stays within the project."""
+    pairs = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text)
+    return [(target, anchor) for target, anchor in pairs if "://" not in target]
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings."""
+    """The anchors of a page: those of its headings, and its own."""
     titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+    return {*re.findall(r'<a id="([^"]+)"></a>', text)} | {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles
+    }
 
 
 def broken(page: Path, text: str) -> list[str]:
     """Links of a page that lead nowhere."""
-    found = []
+    leads_nowhere = []
     for target, anchor in links(text):
         file = page.parent / target if target else page
         if not file.is_file() or (anchor and anchor not in anchors(read(file))):
-            found.append(f"{target}#{anchor}")
-    return found
+            leads_nowhere.append(f"{target}#{anchor}")
+    return leads_nowhere
 
 
 def test_broken_links_are_found():
@@ -228,7 +230,7 @@ def test_broken_links_are_found():
 
 
 @each_page
-def test_links_lead_somewhere(page):
+def test_no_link_is_broken(page):
     assert broken(page, read(page)) == []
 
 
@@ -243,7 +245,7 @@ def test_every_page_is_in_the_navigation():
 
 
 @each_page
-def test_paths_in_the_text_are_there(page):
+def test_paths_in_the_text_exist(page):
     parts = "initcheck|benchmarks|baselines|docs|tests|[.]ci|[.]github"
     named = set(re.findall(rf"`((?:{parts})/[\w./-]*)`", read(page)))
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
@@ -269,18 +271,18 @@ TOOLS = (
     "skorch", "scikit-learn MLPClassifier",
 )  # fmt: skip
 
-# What a page says, where the figures were measured, and how they are found there.
+# A page, its words, the page with the measured figures, and a pattern that finds them there.
 FIGURES = [
     ("error-rates", "0 of {} runs on fresh seeds were not green: at most {} %", OPERATING,
      r"0 of (\d+) runs were not green: at most ([\d.]+)%"),
     ("error-rates", "{} more would be needed", OPERATING, r"(\d+) more green runs would bound"),
-    ("error-rates", "- In {} of the", OPERATING, r"In (\d+) of them, claims that changed"),
+    ("error-rates", "- In {} of the", OPERATING, r"In (\d+) of these runs, claims that changed"),
     ("error-rates", "at most {1} of {0} values", OPERATING,
-     r"The largest of (\d+) is \*\*([\d.]+)\*\*"),
+     r"of which (\d+) were judged. The largest r is \*\*([\d.]+)\*\*"),
     ("error-rates", "of {0} arms recorded on an Intel Xeon", OPERATING,
-     r"(\d+) arms were judged. \d+ of them differ"),
+     r"(\d+) arms were judged.\s\d+ of them differ"),
     ("error-rates", "{} envelopes. ```sh", OPERATING,
-     r"judged by this one's envelopes.*?\| ([\d.]+) \|\n"),
+     r"judged by the envelopes recorded here.*?\| ([\d.]+) \|\n"),
     ("error-rates", "{} of {} were caught in every run", OPERATING,
      r"(\d+) of (\d+) faults that were run went red in every run"),
     ("error-rates", "Gradients in bfloat16 did on {} of {} arms, with the smallest r at {};",
@@ -288,8 +290,8 @@ FIGURES = [
     ("error-rates", "thousandth did on {} of {}, with the smallest at {}.", OPERATING,
      r"\| `lr_lower_by_a_thousandth` \| (\d+) of (\d+) \| ([\d.]+)"),
     ("error-rates", "all gains together turn {} % of runs red", OPERATING,
-     r"all together turn ([\d.]+)% of runs red"),
-    ("error-rates", "of {} gains", OPERATING, r"Of (\d+) gains these may miss it"),
+     r"all gains together turn ([\d.]+)% of runs red"),
+    ("error-rates", "of {} gains", OPERATING, r"Of (\d+) gains, the table lists"),
     ("speed", "| the whole gate, two cores | {} s (quartiles {} to {} s) |", RESULTS,
      r"\| the whole gate, 2 cores \| 60 s \| (\d+) \((\d+) to (\d+)\) s"),
     ("speed", "| the claims of the five notebooks alone | {} s |", RESULTS,
@@ -316,8 +318,8 @@ FIGURES = [
 ]  # fmt: skip
 
 
-def said(template: str, measured: str, pattern: str) -> str:
-    """The words with the figures of a measured page in them."""
+def filled_in(template: str, measured: str, pattern: str) -> str:
+    """The template with the figures of a measured page."""
     match = re.search(pattern, read(ROOT / measured), flags=re.DOTALL)
     assert match, f"{measured} has no {pattern}"
     return template.format(*match.groups())
@@ -326,9 +328,9 @@ def said(template: str, measured: str, pattern: str) -> str:
 @pytest.mark.parametrize(
     ("page", "template", "measured", "pattern"), FIGURES, ids=[f"{f[0]}: {f[1]}" for f in FIGURES]
 )
-def test_figures_are_those_that_were_measured(page, template, measured, pattern):
+def test_figures_are_the_measured_ones(page, template, measured, pattern):
     words = " ".join(read(ROOT / "docs" / f"{page}.md").split())
-    assert said(template, measured, pattern) in words
+    assert filled_in(template, measured, pattern) in words
 
 
 def innocent() -> dict[str, float]:
@@ -343,12 +345,12 @@ def innocent() -> dict[str, float]:
 
 
 def test_the_largest_r_of_innocent_changes_is_measured():
-    found = innocent()
-    on_accelerator = found.pop("cuda")
+    largest_r = innocent()
+    on_accelerator = largest_r.pop("cuda")
     words = " ".join(read(ROOT / "docs" / "error-rates.md").split())
-    assert f"The largest r among them is {max(found.values()):g}." in words
-    assert len(found) == 16, "the page says sixteen"
-    largest = said("{}", OPERATING, r"The largest of \d+ is \*\*([\d.]+)\*\*")
+    assert f"The largest r among them is {max(largest_r.values()):g}." in words
+    assert len(largest_r) == 16, "the page says sixteen"
+    largest = filled_in("{}", OPERATING, r"The largest r is \*\*([\d.]+)\*\*")
     assert f"On an NVIDIA H200 with torch 2.11.0 it is {largest}." in words
     assert f"{float(largest):.2g}" == f"{on_accelerator:g}", "the largest is the accelerator's"
 
@@ -366,7 +368,7 @@ def test_faults_caught_by_the_record_are_counted():
 
 
 def steps(text: str) -> Iterator[tuple[str, str, list[str]]]:
-    """What the tutorial does, in order: a file with its text, or a command with what it shows."""
+    """The tutorial's steps, in order: a file with its text, or a command with its output."""
     for block in blocks(text):
         first, _, rest = block.text.partition("\n")
         if block.language in ("python", "toml"):
@@ -379,7 +381,7 @@ def steps(text: str) -> Iterator[tuple[str, str, list[str]]]:
             )
 
 
-def test_tutorial_works_from_an_empty_folder(project, capsys):
+def test_the_tutorial_works_from_an_empty_folder(project, capsys):
     (project.path / "test_claims.py").unlink()
     (project.path / "baselines" / "limits.toml").unlink()
     ran = []

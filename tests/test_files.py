@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what cannot be replaced is written into."""
+"""A file is written whole or not at all; one that cannot be replaced is written in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from initcheck.files import write_atomic
 
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_interrupted_writing_leaves_the_old_file_whole(tmp_path, monkeypatch, broken, error):
+def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch, broken, error):
     path = tmp_path / "a.json"
     write_atomic(path, "old")
 
@@ -30,8 +30,8 @@ def test_interrupted_writing_leaves_the_old_file_whole(tmp_path, monkeypatch, br
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_link_is_followed(tmp_path):
-    """What a link names is written, whether it is there or not, and the link stays one."""
+def test_a_link_is_followed(tmp_path):
+    """The link's target is written, even if it does not exist yet, and the link stays a link."""
     (tmp_path / "below").mkdir()
     link = tmp_path / "link.json"
     link.symlink_to("below/a.json")
@@ -42,8 +42,8 @@ def test_link_is_followed(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_pipe_is_written_into(tmp_path):
-    """What is no regular file stays what it is."""
+def test_a_pipe_is_written_into(tmp_path):
+    """A special file is not replaced by a regular one."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -65,8 +65,8 @@ def test_pipe_is_written_into(tmp_path):
         ("open", errno.EROFS),
     ],
 )
-def test_file_that_cannot_be_replaced_is_written_in_place(tmp_path, monkeypatch, step, number):
-    """A file that is mounted, or in a folder that takes no other; one that is new is refused."""
+def test_a_file_that_cannot_be_replaced_is_written_in_place(tmp_path, monkeypatch, step, number):
+    """A mounted file, or one in a read-only folder. There a new file is refused."""
     path = tmp_path / "a.json"
     path.write_text("older and longer")
     real = getattr(Path, step)

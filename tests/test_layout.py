@@ -1,4 +1,4 @@
-"""What the package's source may not contain. import-linter checks the layers (pyproject.toml)."""
+"""Rules for the package's source. import-linter checks the layers (pyproject.toml)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "initcheck"
 
-# These are imported in every pytest run, or where a command may not need them.
+# These modules are imported in every pytest run or by every command, so they must be light.
 LIGHT = (
     "__init__",
     "bootstrap",
@@ -39,7 +39,7 @@ FILES = [
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted name of everything imported; `from a import b` gives `a.b`."""
+    """Dotted name of each import; `from a import b` gives `a.b`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -49,7 +49,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def at_import(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when a module is imported, `if TYPE_CHECKING` left out."""
+    """The statements that run when a module is imported, without those under `if TYPE_CHECKING`."""
     for statement in statements:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -65,7 +65,7 @@ def at_import(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def dotted(node: ast.AST) -> str:
-    """`a.b.c` of an expression that is such a name, else an empty text."""
+    """The dotted name of an expression such as `a.b.c`, or an empty text."""
     if isinstance(node, ast.Attribute):
         base = dotted(node.value)
         return f"{base}.{node.attr}" if base else ""
@@ -73,20 +73,20 @@ def dotted(node: ast.AST) -> str:
 
 
 def device_names(tree: ast.AST) -> list[str]:
-    """Accelerators named in code, as a text ("cuda", "cuda:1") or as a module (torch.cuda)."""
-    found = []
+    """Accelerators named in code, as a string ("cuda", "cuda:1") or as a module (torch.cuda)."""
+    names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = node.value.partition(":")[0]
         else:
             name = dotted(node).removeprefix("torch.").removeprefix("backends.")
         if name in ACCELERATORS and not isinstance(node, ast.Name):
-            found.append(f"{name}, line {node.lineno}")
-    return found
+            names.append(f"{name}, line {node.lineno}")
+    return names
 
 
 def changes_global_randomness(call: str) -> bool:
-    """Whether a function reads or changes random state that everyone shares."""
+    """Whether a function reads or changes global random state."""
     module, _, function = call.rpartition(".")
     if module in ("np.random", "numpy.random"):
         return function not in PRIVATE_RANDOMNESS
@@ -117,7 +117,7 @@ def parse(path: Path) -> ast.Module:
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_import_stays_light(name):
+def test_importing_it_stays_light(name):
     path = PACKAGE / f"{name}.py"
     statements = ast.Module(list(at_import(parse(path).body)), type_ignores=[])
     assert {imported.partition(".")[0] for imported in imports(statements)} & HEAVY == set()
@@ -125,8 +125,8 @@ def test_import_stays_light(name):
 
 @pytest.mark.parametrize("path", FILES)
 def test_accelerators_are_named_in_devices_only(path):
-    found = device_names(parse(path))
-    assert not found or path.parent.name == "devices", found
+    names = device_names(parse(path))
+    assert not names or path.parent.name == "devices", names
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -134,7 +134,7 @@ def test_global_random_state_is_left_alone(path):
     assert list(global_randomness(parse(path))) == []
 
 
-# --- the readers above, on code that breaks each rule
+# --- the functions above find code that breaks each rule
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_global_random_state_is_left_alone(path):
         ("cuda = 1; print(cuda)", 0),
     ],
 )
-def test_device_names_are_seen(code, count):
+def test_device_names_are_found(code, count):
     assert len(device_names(ast.parse(code))) == count
 
 
@@ -165,7 +165,7 @@ def test_device_names_are_seen(code, count):
         ("np.random.default_rng(0)", 0),
     ],
 )
-def test_global_randomness_is_seen(code, count):
+def test_global_randomness_is_found(code, count):
     assert len(list(global_randomness(ast.parse(code)))) == count
 
 
@@ -179,6 +179,6 @@ def test_global_randomness_is_seen(code, count):
         ("if TYPE_CHECKING:\n    import torch", False),
     ],
 )
-def test_imports_at_import_time_are_seen(code, heavy):
+def test_heavy_imports_are_found(code, heavy):
     statements = ast.Module(list(at_import(ast.parse(code).body)), type_ignores=[])
     assert ("torch" in {name.partition(".")[0] for name in imports(statements)}) == heavy

@@ -1,4 +1,4 @@
-"""Networks: layers by name, constructors seeded, wrong words refused in a sentence."""
+"""Networks: named layers, seeded constructors, and wrong arguments refused in a sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_layers_are_named_from_one():
     assert names(mlp(20, 4)) == ["flatten", "output"]
 
 
-def test_widths_are_those_asked_for():
+def test_widths_are_those_requested():
     shapes = [tuple(p.shape) for p in mlp(20, 16, 12, 4).build().parameters()]
     assert shapes == [(16, 20), (16,), (12, 16), (12,), (4, 12), (4,)]
 
@@ -38,7 +38,7 @@ def test_biases_can_be_left_out():
 
 
 @pytest.mark.parametrize(("name", "kind"), ACTIVATIONS.items(), ids=ACTIVATIONS)
-def test_activations_are_torchs(name, kind):
+def test_activations_are_those_of_torch(name, kind):
     layers = dict(mlp(20, 16, 4, activation=name).build().named_children())
     assert type(layers[f"{name}1"]) is kind
 
@@ -79,11 +79,11 @@ def test_equal_calls_give_equal_networks(other):
     [mlp(20, 17, 4), mlp(20, 16, 4, activation="tanh"), mlp(20, 16, 4, bias=False)],
     ids=lambda network: network.name,
 )
-def test_other_networks_are_not_equal(other):
+def test_different_networks_are_not_equal(other):
     assert other != mlp(20, 16, 4)
 
 
-def test_a_seed_settles_what_the_constructor_draws():
+def test_a_seed_determines_what_the_constructor_draws():
     network = mlp(20, 16, 4)
     first, again, other = (network.fresh(seed).hidden1.weight for seed in (7, 7, 8))
     assert torch.equal(first, again)
@@ -108,8 +108,8 @@ def one_layer():
 
 
 @pytest.mark.parametrize("made", [one_module, one_layer])
-def test_a_network_that_is_not_built_anew_is_refused(made):
-    """Replicas would share a start, and train on from where another ended."""
+def test_a_network_that_returns_an_old_module_is_refused(made):
+    """Replicas would share one start, or continue where another one ended."""
     network = Network("kept", made())
     module = network.fresh(3)
     with pytest.raises(NetworkError, match=r"'kept' was built twice .* a new module at every call"):
@@ -120,13 +120,13 @@ def test_a_network_that_is_not_built_anew_is_refused(made):
     assert module is not None  # it was there all the time
 
 
-def test_a_module_in_the_place_of_one_that_is_gone_is_new():
-    """Python gives ids again; a hundred modules of one size, one after the other, share a few."""
+def test_a_new_module_with_the_id_of_a_deleted_one_is_new():
+    """Python reuses ids: a hundred modules, built one after the other, share a few."""
     network = mlp(20, 4)
     assert len({id(network.fresh(seed)) for seed in range(100)}) < 100
 
 
-def test_what_cannot_learn_may_be_shared():
+def test_layers_without_parameters_may_be_shared():
     features = nn.Linear(20, 20).requires_grad_(False)
     network = Network("head", lambda: nn.Sequential(nn.Flatten(), features, nn.Linear(20, 4)))
     first, second = network.fresh(3), network.fresh(5)
@@ -147,7 +147,7 @@ def test_copies_of_one_module_are_new():
     assert torch.equal(first.output.weight, second.output.weight)
 
 
-def test_building_leaves_global_random_state_as_it_was():
+def test_building_leaves_global_random_state_unchanged():
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002 -- what is watched
     mlp(20, 16, 4).fresh(3)
     assert torch.equal(torch.get_rng_state(), before[0])

@@ -1,4 +1,4 @@
-"""The package as a whole: its public names, and that importing it costs nothing."""
+"""The package as a whole: its public names, and how little importing it costs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def test_public_names_are_listed():
 
 
 @pytest.mark.parametrize("name", sorted(initcheck._HOME))
-def test_public_name_is_found(name):
+def test_a_public_name_is_found(name):
     assert getattr(initcheck, name) is not None
 
 
-def test_unknown_name_is_said():
+def test_an_unknown_name_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = initcheck.nonsense
 
 
-def test_version_is_the_one_in_pyproject():
+def test_the_version_is_the_one_in_pyproject():
     assert f'\nversion = "{initcheck.__version__}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("module", ["initcheck", "initcheck.cli.main", "initcheck.bootstrap"])
-def test_import_needs_nothing_installed(module):
+def test_importing_it_needs_no_other_package(module):
     code = f"import {module}, sys; print(*sys.modules)"
     command = [sys.executable, "-S", "-c", code]  # -S: no site-packages to find anything in
     modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -43,23 +43,23 @@ def test_import_needs_nothing_installed(module):
     assert foreign - {"__main__"} == {"initcheck"}
 
 
-def test_import_costs_nothing_beside_the_interpreter():
-    """Importing initcheck takes at most half as long again as starting Python takes."""
+def test_importing_it_costs_little_compared_with_starting_python():
+    """Importing initcheck takes at most half the time of starting Python."""
 
     def seconds(code):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)
         return time.perf_counter() - start
 
-    # Taken in turns, so that a busy machine slows both; the median forgets what disturbed a few.
+    # Measured in turns, so that a busy machine slows both; the median ignores a few outliers.
     rounds = [(seconds("import initcheck"), seconds("pass")) for _ in range(15)]
     assert statistics.median(ours - bare for ours, bare in rounds) < 0.5 * statistics.median(
         bare for _, bare in rounds
     )
 
 
-def test_a_cache_that_cannot_be_written_hides_no_report(tmp_path):
-    """In a checkout that belongs to somebody else; as an error it would end the run before it."""
+def test_a_cache_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    """In a checkout of another user. As an error, the warning would end the run."""
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
     (tmp_path / "a_file").touch()
     command = [

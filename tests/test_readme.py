@@ -91,14 +91,14 @@ def test_its_time_and_memory_are_those_that_were_measured():
 def test_its_error_rates_are_those_that_were_measured():
     runs, bound = measured(r"0 of (\d+) runs were not green: at most ([\d.]+)% of runs")
     assert f"{runs} of {runs} whole runs on fresh seeds were green, so at most {bound} %" in WORDS
-    (again,) = measured(r"In (\d+) of them, claims that changed")
+    (again,) = measured(r"In (\d+) of these runs, claims that changed")
     assert f"in {again} of them some claims" in WORDS
-    (largest,) = measured(r"The largest of \d+ is \*\*([\d.]+)\*\*")
+    (largest,) = measured(r"The largest r is \*\*([\d.]+)\*\*")
     assert f"the largest r was {largest}, where 10 is the limit" in WORDS
     faults = measured(r"(\d+) of (\d+) faults that were run went red in every run")
     assert "{} of {} seeded faults were caught in every run".format(*faults) in WORDS
 
 
 def test_it_says_that_clean_runs_had_no_envelope():
-    assert "The rounding envelope is left out of them" in OPERATING
+    assert "The rounding envelope was switched off in these runs" in OPERATING
     assert "**with the rounding envelope switched off**" in WORDS

@@ -6,11 +6,14 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from initcheck.results import ORDER, ResultsError, read, validate, worst, write
-from tests.helpers.results import example, invalid, passing
+from initcheck import results
+from initcheck.results import ORDER, ResultsError, from_plain, read, to_plain, worst, write
+from initcheck.stats import decisions
+from tests.helpers.results import drift, example, invalid, passing, probe, result
 
 
 @pytest.fixture
@@ -18,50 +21,93 @@ def path(tmp_path):
     return tmp_path / "results.json"
 
 
+def with_plain(path, change):
+    """A results file in which ``change`` was made to the plain data of the first claim."""
+    plain = to_plain(example(passing()))
+    change(plain["results"][0])
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    return path
+
+
 def test_results_are_read_as_written(path):
-    results = example(passing())
-    results["results"][0]["seconds"] = 0.1 + 0.2
-    write(path, results)
-    assert read(path) == results
+    lacking = probe(drift={"treated": drift("stale", r=None), "control": drift(r=None)})
+    run = example(replace(passing(), seconds=0.1 + 0.2), result("lacking", lacking))
+    write(path, run)
+    back = read(path)
+    assert back.results[0] == run.results[0]
+    assert back.results[1].probes[0].drift["control"] == drift(r=None)
+    assert back.results[1].probes[0].drift["treated"] == results.Drift(verdict="stale")
+    assert (back.environment, back.settings) == (run.environment, run.settings)
 
 
 def test_values_that_are_not_finite_are_read_as_written(path):
-    claim = invalid()
-    claim["probes"][0]["control"] = [math.nan, math.inf, -math.inf, 1e-320]
-    write(path, example(claim))
-    control = read(path)["results"][0]["probes"][0]["control"]
-    assert repr(control) == "[nan, inf, -inf, 1e-320]"
+    bad = probe("invalid", control=[math.nan, math.inf, -math.inf, 1e-320])
+    write(path, example(result("bad", bad)))
+    assert repr(read(path).results[0].probes[0].control) == "[nan, inf, -inf, 1e-320]"
     assert '"-Infinity"' in path.read_text()
 
 
 def test_a_text_that_reads_nan_stays_a_text(path):
-    claim = invalid() | {"message": "NaN", "statement": "Infinity"}
-    write(path, example(claim))
-    result = read(path)["results"][0]
-    assert (result["message"], result["statement"]) == ("NaN", "Infinity")
+    write(path, example(replace(invalid(), message="NaN", statement="Infinity")))
+    claim = read(path).results[0]
+    assert (claim.message, claim.statement) == ("NaN", "Infinity")
 
 
-def test_the_same_results_give_the_same_bytes_whatever_their_order(path):
-    results = example()
-    write(path, results)
-    first = path.read_bytes()
-    write(path, dict(reversed(list(results.items()))))
-    assert path.read_bytes() == first
+def test_a_claim_is_the_same_after_it_was_shipped_as_plain_data():
+    """As from an xdist worker, whose channel takes nothing else."""
+    for claim in example().results:
+        plain = json.loads(json.dumps(to_plain(claim), allow_nan=False))
+        assert repr(from_plain(plain)) == repr(claim)
+
+
+def test_keys_of_the_file_are_those_of_schema_1(path):
+    write(path, example(passing()))
+    plain = json.loads(path.read_text())
+    assert set(plain) == {"schema", "environment", "settings", "results"}
+    assert plain["environment"]["matmul precision"] == "highest"
+    (claim,) = plain["results"]
+    assert set(claim) == {
+        "claim", "id", "node", "device", "kind", "source", "statement", "verdict", "seconds",
+        "probes", "message",
+    }  # fmt: skip
+    assert set(claim["probes"][0]) == {
+        "probe", "case", "unit", "form", "kind", "why", "fault", "limit", "verdict", "reason",
+        "stage", "seeds", "treated", "control", "treated_name", "control_name", "margin",
+        "margin_unit", "p_value", "drift",
+    }  # fmt: skip
+
+
+def test_a_drift_has_the_keys_of_what_was_compared():
+    """An envelope has its keys even where there is no r; outcomes have all of theirs or none."""
+    envelope = {"verdict", "environment", "r", "first_step", "first_layer", "note"}
+    outcomes = {
+        "moved", "transform", "mean", "recorded_mean", "recorded_std", "recorded_n", "allowed",
+        "detectable_shift",
+    }  # fmt: skip
+    assert set(to_plain(results.Drift(verdict="no evidence"))) == {"verdict"}
+    assert set(to_plain(results.Drift(verdict="unchanged"))) == envelope
+    assert set(to_plain(drift(detectable_shift=None))) == envelope | outcomes
+
+
+def test_other_keys_of_environment_and_settings_are_ignored(path):
+    plain = to_plain(example(passing()))
+    plain["environment"]["moon phase"] = plain["settings"]["mood"] = "full"
+    path.write_text(json.dumps(plain))
+    assert read(path).results == [passing()]
 
 
 def test_numpy_values_are_written_as_numbers(path):
     numpy = pytest.importorskip("numpy")
-    claim = passing()
-    claim["probes"][0]["treated"] = [numpy.float32(0.5), numpy.float64("nan")]
-    write(path, example(claim))
-    assert repr(read(path)["results"][0]["probes"][0]["treated"]) == "[0.5, nan]"
+    bad = probe(treated=[numpy.float32(0.5), numpy.float64("nan")])
+    write(path, example(result("bad", bad)))
+    assert repr(read(path).results[0].probes[0].treated) == "[0.5, nan]"
 
 
 def test_a_wrong_result_leaves_the_old_file_alone(path):
     write(path, example())
     before = path.read_bytes()
     with pytest.raises(ResultsError, match=r"\$\.results\[0\]\.verdict"):
-        write(path, example(passing() | {"verdict": "passed"}))
+        write(path, example(replace(passing(), verdict="passed")))
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
 
@@ -70,9 +116,9 @@ def test_a_wrong_result_leaves_the_old_file_alone(path):
     ("place", "value"),
     [("verdict", "passed"), ("kind", "theory"), ("seconds", "fast"), ("device", "")],
 )
-def test_a_wrong_field_of_a_claim_is_named(place, value):
+def test_a_wrong_field_of_a_claim_is_named(path, place, value):
     with pytest.raises(ResultsError, match=rf"at \$\.results\[0\]\.{place}: ") as caught:
-        validate(example(passing() | {place: value}))
+        read(with_plain(path, lambda claim: claim.update({place: value})))
     assert repr(value) in str(caught.value)
 
 
@@ -86,22 +132,65 @@ def test_a_wrong_field_of_a_claim_is_named(place, value):
         ("limit", {"maximum": 1}),
         ("treated", ["nan"]),
         ("drift", {"treated": {"verdict": "same"}}),
-        ("drift", {"treated": {"first_stage": 3}}),
+        ("drift", {"treated": {"r": 3.0}}),
+        ("drift", {"treated": {"verdict": "left", "first_stage": 3}}),
         ("p", 0.3),
     ],
 )
-def test_a_wrong_field_of_a_probe_is_named(place, value):
-    claim = passing()
-    claim["probes"][1][place] = value
+def test_a_wrong_field_of_a_comparison_is_named(path, place, value):
     with pytest.raises(ResultsError, match=r"at \$\.results\[0\]\.probes\[1\]"):
-        validate(example(claim))
+        read(with_plain(path, lambda claim: claim["probes"][1].update({place: value})))
 
 
-def test_a_missing_field_is_named():
-    claim = passing()
-    del claim["statement"]
+def test_a_missing_field_is_named(path):
     with pytest.raises(ResultsError, match="'statement' is a required property"):
-        validate(example(claim))
+        read(with_plain(path, lambda claim: claim.pop("statement")))
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "mechanism"),
+    [
+        (result("a", parameters="relu"), "a[relu]", "examples"),
+        (result("a", parameters="float32-adam", device="cuda:0"), "a[float32-adam]", "examples"),
+        (result("a", node="/claims/test_residual_rank.py::test_a"), "a", "residual rank"),
+    ],
+)
+def test_a_claim_has_a_name_with_its_parameters_and_a_mechanism(claim, name, mechanism):
+    assert (claim.name, claim.mechanism) == (name, mechanism)
+
+
+@pytest.mark.parametrize(
+    ("arm", "reason", "outcomes"),
+    [
+        (drift("left", r=12345.0, first_step=16, first_layer="fc2", moved=False),
+         "it left its rounding envelope at step 16, first in fc2 (r = 12300, 10 allowed)",
+         "unmoved (+0.0 s)"),
+        (drift("left", r=531.0, first_step=2, mean=None),
+         "it left its rounding envelope at step 2 (r = 531, 10 allowed)", "not compared"),
+        (drift("moved", mean=0.8, moved=True),
+         "it no longer has its recorded distribution", "moved by +2.1 s"),
+        (drift("changed start", first_layer="fc1", mean=None),
+         "it starts from other values, first in fc1, with the torch release that recorded it",
+         "not compared"),
+        (drift("other start", mean=None), "it sees other images first", "not compared"),
+        (drift("alike", mean=None),
+         "all seeds of it are identical, and they differed when recorded", "not compared"),
+    ],
+)  # fmt: skip
+def test_a_drift_gives_its_reason_once_with_its_numbers(arm, reason, outcomes):
+    assert arm.reason("it") == f"{reason}; outcomes {outcomes}"
+
+
+@pytest.mark.parametrize("verdict", ["unchanged", "stale", "no evidence"])
+def test_an_arm_that_has_not_drifted_gives_no_reason(verdict):
+    assert drift(verdict).reason("it") == ""
+
+
+def test_constants_are_those_of_the_gate():
+    from initcheck.envelope import compare
+
+    assert results.GAIN_P == decisions.GAIN_P
+    assert results.ENVELOPE_LIMIT == compare.FACTOR
 
 
 @pytest.mark.parametrize(
@@ -144,6 +233,12 @@ def test_the_worst_verdict_wins_and_nothing_is_not_green():
 def test_the_written_file_is_plain_json(path):
     write(path, example())
     assert json.loads(path.read_text(), parse_constant=pytest.fail)["schema"] == 1
+
+
+def test_what_is_not_finite_is_inside_no_limit():
+    assert not probe(limit={"min": 1.0}).inside(math.inf)
+    assert not probe(limit={"min": 1.0, "max": 2.0}).inside(math.nan)
+    assert probe(limit={"min": 1.0, "max": 2.0}).inside(2.0)
 
 
 def test_reports_are_imported_without_the_slow_libraries():

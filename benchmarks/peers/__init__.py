@@ -1,1 +1,1 @@
-"""The same training in what a user would use instead, side by side: ``nox -s peers``."""
+"""The same training in other tools, timed in turns: ``nox -s peers``."""

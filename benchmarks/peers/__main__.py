@@ -1,7 +1,8 @@
-"""Measure all ways in turns, store the raw seconds, and write the page from them.
+"""Times all tools in turns, stores the raw seconds, and writes the page from them.
 
-``python -m benchmarks.peers [--quick]``; ``--page`` only writes the page anew, ``--only PART``
-measures a part again. No torch here: peak memory of a child process begins at that of its parent.
+``python -m benchmarks.peers [--quick]``; ``--page`` only writes the page again, ``--only PART``
+measures one part again. Torch is not imported here, because the peak memory of a child process
+starts at that of its parent.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from benchmarks.peers.rounds import Crew, rounds
 
 HERE = Path(__file__).parent
 SMALL, WIDE = (784, 64, 32, 32, 10), (784, 784, 1024, 1024, 10)
-# Steps enough that building the starts, which every way pays, is a small part.
+# So many steps that building the starts, which every tool has to do, takes a small part.
 JOBS = (
     {"widths": SMALL, "optimizer": "Adam", "batch": 32, "steps": 60, "seeds": range(16)},
     {"widths": SMALL, "optimizer": "SGD", "batch": 32, "steps": 60, "seeds": range(16)},
@@ -26,32 +27,36 @@ JOBS = (
 ROUNDS, RANK_ROUNDS, STARTUP_ROUNDS, GATE_ROUNDS = 5, 4, 21, 3
 QUICK_STEPS, QUICK_SEEDS, QUICK_ROUNDS = 5, 2, 1
 
-# Few tools are used as one process on all cores; the others gain nothing from a second thread.
+# One process on all cores is timed only for tools that gain from a second thread.
 LAYOUTS = {
-    ONE_CORE: names.WAYS + names.BOUNDS,
-    EACH_CORE: names.WAYS + names.BOUNDS,
+    ONE_CORE: names.TOOLS + names.BOUNDS,
+    EACH_CORE: names.TOOLS + names.BOUNDS,
     FREE: (names.NOTEBOOK, names.PLAIN, names.VMAP, *names.JAX, names.OURS),
 }
-RANK_WAYS = (names.OURS, *names.NUMPY)
+RANK_TOOLS = (names.OURS, *names.NUMPY)
 
 
 def main():
-    """Run everything or some parts, or only write the page."""
+    """Measure everything or some parts, then write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few steps, to see that it works")
-    parser.add_argument("--page", action="store_true", help="measure nothing, write the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="few steps, to check that everything runs"
+    )
+    parser.add_argument("--page", action="store_true", help="measure nothing, only write the page")
     parser.add_argument("--only", action="append", choices=PARTS, metavar="PART",
-                        help=f"keep what is stored of the others: {', '.join(PARTS)}")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=HERE, help="where both files go")
-    parser.add_argument("--note", default="", help="a sentence on the machine's load")
-    given = parser.parse_args()
-    raw, shown = given.out / "results.json", given.out / "RESULTS.md"
-    stored = json.loads(raw.read_text(encoding="utf-8")) if given.page or given.only else {}
-    if not given.page:
-        stored |= _measure(given.only or PARTS, quick=given.quick) | {"note": given.note}
+                        help=f"measure only this part; repeatable: {', '.join(PARTS)}")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of both files")
+    parser.add_argument(
+        "--note", default="", help="a sentence for the page, such as on the machine's load"
+    )
+    options = parser.parse_args()
+    raw, text = options.out / "results.json", options.out / "RESULTS.md"
+    stored = json.loads(raw.read_text(encoding="utf-8")) if options.page or options.only else {}
+    if not options.page:
+        stored |= _measure(options.only or PARTS, quick=options.quick) | {"note": options.note}
         raw.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    shown.write_text(page.write(stored), encoding="utf-8")
-    print(shown.read_text(encoding="utf-8"))
+    text.write_text(page.write(stored), encoding="utf-8")
+    print(text.read_text(encoding="utf-8"))
 
 
 def _measure(parts, *, quick):
@@ -59,9 +64,9 @@ def _measure(parts, *, quick):
     results = {"quick": quick}
     for part in parts:
         results[part] = PARTS[part](quick)
-        _say(part)
+        _log(part)
     with Crew() as crew:
-        results["environment"] = crew.do(FREE, "machine", "describe", {}, now=True)[1][0]
+        results["environment"] = crew.run(FREE, "machine", "describe", {}, now=True)[1][0]
     load = [round(load, 2), round(os.getloadavg()[0], 2)]
     return results | {"load": load, "minutes": round((time.monotonic() - began) / 60, 1)}
 
@@ -71,19 +76,19 @@ def _jobs(quick):
 
 
 def _rank(quick):
-    pairs = [(layout, way) for layout in (ONE_CORE, FREE) for way in RANK_WAYS]
+    pairs = [(layout, tool) for layout in (ONE_CORE, FREE) for tool in RANK_TOOLS]
     size = {"size": 512 if quick else 2048}
     with Crew() as crew:
-        number = QUICK_ROUNDS if quick else RANK_ROUNDS
-        return {**size, "layouts": rounds(crew, pairs, "rank", size, number)}
+        count = QUICK_ROUNDS if quick else RANK_ROUNDS
+        return {**size, "layouts": rounds(crew, pairs, "rank", size, count)}
 
 
 def _gate(quick):
     claims = "benchmarks/test_wave.py" if quick else "benchmarks"
     peak = gate.peak(claims)
     with Crew() as crew:
-        number = QUICK_ROUNDS if quick else GATE_ROUNDS
-        return {"peak": peak, **gate.measure(crew, number, claims)}
+        count = QUICK_ROUNDS if quick else GATE_ROUNDS
+        return {"peak": peak, **gate.measure(crew, count, claims)}
 
 
 def _startup(quick):
@@ -105,15 +110,15 @@ def _settings(job, *, quick):
 
 
 def _train(job, quick):
-    pairs = [(layout, way) for layout, ways in LAYOUTS.items() for way in ways]
+    pairs = [(layout, tool) for layout, tools in LAYOUTS.items() for tool in tools]
     with Crew() as crew:
         layouts = rounds(crew, pairs, "train", job, QUICK_ROUNDS if quick else ROUNDS)
-    _say(f"{job['widths']} {job['optimizer']}")
+    _log(f"{job['widths']} {job['optimizer']}")
     return {"job": job, "layouts": agreement.with_distances(layouts)}
 
 
-def _say(what):
-    print(f"{time.strftime('%H:%M:%S')} measured: {what}", file=sys.stderr, flush=True)
+def _log(part):
+    print(f"{time.strftime('%H:%M:%S')} measured: {part}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What no way can beat: a job's matrix products alone, and its optimizer's memory traffic alone.
+"""Lower bounds that no tool can beat: a job's matrix products and its optimizer's memory traffic.
 
-And the same of all that the gate trains.
+The same bounds are measured for everything that the gate trains.
 """
 
 from collections import Counter
@@ -16,16 +16,16 @@ from initcheck.arms import DTYPES
 from initcheck.training.perceptrons import NARROW
 from initcheck.training.train import chunks
 
-# Numbers read and written a parameter and step; another optimizer counts as the least of them.
+# Numbers read and written per parameter and step; other optimizers count as SGD, the least.
 STREAMS = {"SGD": 3, "momentum": 5, "RMSprop": 5, "Adam": 7, "AdamW": 7}
-# Numbers kept a parameter: itself, gradient, moments.
+# Numbers held per parameter: itself, its gradient and its moments.
 HELD = {"SGD": 2, "momentum": 3, "RMSprop": 3, "Adam": 4, "AdamW": 4}
 
 
 def products(job):
-    """Forward, for the weights and, but in the first layer, for the inputs; nothing else."""
+    """Only the products of a step: forward, gradients of weights, gradients of hidden inputs."""
     sizes = _chunks(job)
-    calls = {size: _calls(job.widths, job.batch, size) for size in set(sizes)}
+    calls = {size: _operands(job.widths, job.batch, size) for size in set(sizes)}
 
     def run():
         for size in sizes:
@@ -37,27 +37,28 @@ def products(job):
     return run
 
 
-def _calls(widths, batch, replicas, dtype=torch.float32):
-    made = []
+def _operands(widths, batch, replicas, dtype=torch.float32):
+    operands = []
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         x = torch.rand(replicas, batch, inputs, dtype=dtype)
         weight = torch.rand(replicas, inputs, outputs, dtype=dtype)
         grad = torch.rand(replicas, batch, outputs, dtype=dtype)
         products = [(x, weight, torch.empty_like(grad)), (x.mT, grad, torch.empty_like(weight))]
-        if outputs <= NARROW:  # the weight lies the other way round, which is several times faster
-            turned = weight.mT.contiguous()
+        if outputs <= NARROW:  # initcheck stores these weights transposed, several times faster
+            transposed = weight.mT.contiguous()
             products = [
-                (x, turned.mT, torch.empty_like(grad)), (grad.mT, x, torch.empty_like(turned))
-            ]  # fmt: skip
-            weight = turned.mT
+                (x, transposed.mT, torch.empty_like(grad)),
+                (grad.mT, x, torch.empty_like(transposed)),
+            ]
+            weight = transposed.mT
         if number:
             products.append((grad, weight.mT, torch.empty_like(x)))
-        made += products
-    return made
+        operands += products
+    return operands
 
 
 def traffic(job):
-    """As many bytes as the optimizer moves, by the plainest kernel, over as large a memory."""
+    """Move as many bytes as the optimizer does, by in-place additions over as much memory."""
     sizes = _chunks(job)
     arrays = {size: _halves(size * job.parameters, job.optimizer) for size in sizes}
 
@@ -72,17 +73,17 @@ def traffic(job):
 
 
 def _halves(parameters, optimizer, dtype=torch.float32):
-    """What an optimizer holds, cut in two."""
+    """Two arrays that together are as large as what the optimizer holds."""
     return torch.rand(2, parameters * HELD[optimizer] // 2, dtype=dtype)
 
 
 def _additions(steps, optimizer):
-    """How many times one half is added to the other to move as much: each moves 3 for every 2."""
+    """How many additions move as much as the optimizer; each moves 3 numbers for 2 it holds."""
     return round(steps * STREAMS[optimizer] / (3 * HELD[optimizer] / 2))
 
 
 def _chunks(job):
-    """Replicas that this package trains at once, chunk by chunk."""
+    """The numbers of replicas that initcheck trains at once, chunk by chunk."""
     return _sizes(len(job.seeds), job.arm.network)
 
 
@@ -96,7 +97,7 @@ def _sizes(replicas, network):
 
 @dataclass(frozen=True)
 class Gate:
-    """One core's share of all perceptrons that the gate trains, as ``errands`` tells them."""
+    """One core's share of all perceptrons that the gate trains; ``gate_plan`` lists their arms."""
 
     arms: tuple[dict, ...]
     cores: int
@@ -105,14 +106,15 @@ class Gate:
     def steps(self):
         """Steps of each kind of chunk on this core: ``{(widths, batch, dtype, optimizer, R): n}``.
 
-        Arms that go together are taken apart, which changes the size of chunks and no product.
+        Each arm is counted alone. The gate trains some of them together, which changes the size of
+        chunks but no product.
         """
-        found = Counter()
+        counter = Counter()
         for arm in self.arms:
             kind = tuple(arm["widths"]), arm["batch"], DTYPES[arm["dtype"]], _optimizer(arm)
             for size in _sizes(arm["replicas"], mlp(*arm["widths"])):
-                found[*kind, size] += arm["steps"]
-        return {kind: -(-steps // self.cores) for kind, steps in found.items()}
+                counter[*kind, size] += arm["steps"]
+        return {kind: -(-steps // self.cores) for kind, steps in counter.items()}
 
 
 def _optimizer(arm):
@@ -123,7 +125,7 @@ def _optimizer(arm):
 
 def _gate_products(gate):
     work = [
-        (_calls(widths, batch, size, dtype), steps)
+        (_operands(widths, batch, size, dtype), steps)
         for (widths, batch, dtype, _, size), steps in gate.steps.items()
     ]
 
@@ -153,4 +155,4 @@ def _gate_traffic(gate):
     return run
 
 
-WAYS = dict(zip(BOUNDS, (_gate_products, _gate_traffic), strict=True))
+TOOLS = dict(zip(BOUNDS, (_gate_products, _gate_traffic), strict=True))

@@ -1,8 +1,8 @@
-"""The gate itself: how long it takes, in what memory, and what no gate of the same arms can beat.
+"""Measures the time and memory of the gate, and a lower bound for any gate with the same arms.
 
-Before anything trains, one core imports torch and what its optimizers need. The perceptrons' matrix
-products and their optimizers' memory traffic come on top, shared by all cores. The gate also draws
-starts, fetches images, computes activations, losses and probes, and trains convolutions.
+The bound is the import of torch and its optimizers on one core, plus the perceptrons' matrix
+products and their optimizers' memory traffic, shared by all cores. The gate also draws starts,
+fetches images, computes activations, losses and probes, and trains convolutions.
 """
 
 import json
@@ -18,45 +18,46 @@ from benchmarks.peers.startup import variables
 
 ROOT = Path(__file__).parents[2]
 LOAD = "import torch; torch.optim.SGD([torch.zeros(1)]).step()"
-LOOK = 0.5  # seconds between two looks at the memory
+INTERVAL = 0.5  # seconds between two readings of memory
 
 
 def measure(crew, rounds, claims="benchmarks"):
-    """Seconds a round of each way, and the steps that the bound has and leaves out.
+    """Seconds per round of the gate and its bounds, and the replica-steps that the bound covers.
 
     Args:
-        crew: who computes the bound.
-        rounds: of every way.
-        claims: the folder or file of the gate.
+        crew: the workers that compute the bound.
+        rounds: the number of rounds.
+        claims: the folder or file of claims.
     """
-    told = json.loads(_run(("-m", "benchmarks.peers.gate_plan")))
-    steps = sum(arm["steps"] * arm["replicas"] for arm in told["perceptrons"])
-    settings = {"arms": told["perceptrons"], "cores": len(crew.cores)}
+    plan = json.loads(_run(("-m", "benchmarks.peers.gate_plan")))
+    steps = sum(arm["steps"] * arm["replicas"] for arm in plan["perceptrons"])
+    settings = {"arms": plan["perceptrons"], "cores": len(crew.cores)}
     runs = _runs(claims)
-    for way in names.BOUNDS:
-        crew.do(EACH_CORE, "gate", way, settings, now=True)
-    seconds = {way: [] for way in (*runs, *names.BOUNDS)}
+    for name in names.BOUNDS:
+        crew.run(EACH_CORE, "gate", name, settings, now=True)
+    seconds = {name: [] for name in (*runs, *names.BOUNDS)}
     processor = []
     for turn in range(rounds):
-        for way in list(seconds)[:: 1 if turn % 2 else -1]:
-            if way in names.BOUNDS:
-                took = crew.do(EACH_CORE, "gate", way, settings)[0]
+        for name in list(seconds)[:: 1 if turn % 2 else -1]:
+            if name in names.BOUNDS:
+                took = crew.run(EACH_CORE, "gate", name, settings)[0]
             else:
-                took, busy = _timed(runs[way])
-                processor += [busy] if way == GATE else []
-            seconds[way].append(took)
+                took, busy = _timed(runs[name])
+                processor += [busy] if name == GATE else []
+            seconds[name].append(took)
     return {
         "seconds": seconds, "processor": processor, "cores": len(crew.cores),
-        "steps": told["steps"], "bounded": steps,
+        "steps": plan["steps"], "bounded": steps,
     }  # fmt: skip
 
 
 def peak(claims="benchmarks"):
-    """Bytes of the gate's processes together, where no others share torch's pages with them.
+    """Peak memory of all processes of the gate together, in bytes.
 
-    It fills the caches of files and bytecode, so it comes before what is timed.
+    Run it before the timings: it fills the caches of files and bytecode. No other process may have
+    torch loaded, because shared pages would be counted in part.
     """
-    return _watched(_runs(claims)[GATE])
+    return _peak_memory(_runs(claims)[GATE])
 
 
 def _runs(claims):
@@ -66,7 +67,7 @@ def _runs(claims):
 
 
 def _timed(arguments):
-    """Seconds by the clock, and by the processor in all processes together."""
+    """Wall-clock seconds, and processor seconds of all processes together."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     _run(arguments)
     took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -74,10 +75,10 @@ def _timed(arguments):
 
 
 def _run(arguments):
-    """What it prints.
+    """The output of a Python process with these arguments.
 
     Raises:
-        subprocess.CalledProcessError: it failed; a red gate's time is that of another work.
+        subprocess.CalledProcessError: it failed; the time of a red gate means nothing.
     """
     return subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
@@ -85,22 +86,22 @@ def _run(arguments):
     ).stdout  # fmt: skip
 
 
-def _watched(arguments):
-    """Bytes at the peak, of the process and all its children; what they share counts once."""
+def _peak_memory(arguments):
+    """Peak bytes of a process and its descendants together; shared pages count once."""
     with subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=variables()
     ) as process:
         peak = 0
         while process.poll() is None:
             peak = max(peak, sum(map(_proportional, _family(process.pid))))
-            time.sleep(LOOK)
+            time.sleep(INTERVAL)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, arguments)
     return peak
 
 
 def _family(process):
-    """The process and its descendants."""
+    """The ids of a process and its descendants."""
     try:
         tasks = list(Path(f"/proc/{process}/task").iterdir())
         children = [c for task in tasks for c in (task / "children").read_text().split()]
@@ -110,7 +111,7 @@ def _family(process):
 
 
 def _proportional(process):
-    """Its memory, where a page that n processes share counts as one n-th."""
+    """Bytes of a process's memory; a page shared by n processes counts as one n-th."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:  # it has just ended

@@ -1,6 +1,7 @@
-"""What the gate trains: ``python -m benchmarks.peers.gate_plan`` prints it, told by its own claims.
+"""Lists what the gate trains, from its own claims: ``python -m benchmarks.peers.gate_plan``.
 
-A line of JSON: replica-steps in all, and every perceptron's arm as ``bound.Gate`` takes it.
+It prints a line of JSON with the number of replica-steps and every perceptron's arm, as
+``bounds.Gate`` takes it.
 """
 
 import json
@@ -11,26 +12,25 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from initcheck.plugin import prefetch
 from initcheck.plugin.lazy_session import opened
-from initcheck.plugin.plan import drawn
+from initcheck.plugin.plan import jobs, seeds_of
 
 ROOT = Path(__file__).parents[2]
 
 
-class Told:
-    """A pytest plugin that notes the arms of the claims collected, and runs none."""
+class Plan:
+    """A pytest plugin that lists the arms of the collected claims without running them."""
 
     def __init__(self) -> None:
         self.steps, self.perceptrons = 0, []
 
     def pytest_collection_finish(self, session):
-        """What the claims would compare on the CPU."""
-        rehearsed = opened(session.config).rehearsals(session.items, "cpu")
-        for errand in prefetch.errands_of(rehearsed):
-            self.steps += errand.steps
-            for arm, asked in errand.asked.items():
-                self._note(arm, len(drawn(asked)))
+        """Add every arm that the claims compare on the CPU."""
+        verdicts = opened(session.config).declared(session.items, "cpu").values()
+        for job in jobs(verdicts):
+            self.steps += job.steps
+            for arm, uses in job.uses.items():
+                self._note(arm, len(seeds_of(uses)))
 
     def _note(self, arm, replicas):
         recipe, widths = arm.recipe, _widths(arm) if arm.recipe.steps else None
@@ -43,25 +43,25 @@ class Told:
 
 
 def _widths(arm):
-    """Of a chain of linear layers, else None."""
+    """The widths of a chain of linear layers; None for any other network."""
     network = arm.network.fresh(0)
     linear = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    held = {id(p) for m in linear for p in m.parameters()}
+    linear_parameters = {id(p) for m in linear for p in m.parameters()}
     chained = all(a.out_features == b.in_features for a, b in pairwise(linear))
-    if not linear or not chained or held != {id(p) for p in network.parameters()}:
+    if not linear or not chained or linear_parameters != {id(p) for p in network.parameters()}:
         return None
     return [linear[0].in_features, *(m.out_features for m in linear)]
 
 
 def main():
-    """Collect, and print what was told."""
-    told = Told()
-    sys.stdout, answers = sys.stderr, sys.stdout  # what pytest prints is no answer
+    """Collect the claims and print the plan."""
+    plan = Plan()
+    sys.stdout, output = sys.stderr, sys.stdout  # pytest prints to stderr, the plan to stdout
     command = [str(ROOT / "benchmarks"), "--collect-only", "--initcheck-device=cpu", "-qq"]
     command += ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    if code := pytest.main(command, plugins=[told]):
+    if code := pytest.main(command, plugins=[plan]):
         raise SystemExit(code)
-    print(json.dumps({"steps": told.steps, "perceptrons": told.perceptrons}), file=answers)
+    print(json.dumps({"steps": plan.steps, "perceptrons": plan.perceptrons}), file=output)
 
 
 if __name__ == "__main__":

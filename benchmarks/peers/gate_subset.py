@@ -1,8 +1,11 @@
-"""A pytest plugin, ``-p benchmarks.peers.gate_subset``: only claims whose source is a notebook."""
+"""A pytest plugin that keeps only claims whose source is a notebook.
+
+Use it with ``-p benchmarks.peers.gate_subset``.
+"""
 
 
 def pytest_collection_modifyitems(config, items):
-    """Deselect the others, and what is no claim."""
+    """Deselect other claims, and tests that are not claims."""
     kept = [item for item in items if _of_a_notebook(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

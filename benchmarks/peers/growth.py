@@ -1,4 +1,4 @@
-"""How time and memory grow: each point in a process of its own, since peak memory never falls."""
+"""Measures how time and memory grow; each point has its own process, as peak memory never falls."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# The widths, depths, replicas and steps that are varied, one at a time, around the middle.
+# Values of each quantity; the other quantities stay at the settings in `point`.
 AXES = {
     "replicas": [4, 8, 16, 32, 64],
     "steps": [50, 100, 200, 400],
@@ -19,18 +19,18 @@ AXES = {
 
 
 def point(axis, value):
-    """Seconds of the second training, and MiB that both added to the peak."""
+    """The value, seconds of the second training, and MiB that both trainings added to the peak."""
     from benchmarks.peers.job import Job  # noqa: PLC0415 -- only the child process needs torch
-    from initcheck import devices  # noqa: PLC0415 -- only the child, too
-    from initcheck.devices import compute  # noqa: PLC0415 -- only the child, too
-    from initcheck.training.train import train  # noqa: PLC0415 -- only the child, too
+    from initcheck import devices  # noqa: PLC0415 -- as above
+    from initcheck.devices import compute  # noqa: PLC0415 -- as above
+    from initcheck.training.train import train  # noqa: PLC0415 -- as above
 
     compute.keep_freed_memory()
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
     widths = (784, *[settings["width"]] * settings["depth"], 10)
     job = Job(widths, "Adam", 32, settings["steps"], tuple(range(settings["replicas"])))
     first = Job((784, 10), "Adam", 32, 5, (0, 1))
-    train(first.arm, first.seeds, first.data)  # loads what every training loads
+    train(first.arm, first.seeds, first.data)  # loads everything that a training needs
     before = devices.peak_memory("cpu")
     train(job.arm, job.seeds, job.data)
     after = devices.peak_memory("cpu")
@@ -41,11 +41,11 @@ def point(axis, value):
 
 def measure(axes=None):
     """``{axis: [[value, seconds, MiB], ...]}``."""
-    return {axis: [_in_a_process(axis, value) for value in values]
+    return {axis: [_in_new_process(axis, value) for value in values]
             for axis, values in (axes or AXES).items()}  # fmt: skip
 
 
-def _in_a_process(axis, value):
+def _in_new_process(axis, value):
     command = [sys.executable, "-m", "benchmarks.peers.growth", axis, str(value)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT, env=env, text=True)

@@ -1,17 +1,17 @@
-"""JAX's way: jit of scan over the steps, with the optimizers written out as torch defines them."""
+"""JAX: jit of a scan over the steps, with optimizers written out as torch defines them."""
 
 import jax
 import numpy as np
 from jax import numpy as jnp
 
 
-def way(job, *, together):
-    """All replicas in one call by vmap, or one after the other."""
+def prepare(job, *, together):
+    """A function that trains all replicas in one call by vmap, or one after the other."""
     scan = _scan(job)
     compiled = jax.jit(jax.vmap(scan) if together else scan)
     orders = jnp.asarray(job.orders.numpy())
 
-    def all_in_one():
+    def all_together():
         stacked = jax.tree.map(lambda *each: np.stack(each), *job.weights())
         return np.asarray(compiled(stacked, orders)[1])
 
@@ -19,7 +19,7 @@ def way(job, *, together):
         pairs = zip(job.weights(), orders, strict=True)
         return np.array([compiled(*pair)[1] for pair in pairs])
 
-    return all_in_one if together else one_by_one
+    return all_together if together else one_by_one
 
 
 def _scan(job):
@@ -34,16 +34,16 @@ def _scan(job):
         return update(parameters, m, v, grads, correction), value
 
     def scan(parameters, batches):
-        nothing = jax.tree.map(jnp.zeros_like, parameters)
-        return jax.lax.scan(step, (parameters, nothing, nothing), (batches, corrections))
+        zeros = jax.tree.map(jnp.zeros_like, parameters)
+        return jax.lax.scan(step, (parameters, zeros, zeros), (batches, corrections))
 
     return scan
 
 
 def _corrections(job):
-    """Step size and root for each step, from float64 as torch has them.
+    """Step size and root of the bias correction for each step, computed in float64 as torch does.
 
-    In float32 the second one, of 1 - 0.999, would be wrong by 5e-5: losses show it.
+    In float32 the second moment's, of 1 - 0.999, would be wrong by 5e-5, which losses show.
     """
     t = np.arange(1, job.steps + 1)
     if job.optimizer == "SGD":

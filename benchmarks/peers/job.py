@@ -1,4 +1,4 @@
-"""The work that all peers do: starts, order of images and updates are given, the way is free."""
+"""The training that all tools do: starts, order of images and updates are prescribed."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,7 +12,7 @@ from initcheck.initializers import torch_default
 
 @cache
 def digits():
-    """The embedded images, on the CPU, float32: loaded once a process."""
+    """The embedded images on the CPU in float32, loaded once per process."""
     return datasets.load("mnist5k")
 
 
@@ -24,37 +24,37 @@ class Job:
     optimizer: str  # "Adam" or "SGD"
     batch: int
     steps: int
-    seeds: tuple[int, ...]  # one a replica
+    seeds: tuple[int, ...]  # one per replica
 
     @property
     def learning_rate(self):
-        """Adam as it comes; the SGD of notebook 001."""
+        """The default of Adam, or that of SGD in notebook 001."""
         return 1e-3 if self.optimizer == "Adam" else 0.1
 
     @property
     def arm(self):
-        """The same as an arm of this package."""
+        """The same training as an arm of initcheck."""
         make = {"Adam": Adam, "SGD": SGD}[self.optimizer](lr=self.learning_rate)
         recipe = Recipe(make, batch=self.batch, steps=self.steps)
         return Arm(mlp(*self.widths), torch_default, recipe)
 
     @property
     def data(self):
-        """What is trained on."""
+        """The data set."""
         return digits()
 
     @cached_property
     def orders(self):
-        """Which images each step sees: ``(R, steps, B)``."""
+        """Indices of the images of each step, ``(R, steps, B)``."""
         images = len(self.data.train_targets)
         return torch.stack([order(seed, images, self.arm.recipe) for seed in self.seeds])
 
     def starts(self):
-        """Fresh modules, one a replica."""
+        """Fresh modules, one per replica."""
         return [self.arm.build(seed) for seed in self.seeds]
 
     def weights(self):
-        """Fresh numpy arrays, one list of (weight (I, O), bias (O,)) a replica."""
+        """Fresh numpy arrays: per replica, a list of weights (I, O) and biases (O,)."""
         return [
             [(m.weight.detach().T.numpy().copy(), m.bias.detach().numpy().copy())
              for m in start if isinstance(m, torch.nn.Linear)]
@@ -63,5 +63,5 @@ class Job:
 
     @property
     def parameters(self):
-        """Numbers that one replica trains."""
+        """The number of parameters of one replica."""
         return sum(i * o + o for i, o in zip(self.widths, self.widths[1:], strict=False))

@@ -1,36 +1,37 @@
-"""RESULTS.md: a pure function from stored results to text."""
+"""RESULTS.md, written from stored results only."""
 
 import numpy as np
 
 from benchmarks.peers import goals, names
-from benchmarks.peers import goals as figures
 from benchmarks.peers.agreement import FIRST, LAST, is_same, tolerance
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE, OURS
+from initcheck.report.tables import table
 
 LAYOUTS = {
     ONE_CORE: "One core: all replicas in one process with one thread",
-    EACH_CORE: "A process a core: each with one thread and its share of the replicas",
-    FREE: "One process, all cores: threads as each library has them",
+    EACH_CORE: "One process per core: each with one thread and its share of the replicas",
+    FREE: "One process, all cores: as many threads as each library starts",
 }
-HOW = f"""## How
+HOW = f"""## How it was measured
 
 Written from `results.json` by `python -m benchmarks.peers`, which `nox -s peers` installs and runs.
-All ways start from the same weights and take the same images in the same order, on the embedded
-digits. They take turns in processes that were started and warmed up before; every other round goes
-backwards. Times include building the starts, not compiling, and not loading data. Figures are
-medians (lower to upper quartile) of rounds; ratios are taken round by round.
+All tools start from the same weights and see the same images in the same order, on the embedded
+digits. They take turns in processes that were started and warmed up before; every second round runs
+in reverse order. Times include building the starts, but neither compiling nor loading data. Figures
+are medians over rounds (lower to upper quartile); ratios are computed round by round.
 
-Losses are compared with ours on one core: the first {FIRST} one by one, the last {LAST} as each
-replica's mean. A way whose losses are off is listed without a rank.
+Losses are compared with ours on one core: the first {FIRST} step by step, the last {LAST} as the
+mean of each replica. A tool whose losses differ is listed without a rank.
 
-What differs by method: scikit-learn adds Adam's epsilon before the bias correction, checks its
-inputs at every `partial_fit`, and starts from weights that were put in place of its own. skorch
-trains one epoch of exactly these batches, and keeps its history. Both train one replica after the
-other, as the notebook's and the plain loop do.
+The methods differ in some points. scikit-learn adds Adam's epsilon before the bias correction,
+checks its inputs at every `partial_fit`, and starts from weights that replace its own. skorch
+trains one epoch of exactly these batches and keeps its history. Both train one replica after the
+other, as the notebook's loop and the plain loop do.
 """
-BOUND = """The bound is the time of the same matrix products alone plus that of as many bytes as the
-optimizer reads and writes (3 numbers a parameter for SGD, 7 for Adam) in additions in place over as
-much memory as it holds, measured in the same turns."""
+BOUND = """The bound is the time of the same matrix products alone, plus the time to move as many
+bytes as the optimizer reads and writes (3 numbers per parameter for SGD, 7 for Adam). The second
+time is that of in-place additions over as much memory as the optimizer holds. Both were measured in
+the same turns."""
 
 
 def write(results):
@@ -44,27 +45,27 @@ def write(results):
 def _head(results):
     machine = results["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    warning = "**A quick look with few rounds: the figures mean nothing.** " * results["quick"]
-    return f"""# The same training, side by side
+    warning = "**A quick run with few rounds: the figures mean nothing.** " * results["quick"]
+    return f"""# The same training in other tools
 
 {warning}{machine["date"]}, {machine["hardware"]} ({machine["capability"]}),
 {machine["cores"]} cores, {machine["platform"]}, Python {machine["python"]}; {versions}.
-Load average {results["load"][0]} at the start and {results["load"][1]} at the end of
+The load average was {results["load"][0]} at the start and {results["load"][1]} at the end of
 {results["minutes"]} minutes. {results["note"]}"""
 
 
 def _goals(results):
-    every = list(goals.every(results))
-    rows = [(goal.what, goal.reach, goal.found, goal.reached) for goal in every]
-    table = _table(("goal", "reach", "found", "reached"), rows)
+    every = list(goals.goals(results))
+    rows = [(goal.what, goal.target, goal.measured, goal.reached) for goal in every]
     missed = {}
     for goal in every:
         if goal.reached != "yes":
             missed.setdefault(goal.tried, []).append(goal.what)
-    told = [f"- {'; '.join(what)}. {tried}" for tried, what in missed.items()]
-    return "\n\n".join(
-        ["## Goals", table, *(["Not reached:\n\n" + "\n".join(told)] if told else [])]
-    )
+    parts = ["## Goals", table(("goal", "target", "measured", "reached"), rows)]
+    if missed:
+        lines = [f"- {'; '.join(what)}. {tried}" for tried, what in missed.items()]
+        parts += ["Not reached:", "\n".join(lines)]
+    return "\n\n".join(parts)
 
 
 def _job(trained):
@@ -74,56 +75,64 @@ def _job(trained):
         f"## {'-'.join(map(str, job['widths']))}, {job['optimizer']}, batch {job['batch']}\n\n"
         f"{len(job['seeds'])} replicas, {job['steps']} steps, {rounds} rounds."
     )
-    return "\n\n".join([title, *(_layout(job, name, ways) for name, ways in layouts.items())])
+    return "\n\n".join([title, *(_layout(job, name, tools) for name, tools in layouts.items())])
 
 
-def _layout(job, layout, ways):
-    timed = {way: result for way, result in ways.items() if way not in names.BOUNDS}
+def _layout(job, layout, tools):
+    timed = {tool: result for tool, result in tools.items() if tool not in names.BOUNDS}
     by_speed = sorted(timed.items(), key=lambda item: np.median(item[1]["seconds"]))
     by_speed.sort(key=lambda item: not _same(job, *item))
-    rows = [_row(job, way, result, ways[OURS]) for way, result in by_speed]
-    columns = ("way", "replica-steps a second", "its time over ours", "losses off by, first; last")
-    return "\n\n".join([f"### {LAYOUTS[layout]}", _table(columns, rows), *_bound(job, ways)])
+    rows = [_row(job, tool, result, tools[OURS]) for tool, result in by_speed]
+    head = (
+        "tool",
+        "replica-steps per second",
+        "its time over ours",
+        "losses differ by, first; last",
+    )
+    return "\n\n".join([f"### {LAYOUTS[layout]}", table(head, rows), *_bound(job, tools)])
 
 
-def _same(job, way, result):
-    return is_same(way, job, result["distance"])
+def _same(job, tool, result):
+    return is_same(tool, job, result["distance"])
 
 
-def _row(job, way, result, ours):
+def _row(job, tool, result, ours):
     speed = len(job["seeds"]) * job["steps"] / np.median(result["seconds"])
-    ratio = figures.ratio(result["seconds"], ours["seconds"])
+    ratio = goals.ratio(result["seconds"], ours["seconds"])
     first, last = result["distance"]
-    off = f"{first:.0e}; {last:.0e}"
-    if not _same(job, way, result):
-        limits = "; ".join(f"{limit:.0e}" for limit in tolerance(way, job))
-        return way, "other work", "not ranked", f"{off} (tolerated {limits})"
-    return way, f"{speed:,.0f}", f"{ratio:.2f}", off
+    distance = f"{first:.0e}; {last:.0e}"
+    if not _same(job, tool, result):
+        limits = "; ".join(f"{limit:.0e}" for limit in tolerance(tool, job))
+        return tool, "losses differ", "not ranked", f"{distance} (tolerated {limits})"
+    return tool, f"{speed:,.0f}", f"{ratio:.2f}", distance
 
 
-def _bound(job, ways):
-    if names.PRODUCTS not in ways:
+def _bound(job, tools):
+    """A paragraph on the lower bound, if it was measured in this layout."""
+    if names.PRODUCTS not in tools:
         return
-    work = len(job["seeds"]) * job["steps"] / 1e3
-    products, traffic = (figures.of(ways[name]["seconds"]).median / work for name in names.BOUNDS)
-    share = figures.ratio(goals.bound(ways), ways[OURS]["seconds"])
+    steps = len(job["seeds"]) * job["steps"] / 1e3
+    products, traffic = (
+        goals.quartiles(tools[name]["seconds"]).median / steps for name in names.BOUNDS
+    )
+    share = goals.ratio(goals.bound(tools), tools[OURS]["seconds"])
     yield (
-        f"{BOUND}\nHere {products:.3f} and {traffic:.3f} ms a replica-step: ours runs at "
-        f"{share:.0%} of the bound."
+        f"{BOUND}\nThe two take {products:.3f} and {traffic:.3f} ms per replica-step: initcheck "
+        f"runs at {share:.0%} of the bound."
     )
 
 
 def _gate(measured):
     seconds, cores = measured["seconds"], measured["cores"]
-    rows = [(way, f"{figures.of(took):.1f}") for way, took in seconds.items()]
+    rows = [(name, f"{goals.quartiles(took):.1f}") for name, took in seconds.items()]
     bound = goals.gate_bound(seconds)
-    rows.append(("bound: loading, products and traffic", f"{figures.of(bound):.1f}"))
-    share = figures.ratio(bound, seconds[names.GATE])
-    busy = figures.of(measured["processor"])
+    rows.append(("bound: loading, products and traffic", f"{goals.quartiles(bound):.1f}"))
+    share = goals.ratio(bound, seconds[names.GATE])
+    busy = goals.quartiles(measured["processor"])
     return (
-        f"## The gate itself, {cores} cores\n\n{_table(('what', 'seconds'), rows)}\n\n"
-        f"All processes of the whole gate together take {busy:.0f} s of processor time. Loading is "
-        "done once, on one core; the products and the traffic are those of all its perceptrons "
+        f"## The gate itself, {cores} cores\n\n{table(('what', 'seconds'), rows)}\n\n"
+        f"All processes of the whole gate together take {busy:.0f} s of processor time. The bound "
+        "counts loading once, on one core. It adds the products and the traffic of all perceptrons "
         f"({measured['bounded']:,} of {measured['steps']:,} replica-steps), shared by the cores. "
         f"The bound is {share:.0%} of the whole gate's time."
     )
@@ -131,21 +140,24 @@ def _gate(measured):
 
 def _rank(measured):
     rows = [
-        (layout, way, f"{figures.of(result['seconds']):.2f}",
-         f"{figures.ratio(result['seconds'], ways[OURS]['seconds']):.2f}",
-         ", ".join(str(int(answer)) for answer in result["found"][0]))
-        for layout, ways in measured["layouts"].items()
-        for way, result in ways.items()
+        (names.shown(layout), tool, f"{goals.quartiles(result['seconds']):.2f}",
+         f"{goals.ratio(result['seconds'], tools[OURS]['seconds']):.2f}",
+         ", ".join(str(int(rank)) for rank in result["found"][0]))
+        for layout, tools in measured["layouts"].items()
+        for tool, result in tools.items()
     ]  # fmt: skip
-    table = _table(("where", "way", "seconds", "its time over ours", "rank found"), rows)
-    return f"## Rank of a {measured['size']} x {measured['size']} residual\n\n{table}"
+    text = table(("layout", "tool", "seconds", "its time over ours", "rank"), rows)
+    return f"## Rank of a {measured['size']} x {measured['size']} residual\n\n{text}"
 
 
 def _startup(seconds):
-    rows = [(way, f"{figures.of(np.multiply(took, 1e3)):.0f}") for way, took in seconds.items()]
+    rows = [
+        (name, f"{goals.quartiles(np.multiply(took, 1e3)):.0f}") for name, took in seconds.items()
+    ]
     return (
-        "## Start-up\n\nFresh processes in turns; the project is foreign, with one test, which "
-        "fails if torch is imported.\n\n" + _table(("process", "milliseconds"), rows)
+        "## Start-up\n\nFresh processes take turns. pytest runs in a project that does not use "
+        "initcheck, with one test, which fails if torch was imported.\n\n"
+        + table(("process", "milliseconds"), rows)
     )
 
 
@@ -154,22 +166,18 @@ def _growth(measured):
     for axis, points in measured.items():
         values, seconds, mib = zip(*points, strict=True)
         rows.append((
-            axis, _list(values, "d"),
-            _list(seconds, ".2f"), f"{figures.exponent(values, seconds):.2f}",
-            _list(mib, ".0f"), f"{figures.exponent(values, mib):z.2f}",
+            axis, _listed(values, "d"),
+            _listed(seconds, ".2f"), f"{goals.exponent(values, seconds):.2f}",
+            _listed(mib, ".0f"), f"{goals.exponent(values, mib):z.2f}",
         ))  # fmt: skip
-    columns = ("varied", "values", "seconds", "exponent", "MiB added to the peak", "exponent")
+    head = ("varied", "values", "seconds", "exponent", "MiB added to the peak", "exponent")
     return (
-        "## Growth\n\nOurs, one job, Adam, batch 32, around 784-64-64-10, 8 replicas, 50 steps; "
-        "each point in a process of its own. The exponent is the slope of log cost over log value; "
-        "what does not grow (images, dispatch) flattens it.\n\n" + _table(columns, rows)
+        "## Growth\n\nOne training job of initcheck with Adam, batch 32, a 784-64-64-10 network, "
+        "8 replicas and 50 steps, of which one is varied; each point runs in its own process. The "
+        "exponent is the slope of log cost over log value. Costs that do not grow (images, "
+        "dispatch) lower it.\n\n" + table(head, rows)
     )
 
 
-def _list(values, form):
+def _listed(values, form):
     return ", ".join(format(value, form) for value in values)
-
-
-def _table(columns, rows):
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

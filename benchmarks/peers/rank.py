@@ -1,4 +1,4 @@
-"""How many singular values of a residual exceed 1e-4, as a training leaves it behind."""
+"""Times the numerical rank of a residual: the number of its singular values above 1e-4."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from initcheck.probes.ranks import RANK_TOLERANCE, rank
 
 @dataclass(frozen=True)
 class Residual:
-    """``W - I`` of rank 784, float32: what a layer behind 784 inputs can have learnt."""
+    """``W - I`` of rank 784 in float32, as a layer after 784 inputs can have learned it."""
 
     size: int
     true_rank: int = 784
 
     @property
     def matrix(self):
-        """Singular values around 0.01, which is far from the tolerance."""
+        """A matrix with singular values around 0.01, far above the tolerance."""
         generator = torch.Generator().manual_seed(0)
         shape = (self.size, min(self.true_rank, self.size))
         left, right = (torch.randn(*shape, generator=generator) for _ in range(2))
@@ -31,11 +31,11 @@ def _initcheck(residual):
 
 
 def _numpy(dtype):
-    def make(residual):
+    def prepare(residual):
         matrix = residual.matrix.numpy().astype(dtype)
         return lambda: np.array([np.linalg.matrix_rank(matrix, tol=RANK_TOLERANCE)])
 
-    return make
+    return prepare
 
 
-WAYS = {OURS: _initcheck, NUMPY[0]: _numpy(np.float64), NUMPY[1]: _numpy(np.float32)}
+TOOLS = {OURS: _initcheck, NUMPY[0]: _numpy(np.float64), NUMPY[1]: _numpy(np.float32)}

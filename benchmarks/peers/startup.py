@@ -1,4 +1,4 @@
-"""What it costs a foreign project that this package is installed: fresh processes in turns."""
+"""Times what the installed plugin costs a project that does not use it, in fresh processes."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOREIGN = "import sys\n\n\ndef test_nothing():\n    assert 'torch' not in sys.modules\n"
 IMPORTED = "import sys, initcheck; sys.exit('torch' in sys.modules)"
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-WAYS = {
+PROCESSES = {
     PYTHON: ("-c", "pass"),
     IMPORT: ("-c", IMPORTED),
     WITHOUT: (*PYTEST, "-p", "no:initcheck"),
@@ -22,33 +22,33 @@ WAYS = {
 
 
 def measure(rounds):
-    """``{way: [seconds, one a round]}``; each fails if torch was imported.
+    """``{name: [seconds, one per round]}``.
 
     Raises:
-        subprocess.CalledProcessError: torch was imported, or nothing ran.
+        subprocess.CalledProcessError: a process failed, for example because torch was imported.
     """
-    seconds = {way: [] for way in WAYS}
+    seconds = {name: [] for name in PROCESSES}
     with tempfile.TemporaryDirectory() as foreign:
         Path(foreign, "test_foreign.py").write_text(FOREIGN, encoding="utf-8")
         for turn in range(rounds + 1):  # the first fills the caches of files and bytecode
-            for way, arguments in WAYS.items():
+            for name, arguments in PROCESSES.items():
                 took = _run(arguments, foreign)
                 if turn:
-                    seconds[way].append(took)
+                    seconds[name].append(took)
     return seconds
 
 
-def _run(arguments, where):
+def _run(arguments, folder):
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, *arguments], cwd=where, check=True, stdout=subprocess.DEVNULL,
+        [sys.executable, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL,
         env=variables(),
     )  # fmt: skip
     return time.perf_counter() - began
 
 
 def variables():
-    """The environment of a process that is timed, with this checkout to import."""
-    found = {**os.environ, "PYTHONPATH": str(ROOT)}
-    found.pop("PYTHONDONTWRITEBYTECODE", None)  # else every round compiles what it imports
-    return found
+    """The environment of a timed process, which imports this checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or every round would compile its imports
+    return environment

@@ -1,7 +1,7 @@
-"""Each way to do the job: prepared once (compiled, loaded), then called; losses ``(R, steps)``.
+"""Each tool: a function that prepares the job once and returns one that trains it.
 
-Every way starts from the given weights and takes the given images in the given order. How many
-threads it may use is settled by the process it runs in: see ``turns.py``.
+The second function returns losses ``(R, steps)``. Every tool starts from the given weights and
+takes the given images in the given order. ``rounds.py`` decides how many threads it may use.
 """
 
 import copy
@@ -19,7 +19,7 @@ from initcheck.training.train import train
 
 
 class Digits(Dataset):
-    """Images as a notebook has them: one at a time, divided by 255 as ToTensor does."""
+    """Images as in a notebook: one at a time, divided by 255 as ToTensor does."""
 
     def __init__(self, data) -> None:
         self.images = (data.train_inputs * 255).round().to(torch.uint8)
@@ -37,7 +37,7 @@ def _optimizer(job, parameters, **more):
 
 
 def notebook(job):
-    """A DataLoader, the optimizer as it comes, and ``loss.item()`` after every step."""
+    """A DataLoader, the optimizer with its defaults, and ``loss.item()`` after every step."""
     data = Digits(job.data)
 
     def one(model, batches):
@@ -55,7 +55,7 @@ def notebook(job):
 
 
 def plain(job):
-    """Data in memory, the fused optimizer, no ``.item()``."""
+    """Data in memory, the fused optimizer, and no ``.item()``."""
 
     def one(model, batches):
         optimizer = _optimizer(job, model.parameters(), fused=True)
@@ -74,7 +74,7 @@ def plain(job):
 
 
 def torch_func(job):
-    """``torch.func``: vmap over grad_and_value, and the fused optimizer on stacked parameters."""
+    """``vmap`` over ``grad_and_value``, and the fused optimizer on stacked parameters."""
     template = job.starts()[0]
 
     def loss(parameters, images, targets):
@@ -101,7 +101,7 @@ def torch_func(job):
 
 
 def initcheck(job):
-    """This package's default engine, with a job a core that this process may run on."""
+    """The default engine of initcheck, with one job per core that this process may run on."""
     jobs = len(os.sched_getaffinity(0))
 
     def run():
@@ -111,7 +111,7 @@ def initcheck(job):
 
 
 def initcheck_module(job):
-    """This package's module engine."""
+    """The module engine of initcheck."""
 
     def run():
         return train(job.arm, job.seeds, job.data, engine="module").losses.numpy()
@@ -120,28 +120,28 @@ def initcheck_module(job):
 
 
 def in_jax(job, *, together):
-    """JAX, all replicas together or one by one."""
-    from benchmarks.peers import jax_tool as jax_way  # noqa: PLC0415 -- a heavy import that no other way needs
+    """JAX, with all replicas together or one by one."""
+    from benchmarks.peers import jax_tool  # noqa: PLC0415 -- a heavy import that no other tool needs
 
-    return jax_way.way(job, together=together)
+    return jax_tool.prepare(job, together=together)
 
 
 def scikit_learn(job):
-    """``MLPClassifier.partial_fit`` on each batch; its Adam places epsilon a little otherwise."""
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 -- a heavy import that no other way needs
+    """``MLPClassifier.partial_fit`` on each batch; its Adam adds epsilon before bias correction."""
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 -- a heavy import that no other tool needs
 
     inputs = job.data.train_inputs.flatten(1).numpy()
     targets = job.data.train_targets.numpy()
-    laid_out = MLPClassifier(
+    template = MLPClassifier(
         job.widths[1:-1], solver=job.optimizer.lower(), alpha=0, batch_size=job.batch,
         learning_rate_init=job.learning_rate, momentum=0, nesterovs_momentum=False, random_state=0,
     )  # fmt: skip
     first = slice(job.batch)
-    laid_out.partial_fit(inputs[first], targets[first], classes=np.arange(job.widths[-1]))
-    del laid_out._optimizer  # noqa: SLF001 -- the next call makes one of the weights it finds
+    template.partial_fit(inputs[first], targets[first], classes=np.arange(job.widths[-1]))
+    del template._optimizer  # noqa: SLF001 -- the next call makes one for the weights set below
 
     def one(weights, batches):
-        model = copy.deepcopy(laid_out)
+        model = copy.deepcopy(template)
         model.coefs_ = [weight for weight, _ in weights]
         model.intercepts_ = [bias for _, bias in weights]
         losses = []
@@ -155,10 +155,10 @@ def scikit_learn(job):
 
 
 def skorch(job):
-    """``skorch.NeuralNetClassifier``, one fit of as many batches as there are steps."""
+    """``skorch.NeuralNetClassifier``, one fit with as many batches as there are steps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from skorch import NeuralNetClassifier  # noqa: PLC0415 -- a heavy import that no other way needs
+        from skorch import NeuralNetClassifier  # noqa: PLC0415 -- a heavy import that no other tool needs
 
     inputs, targets = job.data.train_inputs.numpy(), job.data.train_targets.numpy()
 
@@ -176,7 +176,7 @@ def skorch(job):
     return lambda: np.array([one(*pair) for pair in zip(job.starts(), job.orders, strict=True)])
 
 
-WAYS = {
+TOOLS = {
     names.NOTEBOOK: notebook,
     names.PLAIN: plain,
     names.VMAP: torch_func,

@@ -1,4 +1,4 @@
-"""`python -m initcheck.cli`: the `initcheck` command where its script is not on the path."""
+"""`python -m initcheck.cli`: the `initcheck` command, if its script is not on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What there is to run claims with: versions, devices, data, baselines."""
+"""``initcheck doctor``: the versions, devices, data and baselines that claims would run with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pytest", "pytest-benchmark")
-DATA = "mnist5k"  # what claims train on unless asked otherwise
-COLUMNS, LABEL = 100, 18
+DATA = "mnist5k"  # the data set of claims that name no other
+COLUMNS, LABEL = 80, 18
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the report; ``broken`` where no claim can run like that."""
+    """One line of the report; ``broken`` if no claim can run until it is fixed."""
 
     label: str
     text: str
@@ -28,20 +28,20 @@ class Line:
 
 
 def examine() -> list[Line]:
-    """Everything a run depends on, each with what was found."""
+    """One line for each thing that a run depends on."""
     lines = [Line("python", f"{platform.python_version()} ({sys.executable})")]
     lines += [_package(name) for name in PACKAGES]
     lines.append(_pair())
-    if not any(line.broken for line in lines):  # without torch there is nothing more to ask
+    if not any(line.broken for line in lines):  # the rest needs torch
         lines += [_threads(), *_devices(), _data(), _baselines()]
     return lines
 
 
 def missing(lines: Sequence[Line], devices: Sequence[str] = ()) -> str:
-    """A sentence on what has to be there and is not, or an empty text."""
+    """A sentence that names what is missing and needed, or an empty text."""
     broken = [line.label for line in lines if line.broken]
     if broken:
-        return f"No claim can run here until this is mended: {', '.join(broken)} (see above)."
+        return f"No claim can run here until this is fixed: {', '.join(broken)} (see above)."
     if devices:
         from initcheck.devices import DeviceError, require
 
@@ -53,7 +53,7 @@ def missing(lines: Sequence[Line], devices: Sequence[str] = ()) -> str:
 
 
 def as_text(lines: Sequence[Line]) -> str:
-    """The report in 100 columns, what is broken marked with an exclamation mark."""
+    """The report in 80 columns; an exclamation mark marks what is broken."""
     indent = " " * (LABEL + 2)
     return "\n".join(
         textwrap.fill(
@@ -70,19 +70,21 @@ def _package(name: str) -> Line:
     try:
         return Line(name, version(name))
     except PackageNotFoundError:
-        return Line(name, f"not installed; pip install {name}", broken=True)
+        return Line(name, f"not installed. Run `pip install {name}`.", broken=True)
 
 
 def _pair() -> Line:
-    """Whether torch and torchvision fit, asked of another process: a bad pair can crash it."""
+    """Whether torch and torchvision fit, tried in another process: a bad pair can crash it."""
     command = [sys.executable, "-c", "import torchvision; torchvision.ops.nms"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Line("pair", "torch and torchvision work together")
     reason = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-    mend = "Install them together, so that pip picks a torchvision made for that torch."
     return Line(
-        "pair", f"torch and torchvision do not work together: {reason}. {mend}", broken=True
+        "pair",
+        f"torch and torchvision do not work together: {reason}. Install both in one command, so "
+        "that pip chooses a torchvision made for that torch.",
+        broken=True,
     )
 
 
@@ -96,8 +98,8 @@ def _devices() -> Iterator[Line]:
     from initcheck import devices
 
     for name in dict.fromkeys((*devices.available(), *devices.candidates())):
-        found = devices.examine(name)
-        text = f"works: {found.hardware}" if found.works else f"not usable: {found.reason}"
+        device = devices.examine(name)
+        text = f"works: {device.hardware}" if device.works else f"not usable: {device.reason}"
         yield Line(f"device {name}", text)
 
 
@@ -111,14 +113,13 @@ def _data() -> Line:
 
 
 def _baselines() -> Line:
-    """The folder of limits and evidence that a run from here reads."""
-    here = os.environ.get("INITCHECK_BASELINES") or "baselines"
+    """The folder of limits and evidence that a run from the current folder reads."""
+    candidates = [Path(os.environ.get("INITCHECK_BASELINES") or "baselines")]
     package = find_spec("initcheck_benchmarks")
-    candidates = [Path(here)]
     if package is not None and package.origin is not None:
         candidates.append(Path(package.origin).with_name("baselines"))
     for folder in candidates:
         if (folder / "limits.toml").is_file():
             evidence = len(list(folder.glob("evidence/*.json")))
             return Line("baselines", f"{folder.resolve()}, evidence of {evidence} claims")
-    return Line("baselines", "none here; --initcheck-baselines names a folder")
+    return Line("baselines", "none here. Name a folder with --initcheck-baselines.")

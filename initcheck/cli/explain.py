@@ -1,4 +1,4 @@
-"""``initcheck explain CLAIM``: what it says, why its limits lie there, how well it is watched."""
+"""``initcheck explain CLAIM``: what it says, how it is tested, and how well it is watched."""
 
 from __future__ import annotations
 
@@ -14,75 +14,98 @@ import numpy as np
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry, nearest
 from initcheck.claims import Claim
+from initcheck.cli.claims import COLUMNS, comparisons, regime_of
+from initcheck.cli.declared import UndeclaredError
+from initcheck.cli.sources import ids, read_sources
 from initcheck.faults import FAULTS, bound
 from initcheck.gate.comparison import SIDES
+from initcheck.gate.regime import judged
 from initcheck.stats import decisions, distributions
 
-COLUMNS = 100
-HEAD = 14  # columns of the words at the left
+LABEL = 14  # columns of the labels on the left
+KINDS = {  # in words
+    "exact": "true in real arithmetic",
+    "theorem": "the limit is computed",
+    "measured": "the limit is placed between the two arms",
+}
 
 
 class UnknownClaimError(LookupError):
-    """A claim that is not there; the text names near ones."""
+    """There is no such claim; the text names similar ones."""
 
 
 def find(name: str, claims: Sequence[Claim]) -> list[Claim]:
-    """The claims of that name, one for each of its parameters.
+    """The claims of that name, one for each set of parameters.
 
     Raises:
         UnknownClaimError: there is none.
     """
     wanted = name.removeprefix("test_")
-    found = [c for c in claims if wanted in (c.claim, _base(c))]
-    if found:
-        return found
-    near = get_close_matches(wanted, sorted({_base(c) for c in claims}), n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else "`initcheck claims` lists all."
-    raise UnknownClaimError(f"there is no claim {wanted!r}. {hint}")
+    matches = [claim for claim in claims if wanted in (claim.claim, claim.name)]
+    if matches:
+        return matches
+    near = get_close_matches(wanted, sorted({claim.name for claim in claims}), n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`initcheck claims` lists all claims."
+    raise UnknownClaimError(f"There is no claim {wanted!r}. {hint}")
 
 
 def folder_of(claim: Claim) -> Path:
-    """The baselines of a claim: the nearest beside its file or further up."""
+    """The baselines of a claim: the nearest folder ``baselines`` next to its file or further up."""
     start = Path(claim.file).resolve().parent
     return nearest(start) or start.parent / "baselines"
 
 
 def explain(claims: Sequence[Claim], baselines: Baselines) -> str:
-    """All there is to say about one claim, in lines of at most 100 columns."""
+    """All there is to say about one claim, in 80 columns; only commands may be longer."""
     return "\n".join(line for part in _parts(claims, baselines) for line in part)
 
 
 def _parts(claims: Sequence[Claim], baselines: Baselines) -> Iterator[Iterator[str]]:
-    first, name = claims[0], _base(claims[0])
-    limits = baselines.limits.get(name, {})
-    yield _said("claim", name)
-    yield _said("statement", first.statement)
-    yield _said("kind", first.kind)
-    yield _said("source", first.source)
-    yield _said("written in", f"{first.file}, line {first.line}")
+    first = claims[0]
+    yield _labelled("claim", first.name)
+    yield _labelled("statement", first.statement)
+    if first.details:
+        yield _labelled("details", first.details)
+    yield _labelled("kind", f"{first.kind}: {KINDS.get(first.kind, 'unknown')}")
+    yield _labelled("regime", regime_of(*claims))
+    yield _judging(claims, baselines.limits.get(first.name, {}))
+    yield _faults(first.name, baselines)
+    yield _sources(first)
+    yield _labelled("written in", f"{first.file}, line {first.line}")
     if len(claims) > 1:
-        yield _said("runs as", ", ".join(claim.claim for claim in claims))
-    for limit in limits.values():
-        yield _said("limit", _limit(limit))
-        yield _said("why there", limit.why)
-    yield _faults(name, baselines)
+        yield _labelled("runs as", ", ".join(claim.claim for claim in claims))
     for claim in claims:
         yield _evidence(claim, baselines)
     yield _rates(baselines.registered)
     yield _commands(first, baselines)
 
 
-def _base(claim: Claim) -> str:
-    return claim.claim.partition("[")[0]
+def _labelled(label: str, text: str) -> Iterator[str]:
+    lines = textwrap.wrap(text, COLUMNS - LABEL, break_on_hyphens=False) or [""]
+    yield f"{label:<{LABEL}}{lines[0]}".rstrip()
+    yield from (" " * LABEL + line for line in lines[1:])
 
 
-def _said(head: str, text: str) -> Iterator[str]:
-    lines = textwrap.wrap(text, COLUMNS - HEAD) or [""]
-    yield f"{head:<{HEAD}}{lines[0]}".rstrip()
-    yield from (" " * HEAD + line for line in lines[1:])
+def _judging(claims: Sequence[Claim], limits: Mapping[str, LimitEntry]) -> Iterator[str]:
+    """How each comparison is judged, then why its limit is where it is."""
+    lines: dict[str, dict[str, None]] = {probe: {} for probe in limits}
+    try:
+        for pair in comparisons(claims):
+            limit = limits.get(pair.name)
+            usable = limit is not None and limit.serves(pair.form)
+            text = judged(pair, limit) if limit and usable else f"{pair.key}: no limit to judge by"
+            lines.setdefault(pair.name, {})[text] = None
+    except UndeclaredError:
+        pass  # the line on the regime says so; the limits alone are known
+    for probe, texts in lines.items():
+        limit = limits.get(probe)
+        for text in texts or ([_interval(limit)] if limit else []):
+            yield from _labelled("judged", text)
+        if limit is not None:
+            yield from _labelled("why there", limit.why)
 
 
-def _limit(limit: LimitEntry) -> str:
+def _interval(limit: LimitEntry) -> str:
     parts = []
     if limit.serves("holds"):
         ends = limit.shown("holds")
@@ -93,23 +116,36 @@ def _limit(limit: LimitEntry) -> str:
 
 
 def _faults(name: str, baselines: Baselines) -> Iterator[str]:
-    """Each fault that this claim must notice, in words."""
-    found = [fault for fault, claims in bound(baselines.limits).items() if name in claims]
-    for fault in found:
-        yield from _said("must notice", f"{fault}: {FAULTS[fault].breaks}")
-    if not found:
-        yield from _said("must notice", "no fault yet")
+    """The faults that the limits name, with what each breaks, then the other bound faults."""
+    faults = [fault for fault, claims in bound(baselines.limits).items() if name in claims]
+    named = {limit.fault for limit in baselines.limits.get(name, {}).values()}
+    for fault in faults:
+        if fault in named:
+            yield from _labelled("must notice", f"{fault}: {FAULTS[fault].breaks}")
+    others = [fault for fault in faults if fault not in named]
+    if others:
+        yield from _labelled("and", ", ".join(others))
+    if not faults:
+        yield from _labelled("must notice", "no fault yet")
+
+
+def _sources(claim: Claim) -> Iterator[str]:
+    """The claim's source, and what each id in it stands for."""
+    yield from _labelled("source", claim.source)
+    sources = read_sources(Path(claim.file).resolve().parent)
+    for name in ids(claim.source, sources):
+        yield from _labelled("", f"{name}: {sources[name].text}")
 
 
 def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
-    recorded = baselines.evidence(claim.claim)
-    limits = baselines.limits.get(_base(claim), {})
-    if recorded is None:
-        yield from _said("evidence", "none was recorded")
+    evidence = baselines.evidence(claim.claim)
+    limits = baselines.limits.get(claim.name, {})
+    if evidence is None:
+        yield from _labelled("evidence", "none is recorded")
         return
-    for entry in recorded["environments"]:
+    for entry in evidence["environments"]:
         env = entry["environment"]
-        yield from _said(
+        yield from _labelled(
             "evidence",
             f"{entry['date']}, torch {env['torch']}, {env['device type']} ({env['device']}), "
             f"commit {entry['commit'] or 'unknown'}: {entry['reason']}",
@@ -118,61 +154,66 @@ def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
             limit = limits.get(probe.partition(" (")[0])
             unit = limit.unit if limit else ""
             for side in SIDES:
-                yield from _said("", _outcome(probe, side, comparison, unit, baselines.registered))
+                yield from _labelled(
+                    "", _outcome(probe, side, comparison, unit, baselines.registered)
+                )
 
 
 def _outcome(
     probe: str, side: str, comparison: Mapping[str, Any], unit: str, registered: int
 ) -> str:
-    """Mean and spread of one arm, and how far it may move unseen."""
+    """Mean and standard deviation of one arm, and the shift of it that the gate detects."""
     values = np.asarray(comparison[side], dtype=float)
     arm = comparison[f"{side}_arm"].split(" | ")[1]
     spread = f" +- {values.std(ddof=1):.2g}" if len(values) > 1 and decisions.varies(values) else ""
-    said = f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
-    return f"{said}; {_sensitivity(side, comparison, unit, registered)}"
+    outcome = f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
+    return f"{outcome}; {_sensitivity(side, comparison, unit, registered)}"
 
 
 def _sensitivity(side: str, comparison: Mapping[str, Any], unit: str, registered: int) -> str:
     values, other = (comparison[s] for s in (side, *(s for s in SIDES if s != side)))
     if not decisions.varies(values):
-        return "exact"
+        return "equal on all seeds"
     if {*values, *other} <= {0.0, 1.0}:
         return "successes are counted"
-    found = distributions.scale(values, other, unit)
-    if found is None:
+    scale = distributions.scale(values, other, unit)
+    if scale is None:
         return "too few seeds to compare outcomes"
     alpha1, now = decisions.per_stage(decisions.split(registered)), decisions.SEEDS["measured"]
-    if found.name == distributions.RANKS:
-        shift = distributions.detectable_by_trial(found, now, alpha1)
-    else:
-        shift = distributions.detectable(found, now, alpha1)
+    by_ranks = scale.name == distributions.RANKS
+    detect = distributions.detectable_by_trial if by_ranks else distributions.detectable
+    shift = detect(scale, now, alpha1)
     if shift is None:
-        return "compared by ranks, which see no shift of outcomes like these"
-    size = shift / float(found.values.std(ddof=1))
-    scale = "" if found.name in ("identity", distributions.RANKS) else f" of {found.name}"
-    ranks = "by ranks, " * (found.name == distributions.RANKS)
-    return f"{ranks}a shift of {shift:.2g}{scale} ({size:.1f} s) is seen in 95 % of runs"
+        return "compared by ranks, which detect no shift of outcomes like these"
+    size = shift / float(scale.values.std(ddof=1))
+    unit_of_shift = "" if by_ranks or scale.name == "identity" else f" in {scale.name}"
+    method = "by ranks, " if by_ranks else ""
+    return (
+        f"{method}a shift of {shift:.2g}{unit_of_shift} ({size:.1f} standard deviations) is "
+        "detected in 95 % of runs"
+    )
 
 
 def _rates(registered: int) -> Iterator[str]:
     alpha = decisions.split(registered)
-    yield from _said(
+    yield from _labelled(
         "false alarms",
-        f"at most {alpha:.1e} of runs a comparison, {decisions.SUITE_FALSE_ALARMS:.0%} shared "
-        f"among {registered}; two stages of {decisions.per_stage(alpha):.1e}",
+        f"at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs of the whole suite, split over "
+        f"{registered} registered comparisons: {alpha:.1e} each, in two stages of "
+        f"{decisions.per_stage(alpha):.1e}",
     )
 
 
 def _commands(claim: Claim, baselines: Baselines) -> Iterator[str]:
-    """Commands to copy, each on a line of its own, however long."""
-    words = ["pytest", claim.node or f"{claim.file}::test_{_base(claim)}"]
+    """Commands to copy, each on one line, however long."""
+    command = ["pytest", claim.node or f"{claim.file}::test_{claim.name}"]
     if baselines.folder.resolve() != folder_of(claim).resolve():
-        words += ["--initcheck-baselines", str(baselines.folder)]
-    if claim.scale != "brief":  # at brief scale such a claim is skipped
-        words += ["--initcheck-scale", claim.scale]
-    run = shlex.join(words)
-    yield f"{'run it':<{HEAD}}{run}"
-    limits = baselines.limits.get(_base(claim), {})
+        command += ["--initcheck-baselines", str(baselines.folder)]
+    if claim.scale != "brief":  # the claim is skipped at brief scale
+        command += ["--initcheck-scale", claim.scale]
+    run = shlex.join(command)
+    yield f"{'run it':<{LABEL}}{run}"
+    limits = baselines.limits.get(claim.name, {})
     for fault in dict.fromkeys(limit.fault for limit in limits.values()):
-        yield f"{'see it red':<{HEAD}}{run} --initcheck-fault {fault}"
-    yield f'{"record it":<{HEAD}}{run} --initcheck-record "why"'
+        yield f"{'see it fail':<{LABEL}}{run} --initcheck-fault {fault}"
+    yield f'{"record it":<{LABEL}}{run} --initcheck-record "why"'

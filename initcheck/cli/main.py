@@ -1,55 +1,58 @@
-"""`initcheck …`: what is not a test."""
+"""The `initcheck` command and its subcommands."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from initcheck import __version__
 
+if TYPE_CHECKING:
+    from initcheck.results import Run
+
 DONE, FAILED, MISSING = 0, 1, 4  # pytest's exit codes
-_RESULTS = "a file that --initcheck-json wrote"
+RESULTS = "a file that --initcheck-json wrote"
+PATHS = "default: the claims of this project"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that leaves with pytest's exit code for a wrong option, 4, not argparse's 2."""
+    """A parser that exits with pytest's code for a wrong option, 4, not with argparse's 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and leave."""
+        """Print what is wrong and exit."""
         self.print_usage(sys.stderr)
         self.exit(MISSING, f"initcheck: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of one command; ``argv`` is without the program's name."""
+    """Run one subcommand and return its exit code; ``argv`` is without the program's name."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return code
 
 
-def claims(options: argparse.Namespace) -> int:
-    """Print every claim, for people or for machines."""
-    from initcheck import claims as listing
+# --- subcommands ----------------------------------------------------------------------------------
 
+
+def claims(options: argparse.Namespace) -> int:
+    """Print every claim: as text, as JSON or as a Markdown page."""
+    from initcheck.claims import CollectionError, collect
+    from initcheck.cli.claims import as_json, as_markdown, as_text
+
+    written = as_json if options.json else as_markdown if options.markdown else as_text
     try:
-        found = listing.collect(options.paths)
-    except listing.CollectionError as error:
+        print(written(collect(options.paths)))
+    except CollectionError as error:
         return _refuse(str(error))
-    if options.json:
-        print(json.dumps([asdict(claim) for claim in found], indent=2))
-    else:
-        print(listing.as_markdown(found) if options.markdown else listing.as_text(found))
     return DONE
 
 
@@ -70,7 +73,7 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Print what there is to run claims with; 4 where something needed is missing."""
+    """Print versions, devices, data and baselines; 4 if something that is needed is missing."""
     from initcheck.cli.doctor import as_text, examine, missing
 
     lines = examine()
@@ -80,9 +83,9 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def record(options: argparse.Namespace) -> int:
-    """Write new evidence, file of claims by file.
+    """Write new evidence, one process per file of claims.
 
-    1 where a claim was not recorded, 4 where pytest refused what it was told: a device, say.
+    1 if a claim was not recorded, 4 if pytest refused an option, such as a device.
     """
     from initcheck.baselines.evidence import BaselineError
     from initcheck.claims import CollectionError, collect
@@ -98,14 +101,14 @@ def record(options: argparse.Namespace) -> int:
         out = options.out or baselines
         recorder.prepare(baselines, out)
         work = recorder.jobs(
-            claims, _told(options), baselines, workers=options.jobs, shard=options.shard
+            claims, _pytest_options(options), baselines, workers=options.jobs, shard=options.shard
         )
         missing = 0
         for done in recorder.run_all(work, options.jobs, options.dask):
             recorder.keep(done, out)
             missing += len(done.missing)
             print(done.sentence, flush=True)
-            if done.refused:  # as every other file would be: none of them need be tried
+            if done.refused:  # every other file would be refused, too
                 return MISSING
     except (BaselineError, CollectionError) as error:
         return _refuse(str(error))
@@ -114,18 +117,18 @@ def record(options: argparse.Namespace) -> int:
     return FAILED if missing else DONE
 
 
-def _told(options: argparse.Namespace) -> list[str]:
-    """What pytest is told of a recording."""
-    told = [f"--initcheck-record={options.reason}"]
+def _pytest_options(options: argparse.Namespace) -> list[str]:
+    """The options of a recording, as pytest takes them."""
+    given = [f"--initcheck-record={options.reason}"]
     for name in ("accept_drift", "data_root", "device", "scale"):
         value = getattr(options, name)
         if value is not None:
-            told.append(f"--initcheck-{name.replace('_', '-')}={value}")
-    return told
+            given.append(f"--initcheck-{name.replace('_', '-')}={value}")
+    return given
 
 
 def merge(options: argparse.Namespace) -> int:
-    """Take in what `record --out` wrote elsewhere."""
+    """Merge evidence that `record --out` wrote into a folder of baselines."""
     from initcheck.baselines.evidence import BaselineError
     from initcheck.baselines.merging import merge as merged
 
@@ -138,7 +141,7 @@ def merge(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write one page of one run or of several, or print them in one of three forms."""
+    """Write one page about several runs, or print each as a table, Markdown or annotations."""
     from initcheck import results
     from initcheck.files import write_atomic
     from initcheck.report import html
@@ -159,7 +162,7 @@ def report(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _printed(run: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
+def _printed(run: Run, options: argparse.Namespace) -> list[str]:
     """A run as the terminal shows it at its end, as Markdown, or as GitHub's annotations."""
     from initcheck.report import markdown, terminal
 
@@ -167,12 +170,16 @@ def _printed(run: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
         return [markdown.summary(run)]
     if options.annotations:
         return markdown.annotations(run)
-    head = terminal.header(run["environment"], run["settings"])
-    return [*head, *terminal.table(run), *terminal.closing(run)]
+    columns = terminal.width()
+    return [
+        *terminal.header(run.environment, run.settings, columns=columns),
+        *terminal.table(run.results, verbose=options.verbose, columns=columns),
+        *terminal.closing(run, verbose=options.verbose, columns=columns),
+    ]
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print the verdicts of several runs side by side, and how far each probe moved."""
+    """Print where several runs differ: in verdicts, and how far each arm moved."""
     from initcheck import results
     from initcheck.report import compare as comparison
 
@@ -180,7 +187,7 @@ def compare(options: argparse.Namespace) -> int:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    print(comparison.compare(*named))
+    print(comparison.compare(*named, everything=options.all))
     return DONE
 
 
@@ -189,11 +196,14 @@ def _refuse(sentence: str) -> int:
     return MISSING
 
 
+# --- options --------------------------------------------------------------------------------------
+
+
 def _names(text: str) -> tuple[str, ...]:
     """The names of a comma-separated list."""
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not names:
-        raise argparse.ArgumentTypeError("names nothing; give one or more, parted by commas")
+        raise argparse.ArgumentTypeError("no name was given; separate several names by commas")
     return names
 
 
@@ -201,38 +211,44 @@ def _shard(text: str) -> tuple[int, int]:
     """``I/N``, the I-th of N parts."""
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no shard; 2/3 is the second of three")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shard such as 2/3, the second of 3")
     return int(number), int(count)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def _reason(text: str) -> str:
+    """Words that say why. A path here means that the reason was forgotten."""
     if not text.strip():
         raise argparse.ArgumentTypeError("a reason is needed, in quotes")
+    path_like = len(text.split()) == 1 and (".py" in text or "/" in text or os.sep in text)
+    if path_like or Path(text).exists():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is a path. A reason in quotes comes before the paths."
+        )
     return text
 
 
-def _recording(commands: Any) -> None:
-    """`record` and `merge`."""
-    command = commands.add_parser("record", help="write new evidence, all of it or a shard")
+def _add_recording(commands: Any) -> None:
+    """Add the subcommands that write evidence: `record` and `merge`."""
+    command = commands.add_parser("record", help="write new evidence for all claims or for a shard")
     add = command.add_argument
-    add("reason", type=_reason, metavar="REASON", help="why, in quotes; it is kept in the evidence")
-    add("paths", nargs="*", metavar="PATH", help="default: the claims of this project")
-    add("--jobs", type=_positive, default=1, metavar="N", help="processes at the same time")
-    add("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts only")
+    add("reason", type=_reason, metavar="REASON", help="why, in quotes; the evidence keeps it")
+    add("paths", nargs="*", metavar="PATH", help=PATHS)
+    add("--jobs", type=_positive, default=1, metavar="N", help="number of processes")
+    add("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts")
     add("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers record")
-    add("--out", type=Path, metavar="DIR", help="leave evidence there, for `initcheck merge`")
+    add("--out", type=Path, metavar="DIR", help="write evidence there, for `initcheck merge`")
     for name in ("accept-drift", "data-root", "device", "scale"):
-        add(f"--{name}", metavar="TEXT", help=f"as pytest's --initcheck-{name}")
-    add("--baselines", type=Path, metavar="DIR", help="default: beside the claims")
+        add(f"--{name}", metavar="TEXT", help=f"like pytest's --initcheck-{name}")
+    add("--baselines", type=Path, metavar="DIR", help="default: next to the claims")
     command.set_defaults(run=record)
 
-    command = commands.add_parser("merge", help="take in evidence that record --out left elsewhere")
+    command = commands.add_parser("merge", help="merge evidence that record --out wrote")
     command.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     command.add_argument("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
     command.add_argument("--accept-drift", type=_reason, metavar="REASON")
@@ -244,38 +260,42 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"initcheck {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("claims", help="list the claims and where each comes from")
-    command.add_argument("paths", nargs="*", metavar="PATH", help="default: those of this project")
+    command = commands.add_parser("claims", help="list the claims")
+    command.add_argument("paths", nargs="*", metavar="PATH", help=PATHS)
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for machines")
-    form.add_argument("--markdown", action="store_true", help="the table of the README")
+    form.add_argument("--json", action="store_true", help="as JSON, with regime, source and file")
+    form.add_argument("--markdown", action="store_true", help="as the page docs/claims.md")
     command.set_defaults(run=claims)
 
     command = commands.add_parser(
-        "explain", help="say what a claim rests on, and what it would notice"
+        "explain", help="print a claim's regime, limits, faults, sources and evidence"
     )
     command.add_argument("claim", metavar="CLAIM", help="its name, with or without test_")
-    command.add_argument("paths", nargs="*", metavar="PATH", help="default: those of this project")
-    command.add_argument("--baselines", type=Path, metavar="DIR", help="default: beside the claim")
+    command.add_argument("paths", nargs="*", metavar="PATH", help=PATHS)
+    command.add_argument("--baselines", type=Path, metavar="DIR", help="default: next to the claim")
     command.set_defaults(run=explain)
 
-    _recording(commands)
+    _add_recording(commands)
 
-    command = commands.add_parser("report", help="one page of one run's results, or of several")
-    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
+    command = commands.add_parser("report", help="one page about one run or several")
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=RESULTS)
     form = command.add_mutually_exclusive_group()
     form.add_argument("--html", type=Path, metavar="FILE", help="default: print a table of each")
-    form.add_argument("--markdown", action="store_true", help="print what a job's page shows")
+    form.add_argument("--markdown", action="store_true", help="print a summary for a CI job")
     form.add_argument(
-        "--annotations", action="store_true", help="print GitHub's error lines, none on green"
+        "--annotations",
+        action="store_true",
+        help="print a GitHub error per claim that is not green",
     )
+    command.add_argument("-v", "--verbose", action="store_true", help="print every claim")
     command.set_defaults(run=report)
 
-    command = commands.add_parser("compare", help="runs side by side: verdicts, and what moved")
-    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=_RESULTS)
+    command = commands.add_parser("compare", help="print where several runs differ")
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=RESULTS)
+    command.add_argument("--all", action="store_true", help="print what agrees, too")
     command.set_defaults(run=compare)
 
-    command = commands.add_parser("doctor", help="say what there is to run claims with")
+    command = commands.add_parser("doctor", help="print versions, devices, data and baselines")
     command.add_argument(
         "--require", type=_names, default=(), metavar="NAME,...", help="exit 4 unless these work"
     )

@@ -1,8 +1,8 @@
-"""Recording in parts: a file of claims a process, on one machine or on many.
+"""``initcheck record``: one process records one file of claims, on one machine or on many.
 
-Arms are shared within a file of claims and hardly between files, so a file is what one process
-records. It works on a copy of the baselines and brings home what is new in it, as text: so the
-process may be on another machine, and one that fails leaves nothing half-written behind.
+Claims of one file share arms, and claims of different files hardly do. Each process works on a copy
+of the baselines and returns the new evidence as text. It may therefore run on another machine, and
+a process that fails leaves no half-written file behind.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from initcheck.baselines.evidence import (
-    BaselineError,
-)
+from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.merging import demand_limits
 from initcheck.claims import Claim
@@ -30,14 +28,14 @@ from initcheck.files import write_atomic
 from initcheck.results import read
 
 CORES = os.cpu_count() or 1
-REFUSED = 4  # pytest's exit code of a run that was told what cannot be
-RECORDED = 1  # pytest's exit code of a run that recorded: recording never passes the gate
-SHOWN = 20  # last lines of a run that did not record all it should
+REFUSED = 4  # pytest's exit code if an option is wrong or what it names is missing
+RECORDED = 1  # pytest's exit code after recording, which never passes the gate
+SHOWN = 20  # lines shown from the end of a run that missed a claim
 
 
 @dataclass(frozen=True)
 class Job:
-    """The claims of one file, what pytest is told, and the folder in which it runs."""
+    """The claims of one file, pytest's options, and the folder in which pytest runs."""
 
     file: str
     claims: tuple[str, ...]
@@ -49,39 +47,47 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a job brings home: evidence files by claim, as text, and pytest's exit code."""
+    """A job's result.
+
+    Attributes:
+        evidence: the text of each new evidence file, by claim.
+        skipped: claims that did not run.
+        missing: claims that ran and were not recorded.
+        output: what pytest printed.
+        code: pytest's exit code.
+    """
 
     file: str
     evidence: dict[str, str]
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
-    said: str
+    output: str
     code: int = RECORDED
 
     @property
     def refused(self) -> bool:
-        """Whether pytest would run nothing; a file whose claims are all skipped ends so, too."""
+        """Whether pytest refused to run. A file whose claims are all skipped has the same code."""
         return self.code == REFUSED and bool(self.missing)
 
     @property
     def sentence(self) -> str:
-        """What was recorded; where a claim is missing, the last words of the run before it."""
+        """What was recorded; if a claim is missing, the end of pytest's output before it."""
         line = f"{self.file}: evidence of {len(self.evidence)} claims"
         if self.skipped:
             line += f"; skipped {', '.join(self.skipped)}"
         if not self.missing:
             return line
-        last = "\n".join(self.said.splitlines()[-SHOWN:])
+        last = "\n".join(self.output.splitlines()[-SHOWN:])
         return f"{last}\n{line}; not of {', '.join(self.missing)}"
 
 
 def prepare(baselines: Path, out: Path) -> None:
-    """See to both folders before anything is trained: what cannot be kept need not be recorded.
+    """Check both folders before anything is trained, and create the folder for evidence.
 
-    A shard without files of claims leaves its folder of evidence empty, for ``merge`` to find.
+    A shard without files of claims leaves that folder empty, and ``merge`` accepts it.
 
     Raises:
-        BaselineError: no limits.toml in the one, or the other cannot be made or written.
+        BaselineError: ``baselines`` has no limits.toml, or ``out`` cannot be written.
     """
     demand_limits(baselines)
     evidence = Baselines(out).path("").parent
@@ -91,7 +97,7 @@ def prepare(baselines: Path, out: Path) -> None:
             pass
     except OSError as error:
         raise BaselineError(
-            f"{out} cannot take evidence: {error}. Name a folder that can be written with --out."
+            f"Evidence cannot be written to {out}: {error}. Name another folder with --out."
         ) from None
 
 
@@ -99,14 +105,14 @@ def jobs(
     claims: Iterable[Claim], options: Sequence[str], baselines: Path, *,
     workers: int = 1, shard: tuple[int, int] = (1, 1),
 ) -> list[Job]:  # fmt: skip
-    """A job a file of claims; of shard ``(i, n)`` every n-th of them, from the i-th.
+    """One job per file of claims; for shard ``(i, n)`` every n-th job, starting with the i-th.
 
     Args:
-        claims: as ``listing.collect`` finds them.
-        options: what else pytest is told, ``--initcheck-record`` among it.
+        claims: the claims to record.
+        options: further options of pytest, including ``--initcheck-record``.
         baselines: the folder with limits.toml.
-        workers: jobs at the same time on one machine, which share its cores.
-        shard: 1 <= i <= n.
+        workers: number of jobs that share the cores of one machine.
+        shard: ``(i, n)`` with 1 <= i <= n.
     """
     files: dict[str, list[str]] = {}
     for claim in claims:
@@ -120,12 +126,12 @@ def jobs(
 
 
 def run_all(work: Sequence[Job], workers: int, dask: str | None = None) -> Iterator[Done]:
-    """Run the jobs, each in a process of its own, and yield them as they come home.
+    """Run each job in its own process and yield results in the order in which jobs finish.
 
     Args:
         work: the jobs.
-        workers: how many at the same time, without Dask.
-        dask: address of a Dask scheduler, whose workers see the same files at the same paths.
+        workers: number of jobs at the same time, without Dask.
+        dask: address of a Dask scheduler. Its workers must see the same files at the same paths.
 
     Raises:
         BaselineError: Dask is not installed, or its scheduler does not answer.
@@ -142,13 +148,14 @@ def _backend(dask: str | None) -> Iterator[None]:
         yield
         return
     try:
-        from distributed import Client  # noqa: PLC0415 -- only who has a cluster needs it
+        from distributed import Client  # noqa: PLC0415 -- only --dask needs it
     except ImportError:
         raise BaselineError(
-            "--dask needs Dask's scheduler, which is not installed: pip install distributed"
+            "--dask needs the package distributed, which is not installed. Run "
+            "`pip install distributed`."
         ) from None
     try:
-        client = Client(dask, timeout=10)  # joblib finds the newest client by itself
+        client = Client(dask, timeout=10)  # joblib uses the newest client
     except (OSError, ValueError) as error:
         raise BaselineError(
             f"No Dask scheduler answers at {dask}: {error}. Start one with `dask scheduler`."
@@ -181,23 +188,24 @@ def run(job: Job) -> Done:
 
 
 def _ran(job: Job, results: Path) -> set[str]:
-    """Claims that ran on some device; all, where a run broke off and left no results."""
+    """Claims that ran on some device; all claims if the run wrote no results."""
     if not results.exists():
         return set(job.claims)
-    ids = [result["id"] for result in read(results)["results"]]
+    ids = [result.id for result in read(results).results]
     return {claim for claim in job.claims if any(_is_of(claim, i) for i in ids)}
 
 
 def _is_of(claim: str, result_id: str) -> bool:
-    """Whether a result, whose id ends with the device, is one of a claim."""
+    """Whether a result belongs to a claim; a result's id ends with its device."""
     stem = claim.removesuffix("]")
     return result_id.startswith((f"{stem}[", f"{stem}-"))
 
 
 def _copied(baselines: Baselines, copy: Baselines) -> dict[Path, int]:
-    """Copy limits and evidence, and return when each file of the copy was written.
+    """Copy limits and evidence, and return the time at which each copied file was written.
 
-    Not what is in it: the same claim recorded twice on one day may leave the same bytes.
+    The time shows what is new. The text does not: a claim recorded twice on one day may give the
+    same bytes.
     """
     shutil.copytree(
         baselines.folder, copy.folder, ignore=lambda folder, names: _others(folder, names, copy)
@@ -206,15 +214,12 @@ def _copied(baselines: Baselines, copy: Baselines) -> dict[Path, int]:
 
 
 def _others(folder: str, names: Sequence[str], copy: Baselines) -> set[str]:
-    """All but limits.toml and the folder of evidence."""
+    """The names that are not copied: all but limits.toml and the folder of evidence."""
     wanted = {copy.path("").parent.name, "limits.toml"}
     return set() if Path(folder).name in wanted else set(names) - wanted
 
 
 def keep(done: Done, folder: Path) -> None:
-    """Put what a job brought home into a folder of baselines."""
+    """Write a job's evidence into a folder of baselines."""
     for claim, text in done.evidence.items():
         write_atomic(Baselines(folder).path(claim), text)
-
-
-# --- merging --------------------------------------------------------------------------------------

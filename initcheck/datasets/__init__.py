@@ -1,4 +1,4 @@
-"""Data sets as tensors on the device, each with a fingerprint that evidence refers to."""
+"""Data sets as whole tensors, each with a fingerprint that evidence refers to."""
 
 from initcheck.datasets.arrays import Arrays, DataError
 from initcheck.datasets.dataset import DataSet, changes

@@ -1,4 +1,4 @@
-"""Images and labels as stored, a fingerprint to know them by, and the error for unexpected ones."""
+"""Images and labels as they are stored, and their fingerprint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 
 class DataError(ValueError):
-    """Data are missing, damaged or not the expected ones; the text says what and what mends it."""
+    """Data are missing, damaged or not the expected ones; the message says how to fix that."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Arrays:
     test_labels: Labels
 
     def named(self) -> dict[str, Any]:
-        """The four arrays by their names, in a fixed order."""
+        """Return the four arrays by name, in the order of the fields."""
         return dict(vars(self))
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of all shapes, types and values."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of all shapes, dtypes and values."""
     digest = hashlib.sha256()
     for array in arrays.named().values():
-        # Little-endian, so that the same data have the same fingerprint on every processor.
+        # Little-endian, so that the fingerprint is the same on every processor.
         digest.update(f"{array.shape}{array.dtype.name}".encode())
         digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
     return digest.hexdigest()[:16]

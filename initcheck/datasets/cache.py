@@ -1,4 +1,4 @@
-"""Arrays kept on disk in the user's cache directory, where only an intact copy counts as kept."""
+"""Decoded images, kept in the user's cache directory. A damaged copy is replaced, never used."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def through_cache(key: str, build: Callable[[], Arrays]) -> Arrays:
+    """Return the cached arrays of this key. If there is no intact copy, build and store them."""
+    path = _cache_directory() / f"{key}.npz"
+    arrays = _read_cache(path)
+    if arrays is None:
+        arrays = build()
+        _write_cache(path, arrays)
+    return arrays
+
+
 def _cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache")
     try:
@@ -26,33 +36,22 @@ def _cache_directory() -> Path:
         return Path(tempfile.gettempdir()) / "initcheck"
 
 
-def through_cache(key: str, build: Callable[[], Arrays], *, expected: str | None = None) -> Arrays:
-    """Return what `build` returns, from the cache where an intact copy is there.
-
-    A damaged copy, or one that has not the `expected` fingerprint, is built again.
-    """
-    path = _cache_directory() / f"{key}.npz"
-    arrays = _read_cache(path, expected)
-    if arrays is None:
-        arrays = build()
-        _write_cache(path, arrays)
-    return arrays
-
-
-def _read_cache(path: Path, expected: str | None) -> Arrays | None:
+def _read_cache(path: Path) -> Arrays | None:
     try:
-        # Opened here, since numpy leaves a file open that turns out not to be an archive.
+        # Opened here because np.load does not close a file that turns out not to be an archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             written = str(stored["fingerprint"])
             arrays = Arrays(*(stored[name] for name in Arrays.__dataclass_fields__))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    found = fingerprint(arrays)
-    return arrays if found == written and found == (expected or found) else None
+    return arrays if fingerprint(arrays) == written else None
 
 
 def _write_cache(path: Path, arrays: Arrays) -> None:
-    """Write atomically: other processes see the whole file or none. A failure costs only time."""
+    """Write atomically, so that other processes see the whole file or none.
+
+    A file that cannot be written is no error: the images will be decoded again.
+    """
     part = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,17 +11,23 @@ from initcheck.datasets.arrays import Arrays, Bytes, DataError, Labels, fingerpr
 
 
 def changes(tensor: torch.Tensor) -> int:
-    """How often a tensor was changed in place since it was made, as torch counts."""
+    """Return how often the tensor was changed in place since it was made, as torch counts."""
     return tensor._version  # noqa: SLF001 -- has no public name
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: tensors have no truth value
 class DataSet:
-    """A training and a test set that lie as whole tensors on one device.
+    """A training and a test set as whole tensors on one device.
 
-    Inputs are (N, C, H, W) in [0, 1], contiguous, float32 unless `to` changed that; targets are
-    (N,) int64 in [0, classes). The fingerprint is that of the stored bytes (images uint8, targets
-    int64: their shapes, types and values), so `to` keeps it.
+    Attributes:
+        name: the name that `load` was called with; "cifar10-jpeg" for CIFAR-10 read from JPEG.
+        train_inputs: (N, C, H, W) in [0, 1], contiguous, float32 unless `to` changed that.
+        train_targets: (N,) int64 in [0, classes).
+        test_inputs: as train_inputs.
+        test_targets: as train_targets.
+        classes: number of classes.
+        fingerprint: 16 hexadecimal digits for the stored bytes (images uint8, targets int64), so
+            `to` keeps it.
     """
 
     name: str
@@ -30,10 +36,10 @@ class DataSet:
     test_inputs: torch.Tensor = field(repr=False)
     test_targets: torch.Tensor = field(repr=False)
     classes: int
-    fingerprint: str  # 16 hexadecimal digits
+    fingerprint: str
 
     def to(self, device: str, dtype: torch.dtype = torch.float32) -> DataSet:
-        """Return the same data with inputs of `dtype` on `device`; targets stay int64."""
+        """Return the same data on `device`, with inputs of `dtype` and int64 targets."""
         return replace(
             self,
             train_inputs=self.train_inputs.to(device, dtype),
@@ -44,20 +50,17 @@ class DataSet:
 
     @property
     def changes(self) -> tuple[int, ...]:
-        """How often each tensor was changed in place since it was made, as torch counts."""
-        held = (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
-        return tuple(map(changes, held))
-
-    @property
-    def majority_share(self) -> float:
-        """Test accuracy of always answering the most frequent class of the training set."""
-        train, test = self.train_targets.cpu(), self.test_targets.cpu()  # float64 is needed
-        majority = train.bincount(minlength=self.classes).argmax()
-        return float((test == majority).double().mean())
+        """How often each of the four tensors was changed in place since it was made."""
+        tensors = (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
+        return tuple(map(changes, tensors))
 
 
 def to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:
-    """The data set that stored bytes make; `DataError` if labels and images do not fit."""
+    """Return the stored arrays as a data set on the CPU, with inputs scaled to [0, 1].
+
+    Raises:
+        DataError: the numbers of images and labels differ, or a label is out of range.
+    """
     _check_labels(name, arrays.train_images, arrays.train_labels, classes)
     _check_labels(name, arrays.test_images, arrays.test_labels, classes)
     return DataSet(
@@ -74,8 +77,9 @@ def to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:
 def _check_labels(name: str, images: Bytes, labels: Labels, classes: int) -> None:
     if not len(images) == len(labels) > 0 or labels.min() < 0 or labels.max() >= classes:
         raise DataError(
-            f"The data set '{name}' has {len(labels)} labels for {len(images)} images, "
-            f"which must be as many, at least one, and from 0 to {classes - 1}; put its files back."
+            f"The data set '{name}' has {len(labels)} labels for {len(images)} images. It needs "
+            f"one label per image, from 0 to {classes - 1}, and at least one image. Replace its "
+            "files with intact copies."
         )
 
 

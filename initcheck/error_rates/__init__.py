@@ -1,4 +1,4 @@
-"""How often the gate is wrong: runs of it are kept as shards, and a page is written from them.
+"""How often the gate is wrong: stored runs of it, and the page that is written from them.
 
 ``python -m initcheck.error_rates`` adds runs and writes ``OPERATING.md``; see its ``--help``.
 """

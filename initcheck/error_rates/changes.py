@@ -1,4 +1,4 @@
-"""Changes of arithmetic that a sound gate must not call a drift."""
+"""Innocent changes: changes of arithmetic that the gate must not call a drift."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from initcheck.training import train as training
 
 @dataclass(frozen=True)
 class Innocent:
-    """One change: a context inside the process, variables for it, or options of the run.
+    """One change, made inside the process, by environment variables, or by options of the run.
 
-    ``spares`` names claims that are not run, because to them the change is no innocent one.
+    Attributes:
+        apply: makes the change in this process, as a context.
+        variables: environment variables that make it.
+        options: options of pytest that make it.
+        spares: claims that are not run, because the change is not innocent for them.
     """
 
-    says: str
+    description: str
     apply: Callable[[], AbstractContextManager[Any]] = nullcontext
     variables: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
@@ -34,12 +38,12 @@ class Innocent:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """One chunk at a time with several arithmetic threads, where training uses one."""
+    """Train one chunk at a time on several arithmetic threads; normally each chunk has one."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         with (
-            replaced(forks, "possible", lambda: False),  # its processes train on one thread each
+            replaced(forks, "possible", lambda: False),  # forked processes train on one thread each
             replaced(compute, "threads", lambda _: nullcontext()),
             wrapped(
                 training.run_all,
@@ -53,7 +57,7 @@ def _threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def _float64() -> Iterator[None]:
-    """What a recipe calls float32 is computed in float64, from the same float32 starts."""
+    """Compute in float64 what a recipe calls float32, from the same float32 starts."""
     arms.DTYPES["float32"] = torch.float64
     try:
         yield
@@ -63,16 +67,16 @@ def _float64() -> Iterator[None]:
 
 @contextmanager
 def _without_onednn() -> Iterator[None]:
-    """The public switch also sets TF32, and warns of it where there is no such thing."""
-    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001 -- the public switch sets TF32, too
+    """Switch oneDNN off."""
+    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001 -- the public switch also sets TF32
     try:
         yield
     finally:
         torch._C._set_mkldnn_enabled(True)  # noqa: SLF001 -- as above
 
 
-def _processor(says: str, **variables: str) -> Innocent:
-    return Innocent(says, variables=variables)
+def _processor(description: str, **variables: str) -> Innocent:
+    return Innocent(description, variables=variables)
 
 
 INNOCENT = {
@@ -80,23 +84,23 @@ INNOCENT = {
     "threads": Innocent("two arithmetic threads", partial(_threads, 2)),
     "no-onednn": Innocent("without oneDNN", _without_onednn),
     "float64": Innocent(
-        "float64 arithmetic, but for dropout, whose masks are drawn otherwise in float64",
+        "float64 arithmetic, except in claims about dropout, which draws other masks in float64",
         _float64, spares=("masked_samples_set_a_ceiling", "dropout_masks_units"),
     ),
     "module": Innocent("plain loops", options=("--initcheck-engine", "module")),
-    "chunks-1": Innocent("one replica a chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
+    "chunks-1": Innocent("one replica per chunk", lambda: replaced(training, "MOST_REPLICAS", 1)),
     "chunks-all": Innocent(
         "all replicas in one chunk", lambda: replaced(training, "MOST_REPLICAS", 10**6)
     ),
     "aten-avx2": _processor("torch's kernels for AVX2", ATEN_CPU_CAPABILITY="avx2"),
     "aten-default": _processor("torch's kernels without AVX", ATEN_CPU_CAPABILITY="default"),
     "subnormals": Innocent(
-        "numbers below 1.2e-38 kept, where they are flushed to zero",
+        "numbers below 1.2e-38 kept, which are normally flushed to zero",
         lambda: replaced(compute, "subnormals_flushed", nullcontext),
     ),
     "mkl-avx2": _processor("MKL for AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2"),
     "mkl-sse": _processor("MKL for SSE4.2", MKL_ENABLE_INSTRUCTIONS="SSE4_2"),
-    "mkl-compatible": _processor("MKL's one code path for all", MKL_CBWR="COMPATIBLE"),
+    "mkl-compatible": _processor("MKL's code path shared by all processors", MKL_CBWR="COMPATIBLE"),
     "old-processor": _processor(
         "an SSE4.1 processor, emulated", ATEN_CPU_CAPABILITY="default",
         MKL_ENABLE_INSTRUCTIONS="SSE4_2", ONEDNN_MAX_CPU_ISA="SSE41", MKL_CBWR="COMPATIBLE",
@@ -105,9 +109,12 @@ INNOCENT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code of pytest under one change: its name, then pytest's arguments."""
+    """Run pytest under one change and return its exit code.
+
+    ``arguments`` are the name of the change, then pytest's arguments.
+    """
     name, *rest = arguments
-    # initcheck is imported before pytest can rewrite it, and it has no assertions.
+    # initcheck is imported before pytest can rewrite its assertions; it has none.
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     with INNOCENT[name].apply():
         return int(pytest.main([*quiet, *rest]))

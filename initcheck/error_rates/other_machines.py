@@ -1,7 +1,6 @@
-"""Another machine's record beside ours: what a run of the gate there would have said.
+"""Judges another machine's evidence by the rounding envelopes recorded here.
 
-Evidence holds the losses of every arm, so those of one folder can be judged by the envelopes of
-another, and nothing has to run again.
+Evidence holds the losses of every arm, so nothing has to run again to compare two machines.
 """
 
 from __future__ import annotations
@@ -21,30 +20,34 @@ from initcheck.error_rates.runs import Run
 Entry = Mapping[str, Any]
 
 
-def judged(there: Path, here: Path) -> Run:
-    """The curves recorded ``there``, by the envelopes recorded ``here``: folders of evidence.
+def judge(there: Path, here: Path) -> Run:
+    """A run with r of every arm in both folders: losses of ``there``, envelopes of ``here``.
 
     Raises:
-        BaselineError: a file of evidence that cannot be used.
+        BaselineError: a file of evidence cannot be used.
         ValueError: the folders have no arm in common.
     """
-    known, mine = _references(there), _references(here)
+    theirs, ours = _references(there), _references(here)
     arms: dict[str, dict[str, float | None]] = {}
-    for claim, arm in sorted(known.keys() & mine.keys()):
-        r = _distance(known[claim, arm][1], mine[claim, arm][1])
+    for claim, arm in sorted(theirs.keys() & ours.keys()):
+        r = _distance(theirs[claim, arm][1], ours[claim, arm][1])
         arms.setdefault(claim, {})[arm] = r
     if not arms:
-        raise ValueError(f"{there} and {here} have no arm in common: name two folders of evidence.")
-    entry = next(known[key][0] for key in known.keys() & mine.keys())
-    where = entry["environment"]
+        raise ValueError(
+            f"{there} and {here} have no arm in common. Give two folders of evidence, such as "
+            "baselines/evidence."
+        )
+    entry = next(theirs[key][0] for key in theirs.keys() & ours.keys())
+    environment = entry["environment"]
     return Run(
-        "elsewhere", re.sub(r"\W+", "-", where["device"]), "", arms=arms, commit=entry["commit"],
-        torch=where["torch"], machine=where["device"], date=entry["date"],
+        "elsewhere", re.sub(r"\W+", "-", environment["device"]), "", arms=arms,
+        commit=entry["commit"], torch=environment["torch"], machine=environment["device"],
+        date=entry["date"],
     )  # fmt: skip
 
 
 def _references(folder: Path) -> dict[tuple[str, str], tuple[Entry, Entry]]:
-    """By claim and arm, the entry of the CPU and in it the arm's reference."""
+    """For each claim and arm, the entry recorded on a CPU and the arm's reference in it."""
     return {
         (evidence["claim"], arm): (entry, recorded["reference"])
         for evidence in map(read_evidence, sorted(folder.glob("*.json")))
@@ -54,9 +57,9 @@ def _references(folder: Path) -> dict[tuple[str, str], tuple[Entry, Entry]]:
 
 
 def _distance(theirs: Entry, ours: Entry) -> float | None:
-    """The envelopes between two records of an arm; None where they are of other runs."""
-    if any(theirs[what] != ours[what] for what in ("seeds", "steps")):
+    """Distance of two records of an arm in envelopes; None if seeds or steps differ."""
+    if any(theirs[key] != ours[key] for key in ("seeds", "steps")):
         return None
     losses = torch.tensor(theirs["losses"], dtype=torch.float64)
-    ratio, why_not = compare.envelopes(losses, dict(ours))
-    return None if why_not or not len(ratio) else min(float(ratio.max()), BEYOND)
+    ratio, not_judged = compare.envelopes(losses, dict(ours))
+    return None if not_judged or not len(ratio) else min(float(ratio.max()), BEYOND)

@@ -1,18 +1,17 @@
-"""Imported once by the process that is forked for every run: what each of them would import."""
+"""Imported once by the fork server, so that no forked run has to import the same again."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import scipy.stats
 
 from initcheck import datasets
 from initcheck.baselines.folder import Baselines
 from initcheck.plugin import prefetch, session
 
-__all__ = ["np", "pd", "scipy", "session"]
+__all__ = ["np", "scipy", "session"]
 
 datasets.load("mnist5k")
-prefetch.load()
+prefetch.load_optimizers()
 if (Path("baselines") / "limits.toml").exists():
-    _ = Baselines(Path("baselines")).registered  # reads every evidence file, and remembers it
+    _ = Baselines(Path("baselines")).registered  # reads every evidence file and caches it

@@ -1,4 +1,4 @@
-"""The figures of the page, each a small pure function of runs or of evidence."""
+"""Error rates, each computed by a small pure function from runs or from evidence."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from initcheck.error_rates.runs import Run
 from initcheck.gate.comparison import SIDES
 from initcheck.stats import decisions, distributions
 
-SPLITS = 2000  # of one recording into a part that plays "recorded" and one that plays "now"
-BOUND = 0.01  # of false alarms, that the clean runs are to show
+SPLITS = 2000  # of each recording, into values that play "recorded" and values that play "now"
+BOUND = 0.01  # share of false alarms that the clean runs are to exclude
 Arm = tuple[str, str]  # claim with its parameters, arm
 
 
 def lower_bound(successes: int, trials: int) -> float:
-    """One-sided 95 % bound of a share from below: Clopper & Pearson 1934, Biometrika 26, 404."""
+    """Lower one-sided 95 % bound of a share (Clopper & Pearson 1934, Biometrika 26, 404)."""
     from scipy.stats import binomtest  # noqa: PLC0415 -- scipy.stats costs a second
 
     return float(binomtest(successes, trials).proportion_ci(0.90, "exact").low) if trials else 0.0
 
 
 def upper_bound(successes: int, trials: int) -> float:
-    """The same from above."""
+    """Upper one-sided 95 % bound of a share, as ``lower_bound``."""
     return 1.0 - lower_bound(trials - successes, trials) if trials else 1.0
 
 
 def more_runs(red: int, runs: int) -> int:
-    """How many more runs, all of them green, would bound the false alarms by ``BOUND``."""
+    """How many more runs, all green, would bound the share of false alarms by ``BOUND``."""
     return next(more for more in count() if upper_bound(red, runs + more) <= BOUND)
 
 
 def envelopes(runs: Iterable[Run]) -> dict[Arm, dict[str, float | None]]:
-    """For each arm r under each change or fault, the largest where it was run more than once."""
-    found: dict[Arm, dict[str, float | None]] = defaultdict(dict)
+    """The largest r of each arm under each change or fault; None if no run judged the arm."""
+    table: dict[Arm, dict[str, float | None]] = defaultdict(dict)
     for run in runs:
         for claim, arms in run.arms.items():
             for arm, r in arms.items():
-                before = found[claim, arm].get(run.name)
-                found[claim, arm][run.name] = r if before is None else max(before, r or 0.0)
-    return dict(found)
+                before = table[claim, arm].get(run.name)
+                table[claim, arm][run.name] = r if before is None else max(before, r or 0.0)
+    return dict(table)
 
 
 def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm, str] | None:
-    """The largest r, whose, and under what; None where nothing was judged."""
+    """The largest r, its arm, and the change or fault; None if no arm was judged."""
     rows = [
         (r, arm, name) for arm, row in table.items() for name, r in row.items() if r is not None
     ]
@@ -59,20 +59,23 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
 
 
 def by_envelope(run: Run) -> bool:
-    """Whether an arm of a red claim left its rounding envelope, or its recorded start."""
-    left = [
+    """Whether an arm of a red claim left its rounding envelope or its recorded start."""
+    distances = [
         r for name, arms in run.arms.items() if name.partition("[")[0] in run.red
         for r in arms.values() if r is not None
     ]  # fmt: skip
-    return not all(r <= FACTOR for r in left)
+    return not all(r <= FACTOR for r in distances)
 
 
 @dataclass(frozen=True)
 class Kills:
-    """What became of one fault: in how many of how many runs each claim went red, and any did.
+    """In how many runs one fault was caught.
 
     Attributes:
-        certain: whether each run was caught by envelope or start, whose seeds are always the same.
+        caught: runs in which any claim went red.
+        by_claim: for each claim, the runs in which it went red, and those in which it ran.
+        certain: whether every run was caught by an envelope or a start. Their seeds are always the
+            same, so that further runs give the same result.
     """
 
     fault: str
@@ -83,11 +86,11 @@ class Kills:
 
 
 def kills(runs: Iterable[Run]) -> dict[str, Kills]:
-    """The kill matrix."""
+    """The kill matrix: for each fault by name, how often each claim caught it."""
     by_fault: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         by_fault[run.name].append(run)
-    return {fault: _kills(fault, found) for fault, found in sorted(by_fault.items())}
+    return {fault: _kills(fault, runs_of_it) for fault, runs_of_it in sorted(by_fault.items())}
 
 
 def _kills(fault: str, runs: Sequence[Run]) -> Kills:
@@ -113,89 +116,102 @@ class Sample:
 def samples(
     evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]]
 ) -> Iterator[Sample]:
-    """Every recorded distribution that the gate can compare: 64 values that vary."""
-    for whole in evidence:
-        units = limits.get(whole["claim"].partition("[")[0], {})
-        for entry in whole["environments"]:
+    """Every recorded distribution that the gate can compare: enough values, not all equal."""
+    for record in evidence:
+        units = limits.get(record["claim"].partition("[")[0], {})
+        for entry in record["environments"]:
             for probe, comparison in sorted(entry["comparisons"].items()):
                 limit = units.get(probe.partition(" (")[0])
-                yield from _samples(whole["claim"], probe, comparison, limit.unit if limit else "")
+                yield from _samples(record["claim"], probe, comparison, limit.unit if limit else "")
 
 
 def _samples(claim: str, probe: str, comparison: Mapping[str, Any], unit: str) -> Iterator[Sample]:
     sides = [comparison[side] for side in SIDES]
     if {*sides[0], *sides[1]} <= {0.0, 1.0}:
-        return  # successes, which are counted
+        return  # successes: the gate compares their count instead
     for side, values, other in zip(SIDES, sides, reversed(sides), strict=True):
-        found = distributions.scale(values, other, unit)
-        if found is not None:
-            yield Sample(claim, probe, comparison[f"{side}_arm"], found)
+        scale = distributions.scale(values, other, unit)
+        if scale is not None:
+            yield Sample(claim, probe, comparison[f"{side}_arm"], scale)
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How one distribution test behaves: alarms in split halves, and the shift that it sees."""
+    """How the test of one distribution behaves.
+
+    Attributes:
+        alarms: splits of the recording in which the test alarmed, out of ``SPLITS``.
+        alarms_without_delta: the same without the tolerance for differences too small to matter.
+        nominal: the rate at which the test is meant to alarm.
+        shift: the shift that it detects, in recorded standard deviations; None if it detects none.
+        shift_measured: the same on the scale of the test.
+    """
 
     sample: Sample
     alarms: int
     alarms_without_delta: int
     nominal: float
-    shift: float | None  # in recorded standard deviations; None where ranks see none
-    shift_measured: float | None  # on the scale
+    shift: float | None
+    shift_measured: float | None
 
 
 def sensitivity(sample: Sample, registered: int, now: int) -> Sensitivity:
-    """Split halves at the rate of one stage, and the detectable shift.
+    """Count the alarms in splits of one recording, and find the shift that the test detects.
 
-    A split draws ``now`` of the recorded values without replacement and holds them against the
-    others, with the tolerance that their number asks for.
+    Each split draws ``now`` of the recorded values without replacement and compares them with the
+    others at the rate of one stage. ``registered`` comparisons share the rate of the whole gate.
     """
     alpha1 = decisions.per_stage(decisions.split(registered))
-    whole = sample.scale
-    drawn = np.random.default_rng(1).permuted(np.tile(whole.values, (SPLITS, 1)), axis=1)
+    scale = sample.scale
+    drawn = np.random.default_rng(1).permuted(np.tile(scale.values, (SPLITS, 1)), axis=1)
     allowed, bare = (
-        int(found.apart(drawn[:, now:], drawn[:, :now], alpha1).sum())
-        for found in (whole, replace(whole, delta=0.0))
+        int(test.apart(drawn[:, now:], drawn[:, :now], alpha1).sum())
+        for test in (scale, replace(scale, delta=0.0))
     )
-    see = (
+    detectable = (
         distributions.detectable_by_trial
-        if whole.name == distributions.RANKS
+        if scale.name == distributions.RANKS
         else distributions.detectable
     )
-    shift = see(whole, now, alpha1)
-    size = None if shift is None else shift / float(whole.values.std(ddof=1))
+    shift = detectable(scale, now, alpha1)
+    size = None if shift is None else shift / float(scale.values.std(ddof=1))
     return Sensitivity(sample, allowed, bare, alpha1, size, shift)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A paired gain, drawn again from its own recording: how often a stage would not be green."""
+    """A paired gain, resampled from its own recording.
+
+    Attributes:
+        behind: recorded pairs that do not exceed the margin, out of ``recorded``.
+        missed: share of draws in which a stage does not show the gain.
+    """
 
     claim: str
     probe: str
-    behind: int  # recorded pairs that do not exceed the margin
+    behind: int
     recorded: int
     missed: float
 
     @property
     def alarms(self) -> float:
-        """The share of runs in which neither stage would be green."""
+        """The share of runs in which neither stage shows the gain."""
         return self.missed**2
 
 
 def gains(
     evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]], now: int
 ) -> list[Gain]:
-    """Every recorded comparison that is judged by ``gains``."""
-    found = []
-    for whole in evidence:
-        units = limits.get(whole["claim"].partition("[")[0], {})
-        for entry in whole["environments"]:
+    """Every recorded comparison of the form ``gains``; a stage has ``now`` seeds."""
+    recorded = []
+    for record in evidence:
+        units = limits.get(record["claim"].partition("[")[0], {})
+        for entry in record["environments"]:
             for probe, comparison in sorted(entry["comparisons"].items()):
                 limit = units.get(probe.partition(" (")[0])
                 if comparison.get("form") == "gains" and limit and limit.margin is not None:
-                    found.append(_gain(whole["claim"], probe, comparison, limit.margin, now))
-    return found
+                    recorded.append(_gain(record["claim"], probe, comparison, limit.margin, now))
+    return recorded
 
 
 def _gain(claim: str, probe: str, comparison: Mapping[str, Any], margin: float, now: int) -> Gain:
@@ -204,12 +220,12 @@ def _gain(claim: str, probe: str, comparison: Mapping[str, Any], margin: float, 
 
 
 def share(part: int, whole: int) -> str:
-    """As in 59/59 (>= 0.950)."""
+    """A share with its lower bound, such as 59/59 (>= 0.950)."""
     return f"{part}/{whole} (>= {lower_bound(part, whole):.3f})"
 
 
 def rounded(r: float | None) -> str:
-    """Writes r in few digits; a dash where the arm was not judged."""
+    """Two digits of r; a dash if the arm was not judged."""
     if r is None:
         return "-"
     return "inf" if not math.isfinite(r) or r >= 1e30 else f"{r:.2g}" if r < 100 else f"{r:.1e}"

@@ -1,17 +1,18 @@
-"""Runs of the gate, one a line: what was run, on what, and what every claim and arm came to."""
+"""Stored runs of the gate: one line of JSON per run, one file per kind and change or fault."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from initcheck.files import write_atomic
+from initcheck.results import ClaimResult, Comparison, Drift
 
 KINDS = ("clean", "innocent", "elsewhere", "fault")
+FAR = 1e30  # stands for an infinite distance, which JSON cannot hold
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,17 @@ class Run:
     """One run of the gate.
 
     Attributes:
-        kind: one of ``KINDS``; ``elsewhere`` is another machine's record, judged by ours.
-        name: of the change, the processor or the fault; ``suite`` for a clean run.
-        salt: of its seeds.
-        commit, torch, machine, date: where and when.
-        seconds: on the wall.
+        kind: one of ``KINDS``; ``elsewhere`` is another machine's evidence, judged by ours.
+        name: name of the change, the machine or the fault; ``suite`` for a clean run.
+        salt: ``--initcheck-salt`` of the run, from which its seeds are drawn.
+        commit, torch, machine, date: what was run, where and when.
+        seconds: wall-clock time.
         claims: verdict of each claim.
-        why: of each red claim, the comparisons that were not green, and their reasons.
-        arms: r of each arm by claim and parameters, ``claim[parameters]``, the farthest of all
-            devices; None where it was not judged, 1e30 for another start.
-        moved: arms whose outcomes had moved from their evidence.
-        again: claims that changed afterwards and were run again on the same seeds, and the commit.
+        why: for each red claim, the comparisons that were not green and their reasons.
+        arms: largest r of each arm over all devices, by ``claim[parameters]``; None if it was not
+            judged, 1e30 if its start is not the recorded one.
+        moved: arms whose outcomes moved away from their evidence.
+        again: claims that changed later and were run again on the same seeds, with the commit.
     """
 
     kind: str
@@ -48,38 +49,38 @@ class Run:
 
     @property
     def red(self) -> tuple[str, ...]:
-        """Claims that did not pass."""
+        """The claims that did not pass."""
         return tuple(claim for claim, verdict in self.claims.items() if verdict != "pass")
 
     def path(self, folder: Path) -> Path:
-        """The file it is kept in, with the other runs under the same change or fault."""
+        """Its file in ``folder``, shared with the other runs under the same change or fault."""
         return folder / f"{self.kind}-{self.name}.jsonl"
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells runs apart."""
+        """Kind, name and salt, which identify a run."""
         return self.kind, self.name, self.salt
 
 
-def merged(run: Run, part: Run, asked: Collection[str] = ()) -> Run:
-    """A run in which some claims, which changed since, were run again on the same seeds.
+def merged(run: Run, part: Run, requested: Collection[str] = ()) -> Run:
+    """The run with the results of ``part``, in which changed claims ran again on the same seeds.
 
-    Of those asked for, some may not have been reached: what was found of them before is left out.
+    Old results of ``requested`` claims are dropped even if ``part`` ended before it reached them.
     """
-    new = {*part.claims, *asked}
-    still = {arm for arm in run.moved if arm.partition(":")[0] not in new}
+    new = {*part.claims, *requested}
+    kept_moved = {arm for arm in run.moved if arm.partition(":")[0] not in new}
     arms = {name: rs for name, rs in run.arms.items() if name.partition("[")[0] not in new}
     return replace(
         run, claims={c: v for c, v in run.claims.items() if c not in new} | part.claims,
         arms=arms | part.arms,
         why={claim: why for claim, why in run.why.items() if claim not in new} | part.why,
-        moved=sorted(still | {*part.moved}),
+        moved=sorted(kept_moved | {*part.moved}),
         again=run.again | dict.fromkeys(part.claims, part.commit),
     )  # fmt: skip
 
 
 def store(folder: Path, run: Run) -> None:
-    """Add one run, in place of one with the same salt; interrupted, no half of it is left."""
+    """Write one run into its file, replacing one with the same key; the file is written whole."""
     path = run.path(folder)
     others = [old for old in _runs(path) if old.key != run.key] if path.exists() else []
     lines = [
@@ -90,104 +91,90 @@ def store(folder: Path, run: Run) -> None:
 
 
 def in_order(runs: Iterable[Run]) -> list[Run]:
-    """By kind, name and salt."""
+    """The runs by kind, name and salt."""
     return sorted(runs, key=_order)
 
 
 def _order(run: Run) -> tuple[int, str, int, str]:
-    """Salts that end in a number, in the order of numbers."""
+    """Sort key; shorter salts come first, so that x-2 precedes x-10."""
     return KINDS.index(run.kind), run.name, len(run.salt), run.salt
 
 
 def read(folder: Path) -> list[Run]:
-    """All runs, by kind, name and salt.
+    """All stored runs, by kind, name and salt.
 
     Raises:
-        ValueError: a line that is no run, named.
+        ValueError: a line is not a run; the message names it.
     """
     return in_order(run for path in folder.glob("*.jsonl") for run in _runs(path))
 
 
 def _runs(path: Path) -> list[Run]:
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = []
+    runs = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(Run(**json.loads(line)))
+            runs.append(Run(**json.loads(line)))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}, line {number} is no run of the gate: {error}. Remove it."
+                f"{path}, line {number} is not a run of the gate: {error}. Remove the line."
             ) from None
-    return found
+    return runs
 
 
-def of_results(results: dict[str, Any], **about: Any) -> Run:
-    """A run from what ``--initcheck-json`` wrote."""
+def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
+    """A run from the results that ``--initcheck-json`` wrote; ``about`` sets its other fields."""
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
     moved: list[str] = []
     why: dict[str, str] = {}
-    for result in results["results"]:
-        claims[result["claim"]] = _worse(claims.get(result["claim"]), result["verdict"])
-        if result["verdict"] != "pass":
-            why.setdefault(result["claim"], _why(result))
-        for probe in result["probes"]:
+    for result in results:
+        claims[result.claim] = _worse(claims.get(result.claim), result.verdict)
+        if result.verdict != "pass":
+            why.setdefault(result.claim, _why(result))
+        for probe in result.probes:
             for arm, drift in _drifts(probe):
-                known = arms.setdefault(_id(result), {})
-                known[arm] = _farther(known.get(arm), _distance(drift))
+                distances = arms.setdefault(result.name, {})
+                distances[arm] = _larger(distances.get(arm), _distance(drift))
                 if _moved(drift):
-                    moved.append(f"{result['claim']}: {arm}")
+                    moved.append(f"{result.claim}: {arm}")
     return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
 
 
-def _id(result: dict[str, Any]) -> str:
-    """The claim with its parameters and without the device, as its evidence is filed."""
-    stem = result["id"].removesuffix(f"{result['device']}]")
-    return f"{stem[:-1]}]" if stem.endswith("-") else str(stem.removesuffix("["))
+def _larger(one: float | None, other: float | None) -> float | None:
+    """The larger of two distances; None is ignored."""
+    return max((r for r in (one, other) if r is not None), default=None)
 
 
-def _farther(one: float | None, other: float | None) -> float | None:
-    """The larger of two distances; one that was not judged is no distance."""
-    known = [r for r in (one, other) if r is not None]
-    return max(known, default=None)
+def _distance(drift: Drift) -> float | None:
+    """The arm's r, at most ``FAR``; ``FAR`` if its start is not the recorded one."""
+    if drift.verdict in ("changed start", "alike"):
+        return FAR
+    return None if drift.r is None else min(drift.r, FAR)
 
 
-def _distance(drift: dict[str, Any]) -> float | None:
-    """The arm's r; where it left its very start there is none, which is as far as can be."""
-    elsewhere = drift["verdict"] in ("changed start", "alike")
-    return _number(math.inf if elsewhere else drift.get("r"))
-
-
-def _why(result: dict[str, Any]) -> str:
-    """A red claim in one line: what was not green, each once, and why."""
-    said = [
-        f"{probe['probe']} {probe['verdict']}: {probe['reason']}"
-        for probe in result["probes"] if probe["verdict"] != "pass" and probe["reason"]
-    ]  # fmt: skip
-    return " | ".join(dict.fromkeys(said)) or str(result.get("message", ""))[:200]
+def _why(result: ClaimResult) -> str:
+    """One line with each comparison of the claim that was not green, and its reason."""
+    reasons = [
+        f"{probe.probe} {probe.verdict}: {probe.reason}" for probe in result.red if probe.reason
+    ]
+    return " | ".join(dict.fromkeys(reasons)) or result.message[:200]
 
 
 def _worse(one: str | None, other: str) -> str:
-    """Of a claim that ran several times, parametrized, any verdict that is not pass."""
+    """The verdict of a parametrized claim so far: the last one that is not pass."""
     return other if one in (None, "pass") else str(one)
 
 
-def _drifts(probe: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    case = f" ({probe['case']})" if probe.get("case") else ""
-    for side in ("treated", "control"):
-        drift = probe.get("drift", {}).get(side)
-        if drift:
-            yield f"{probe[f'{side}_name']}{case}", drift
+def _drifts(probe: Comparison) -> Iterable[tuple[str, Drift]]:
+    case = f" ({probe.case})" if probe.case else ""
+    for side, drift in probe.drift.items():
+        yield f"{probe.name(side)}{case}", drift
 
 
-def _moved(drift: dict[str, Any]) -> bool:
-    if "moved" in drift:
-        return bool(drift["moved"])
-    if drift.get("mean") is None:
+def _moved(drift: Drift) -> bool:
+    if drift.moved is not None:
+        return drift.moved
+    if drift.mean is None or drift.recorded_mean is None or drift.allowed is None:
         return False
-    return not abs(float(drift["mean"]) - drift["recorded_mean"]) <= drift["allowed"]
-
-
-def _number(value: object) -> float | None:
-    """A results file writes what is not finite as a text."""
-    return None if value is None else min(float(str(value)), 1e30)
+    return not abs(drift.mean - drift.recorded_mean) <= drift.allowed

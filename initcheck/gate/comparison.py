@@ -1,4 +1,4 @@
-"""What a claim compares: a probe, two arms, and the form in which they are judged."""
+"""What a claim compares: a probe, two arms, and the form in which it is judged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pair:
     """One comparison; in ``gains``, ``better`` and ``worse`` are treated and control.
 
     Attributes:
-        case: tells apart several uses of one probe in one claim.
+        case: distinguishes several uses of one probe in one claim.
         form: ``holds``, ``gains`` or ``rate``.
     """
 
@@ -32,9 +32,17 @@ class Pair:
     form: str = "holds"
 
     def __post_init__(self) -> None:
-        """Refuse a case that could not be written down."""
+        """Refuse what could be neither trained nor stored."""
         if not isinstance(self.case, str):
-            raise TypeError(f"case={self.case!r} is no text, which results are kept by: quote it")
+            raise TypeError(
+                f"case={self.case!r} is not a string. Results are stored by it: quote it."
+            )
+        for side, arm in self.arms.items():
+            if not isinstance(arm, Arm):
+                raise TypeError(
+                    f"the {side} side is a {type(arm).__name__}, not an Arm. Give it an "
+                    "Arm(network, initializer, recipe)."
+                )
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Is training unchanged: one arm beside its evidence, by its envelope and by its outcomes."""
+"""Whether training is unchanged: one arm compared with its evidence, by envelope and outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from initcheck.training.train import Trained
 
 Drift = dict[str, Any]
 
-# Not for the results file: what the verdict is made of, and what became of it in words.
+# Left out of the results file: what the verdict is derived from, and the reason.
 INTERNAL = ("left", "start", "alike", "same_torch", "reason")
 
 DRIFTED = ("left", "moved", "changed start", "alike")
@@ -28,24 +28,33 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
 
     Args:
         pair: the comparison.
-        entry: what was recorded of the claim, for this device.
-        data: present fingerprints, by name of data set.
+        entry: the evidence of the claim for this device.
+        data: current fingerprints by name of data set.
     """
     comparison = (entry or {}).get("comparisons", {}).get(pair.key)
     if entry is None or comparison is None:
         return {"verdict": "no evidence"}
     if comparison["hash"] != pair.fingerprint():
-        said = "the evidence is stale: the claim, an arm or the probe has changed since"
-        return {"verdict": "stale", "reason": said}
-    other = [name for name, mark in data.items() if entry["data"].get(name) != mark]
+        reason = "the evidence is stale: the claim, an arm or the probe has changed since"
+        return {"verdict": "stale", "reason": reason}
+    other = [name for name, digest in data.items() if entry["data"].get(name) != digest]
     if other:
-        said = f"the evidence is stale: it was recorded on other data than this {other[0]}"
-        return {"verdict": "stale", "reason": said}
+        reason = f"the evidence is stale: it was recorded on other data than this {other[0]}"
+        return {"verdict": "stale", "reason": reason}
     return None
 
 
-def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
-    """The rounding envelope, on the seeds it was recorded for; arithmetic alone decides it."""
+def not_judged(arm: Arm, entry: Mapping[str, Any]) -> Drift:
+    """The drift of an arm whose rounding envelope is left out (``--initcheck-judge outcomes``)."""
+    return {
+        "environment": place(arm, entry), "r": None, "first_step": None, "left": False,
+        "first_layer": None, "start": True, "alike": False, "same_torch": True,
+        "note": "the rounding envelope was not judged",
+    }  # fmt: skip
+
+
+def envelope(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
+    """How far an arm is from its record in rounding envelopes, on the seeds of the record."""
     departure = reference.compare(arm, trained, entry["arms"][str(arm)]["reference"])
     recorded_by = entry["environment"]["torch"]
     return {
@@ -58,37 +67,37 @@ def followed(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
 
 
 def place(arm: Arm, entry: Mapping[str, Any]) -> str:
-    """Where and when an arm was recorded."""
+    """On what, with which torch and when an arm was recorded."""
     env = entry["environment"]
     return f"{env['device type']} {arm.recipe.dtype}, torch {env['torch']}, {entry['date']}"
 
 
 def _release(version: str) -> str:
-    """The version without the build: random streams are those of the release."""
+    """The version without the build label: a release determines the random streams."""
     return version.partition("+")[0]
 
 
 def outcomes(
     side: str, now: Sequence[float], comparison: Mapping[str, Any], *, unit: str, alpha1: float
 ) -> Drift:
-    """Recorded against present outcomes of one arm, where enough seeds were recorded."""
+    """Compare one arm's outcomes with the recorded ones; empty if too few seeds are recorded."""
     if not np.isfinite(now).all():
         return {}
     other = comparison[next(s for s in SIDES if s != side)]
     compared = distributions.compare(comparison[side], now, other=other, unit=unit, alpha1=alpha1)
     if compared is None:
         return {}
-    name, found = compared
+    transform, shift = compared
     return {
-        "moved": found.moved, "transform": name, "mean": found.mean,
-        "recorded_mean": found.recorded_mean, "recorded_std": found.recorded_std,
-        "recorded_n": len(comparison[side]), "allowed": found.allowed,
-        "detectable_shift": found.detectable,
+        "moved": shift.moved, "transform": transform, "mean": shift.mean,
+        "recorded_mean": shift.recorded_mean, "recorded_std": shift.recorded_std,
+        "recorded_n": len(comparison[side]), "allowed": shift.allowed,
+        "detectable_shift": shift.detectable,
     }  # fmt: skip
 
 
-def named(drift: Drift, arm: Arm) -> Drift:
-    """The drift with its name, the gravest that is true of it, and the reason in words."""
+def named(drift: Drift, side: str) -> Drift:
+    """The drift with its name, the most severe that applies, and the reason."""
     if "verdict" in drift:
         return drift
     elsewhere = not drift.get("start", True)
@@ -100,51 +109,24 @@ def named(drift: Drift, arm: Arm) -> Drift:
         "other start": elsewhere,
     }
     name = next((name for name, true in names.items() if true), "unchanged")
-    return drift | {"verdict": name, "reason": _reason(name, drift, arm)}
-
-
-def _reason(name: str, drift: Drift, arm: Arm) -> str:
-    """One line on an arm that is not as recorded, or nothing."""
-    said = {
-        "left": f"{arm.label} left its rounding envelope at step {drift.get('first_step')}"
-        f" (r = {drift.get('r') or 0:.3g}, first layer: {drift.get('first_layer') or 'none'})",
-        "moved": arm.label,
-        "alike": f"all seeds of {arm.label} are alike, and they were not when they were recorded",
-        "changed start": f"{_elsewhere(drift, arm)}; recorded with this very torch",
-        "other start": _elsewhere(drift, arm),
-    }.get(name)
-    return f"{said}; {_outcome(drift)}" if said else ""
-
-
-def _elsewhere(drift: Drift, arm: Arm) -> str:
-    """Whether it is the parameters or the images that are not as recorded."""
-    layer = drift.get("first_layer")
-    return f"{arm.label} " + (
-        f"starts elsewhere, first in {layer}" if layer else "sees other images first"
-    )
-
-
-def _outcome(drift: Drift) -> str:
-    if "mean" not in drift:
-        return "outcomes not compared"
-    size = (drift["mean"] - drift["recorded_mean"]) / drift["recorded_std"]
-    return f"outcomes moved by {size:+.1f} s" if drift["moved"] else "outcomes unmoved"
+    drift = drift | {"verdict": name}
+    return drift | {"reason": shown(drift).reason(f"the {side} arm")}
 
 
 def confirmed(first: Drift, fresh: Drift) -> Drift:
-    """Both stages of one arm: the envelope stands, outcomes have moved only if they did twice."""
+    """Both stages of one arm: the envelope counts once, outcomes moved only if they did twice."""
     if "moved" not in fresh:
         return first | {"moved": False} if "moved" in first else first
     return first | fresh | {"moved": bool(first.get("moved")) and fresh["moved"]}
 
 
-def shown(drift: Drift) -> Drift:
+def shown(drift: Drift) -> results.Drift:
     """What the results file keeps."""
-    return {key: value for key, value in drift.items() if key not in INTERNAL}
+    return results.Drift(**{key: value for key, value in drift.items() if key not in INTERNAL})
 
 
 def verdict(drift: Drift, *, required: bool) -> results.Verdict:
-    """What one arm's drift makes of the comparison; ``required``: evidence must be there."""
+    """The verdict that one arm's drift gives its comparison; ``required``: evidence must exist."""
     if drift["verdict"] in DRIFTED:
         return "drifted"
     missing = drift["verdict"] in ("no evidence", "stale")

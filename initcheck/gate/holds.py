@@ -1,8 +1,9 @@
-"""Does it hold: both arms' values against the limit, with the margin and the reason in words."""
+"""Whether a claim holds: both arms' values against the limit, with margin and reason."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +13,15 @@ from initcheck.baselines.limits import KINDS, LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.stats import decisions
 
-MANY = 6  # seeds listed by name; more are counted
+MANY = 6  # seeds listed one by one; the rest is "..."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one stage says about one comparison.
+    """What one stage finds out about one comparison.
 
     Attributes:
-        final: whether fresh seeds could not make it better: a value that is not finite.
+        final: whether fresh seeds cannot change it, because a value is not finite.
     """
 
     verdict: results.Verdict
@@ -33,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Values:
-    """Both arms' values, one a seed."""
+    """Both arms' values, one per seed."""
 
     seeds: tuple[int, ...]
     treated: list[float]
@@ -45,7 +46,7 @@ class Values:
 
 
 def unusable(pair: Pair, limit: LimitEntry | None, where: str) -> str:
-    """Why a comparison cannot be judged at all, or nothing; ``where`` names the table."""
+    """Why a comparison cannot be judged, or an empty text; ``where`` names the table."""
     if limit is None:
         return f"there is no limit {where}; write one, with its reason"
     if not limit.serves(pair.form):
@@ -59,15 +60,15 @@ def unusable(pair: Pair, limit: LimitEntry | None, where: str) -> str:
 
 
 def too_weak(kind: str, limit: LimitEntry) -> bool:
-    """Whether a limit is of a weaker kind than its claim: a theorem may not rest on evidence.
+    """Whether a limit is of a weaker kind than its claim, as a measured limit is in a theorem.
 
-    A stricter one may stand in a claim: an exact probe beside measured ones.
+    A stricter one is allowed: a measured claim may have an exact comparison.
     """
     return KINDS.index(limit.kind) < KINDS.index(kind)
 
 
 def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
-    """One stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
+    """Judge one stage. ``least`` is for ``rate``: how many treated seeds must succeed."""
     bad = not_finite(values)
     if bad:
         return Finding("invalid", bad, final=True)
@@ -77,27 +78,34 @@ def judge(pair: Pair, values: Values, limit: LimitEntry, least: int) -> Finding:
 
 
 def not_finite(values: Values) -> str:
-    """Which seeds of which arm gave NaN or infinity, or nothing."""
-    said = []
+    """The arms and seeds that gave NaN or infinity, or an empty text."""
+    parts = []
     for side in ("treated", "control"):
-        seeds = [
-            s for s, v in zip(values.seeds, values.of(side), strict=True) if not math.isfinite(v)
-        ]
-        if seeds:
-            shown = ", ".join(map(str, seeds[:MANY])) + (", ..." if len(seeds) > MANY else "")
-            said.append(f"{len(seeds)} {side} values are not finite, on seeds {shown}")
-    return "; ".join(said)
+        wrong = [not math.isfinite(value) for value in values.of(side)]
+        if any(wrong):
+            parts.append(f"{_seeds(values, side, wrong)} are not finite")
+    return "; ".join(parts)
+
+
+def _seeds(values: Values, side: str, wrong: Iterable[object]) -> str:
+    """The seeds of an arm that are wrong: ``3 of 16 treated seeds (seeds 11, 12, 14)``."""
+    seeds = [str(seed) for seed, is_wrong in zip(values.seeds, wrong, strict=True) if is_wrong]
+    count = f"{len(seeds)} of {len(values.seeds)} {side} seeds"
+    if len(seeds) == len(values.seeds):
+        return count
+    named = ", ".join([*seeds[:MANY], *["..."] * (len(seeds) > MANY)])
+    return f"{count} (seed{'s' * (len(seeds) > 1)} {named})"
 
 
 def _holds(values: Values, limit: LimitEntry) -> Finding:
     treated, control, interval = values.treated, values.control, limit.interval
     verdict = decisions.holds(treated, control, interval)
     margin, unit = decisions.margin(treated, control, interval)
-    wrong = int((~interval.inside(treated)).sum()), int(interval.inside(control).sum())
+    outside = _seeds(values, "treated", ~interval.inside(treated))
+    inside = _seeds(values, "control", interval.inside(control))
     reasons = {
-        "refuted": f"{wrong[0]} of {len(treated)} treated seeds are outside the limit",
-        "invalid": f"{wrong[1]} of {len(control)} control seeds are on the treated side, so the "
-        "limit separates nothing",
+        "refuted": f"{outside} are outside the limit",
+        "invalid": f"{inside} are on the treated side, so the limit separates nothing",
     }
     shown = margin if math.isfinite(margin) else None
     return Finding(verdict, reasons.get(verdict, ""), shown, unit)
@@ -106,9 +114,13 @@ def _holds(values: Values, limit: LimitEntry) -> Finding:
 def _gains(values: Values, margin: float) -> Finding:
     d = np.subtract(values.treated, values.control)
     verdict, p = decisions.gains(d, margin), decisions.gain_p(d - margin)
+    shown = (
+        f"the mean gain is {d.mean():.3g}, and {(d > margin).sum()} of {len(d)} seeds gain more "
+        f"than {margin:g} (p = {p:.2g}, where at most {decisions.GAIN_P} shows a gain)"
+    )
     reasons = {
-        "refuted": f"the mean difference {d.mean():.3g} excludes a gain of {margin:g}",
-        "inconclusive": f"a gain of {margin:g} is neither shown nor excluded by {len(d)} seeds",
+        "refuted": f"a gain of {margin:g} is excluded: {shown}",
+        "inconclusive": f"a gain of {margin:g} is neither shown nor excluded: {shown}",
     }
     if 0.5 ** len(d) > decisions.GAIN_P:
         reasons["inconclusive"] += "; fewer than 8 seeds cannot show one"

@@ -1,4 +1,4 @@
-"""Where a session's time goes: training, probing, statistics, start-up, and the dearest arms."""
+"""Where a session's time goes: training, probing, statistics, start-up, and the slowest arms."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-DEAREST = 10  # arms shown
-WAITING = "waiting"  # for other processes, whose own time is counted instead
+SLOWEST = 10  # arms shown
+WAITING = "waiting"  # for other processes; their own time is counted instead
 
 
 class Profile:
-    """Seconds by purpose and by arm; what runs inside another purpose counts for itself alone."""
+    """Seconds by purpose and by arm. Time inside a nested purpose counts only for that purpose."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.purposes: dict[str, float] = defaultdict(float)
         self.arms: dict[str, float] = defaultdict(float)
         self._clock = clock
-        self._inside = 0.0  # seconds that purposes within the present one have taken
+        self._inside = 0.0  # seconds spent in purposes nested in the current one
 
     @contextmanager
     def spent(self, purpose: str, arm: str = "") -> Iterator[None]:
-        """Count what runs within, less what is counted within it."""
+        """Count the time of the block, except what nested blocks count."""
         before, self._inside, began = self._inside, 0.0, self._clock()
         try:
             yield
@@ -41,22 +41,22 @@ class Profile:
             self.arms[arm] += seconds
 
     def clear(self) -> None:
-        """Count from here on."""
+        """Start counting from zero."""
         self.purposes.clear()
         self.arms.clear()
         self._inside = 0.0
 
     def lines(self) -> list[str]:
-        """The shares, then the dearest arms."""
+        """The shares, then the slowest arms."""
         spent = {what: s for what, s in self.purposes.items() if what != WAITING}
         total = sum(spent.values())
         if not self.arms:
             return [
-                "profile: no arm was trained in this process; pytest-xdist's workers train theirs"
+                "profile: this process trained no arm; pytest-xdist's workers train in their own"
             ]
         shares = ", ".join(f"{what} {s / total:.0%}" for what, s in _descending(spent))
-        rows = [f"{seconds:7.2f} s  {arm}" for arm, seconds in _descending(self.arms)[:DEAREST]]
-        return [f"profile: {shares} of {total:.1f} s; the dearest arms:", *rows]
+        rows = [f"{seconds:7.2f} s  {arm}" for arm, seconds in _descending(self.arms)[:SLOWEST]]
+        return [f"profile: {shares} of {total:.1f} s; the slowest arms:", *rows]
 
 
 def _descending(seconds: dict[str, float]) -> list[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""What ``--initcheck-record`` writes for a claim: values, curves, envelopes, where and why."""
+"""Records a claim's evidence: values, loss curves, rounding envelopes, machine and reason."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from initcheck.stats import decisions
 
 
 def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
-    """Store the evidence of a claim's comparisons on its device.
+    """Store the evidence of a claim's comparisons on its device, and return the file.
 
     Args:
-        verdict: the claim, judged.
-        reason: why it is recorded.
-        accept: why outcomes may be far from those first recorded, or None.
+        verdict: the judged claim.
+        reason: why the evidence is recorded.
+        accept: why outcomes may be far from those first recorded, or None if they may not.
 
     Raises:
-        BaselineError: a value that is not finite, arms too close for the limit between them, or
-            outcomes far from those first recorded.
+        BaselineError: a value is not finite, the arms are too close for the limit between them, or
+            outcomes are far from those first recorded.
     """
     entry: dict[str, Any] = {
         "environment": machine(verdict.device), "reason": reason,
@@ -39,7 +39,9 @@ def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
         "comparisons": {pair.key: _comparison(verdict, pair) for pair in verdict.pairs},
         "arms": {str(arm): _arm(verdict, arm) for arm in _arms(verdict)},
     }  # fmt: skip
-    origin = {key: _origin(found, entry["date"]) for key, found in entry["comparisons"].items()}
+    origin = {
+        key: _origin(comparison, entry["date"]) for key, comparison in entry["comparisons"].items()
+    }
     return verdict.baselines.store(verdict.claim_id, entry | {"origin": origin}, accept)
 
 
@@ -48,7 +50,7 @@ def _arms(verdict: Verdict) -> list[Arm]:
 
 
 def _seeds(verdict: Verdict) -> tuple[int, ...]:
-    """Outcomes that vary are recorded on 64 seeds, exact ones on those of the envelope."""
+    """Measured outcomes are recorded on 64 seeds, exact ones on the envelope's four."""
     if verdict.kind == "measured":
         return seeds.stage(seeds.RECORDING, decisions.ENOUGH_RECORDED)
     return seeds.reference()
@@ -56,57 +58,57 @@ def _seeds(verdict: Verdict) -> tuple[int, ...]:
 
 def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
     drawn = _seeds(verdict)
-    found = {
+    values = {
         side: verdict.laboratory.values(pair.probe, arm, drawn, verdict.device)
         for side, arm in pair.arms.items()
     }
-    if not np.isfinite([found[side] for side in SIDES]).all():
+    if not np.isfinite([values[side] for side in SIDES]).all():
         raise BaselineError(
-            f"{pair.key} has values that are not finite, and nothing was recorded. Mend the arm."
+            f"{pair.key} has values that are not finite, so nothing was recorded. Fix the arm."
         )
     if verdict.kind == "measured" and pair.form in DEMANDS:
-        DEMANDS[pair.form](verdict, pair, found)
-    return found | {
+        DEMANDS[pair.form](verdict, pair, values)
+    return values | {
         "form": pair.form, "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
         "control_arm": str(pair.control),
     }  # fmt: skip
 
 
-def _demand_room(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) -> None:
+def _demand_room(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -> None:
     """No limit of kind measured between arms that lie close: one seed in many would cross it."""
     limit = verdict.baselines.limit(verdict.claim, pair.name)
-    room = decisions.room(found["treated"], found["control"])
+    room = decisions.room(values["treated"], values["control"])
     if limit is not None and limit.kind == "measured" and room < decisions.ROOM:
         raise BaselineError(
-            f"{pair.key} leaves {room:.2g} times the range within an arm between the two, where a "
-            f"limit needs {decisions.ROOM:g}, so nothing was recorded. Use verdict.gains, "
-            "which pairs the seeds, or set the arms further apart."
+            f"{pair.key}: the gap between the arms is {room:.2g} times the range within one. "
+            f"A limit needs {decisions.ROOM:g} times, so nothing was recorded. Use verdict.gains, "
+            "which pairs the seeds, or choose arms that differ more."
         )
 
 
-def _demand_gain(verdict: Verdict, pair: Pair, found: dict[str, list[float]]) -> None:
-    """No margin that sixteen seeds often fail to show, though it is there."""
+def _demand_gain(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -> None:
+    """Refuse a margin that sixteen seeds often fail to show although the gain is real."""
     limit = verdict.baselines.limit(verdict.claim, pair.name)
     if limit is None or limit.margin is None:
         return
-    d = np.subtract(found["treated"], found["control"]) - limit.margin
+    d = np.subtract(values["treated"], values["control"]) - limit.margin
     now = decisions.SEEDS["measured"]
     missed = decisions.gain_missed(d, now) ** 2
     if missed > decisions.GAIN_MISSED:
         raise BaselineError(
-            f"{pair.key} lies beyond its margin of {limit.margin:g} on {int((d > 0).sum())} of "
+            f"{pair.key} exceeds its margin of {limit.margin:g} on {int((d > 0).sum())} of "
             f"{len(d)} seeds, so with nothing changed {missed:.2%} of runs on {now} seeds "
-            f"would not show it. At most {decisions.GAIN_MISSED:.1%} may, so nothing was recorded. "
-            "Choose a margin that more of the seeds exceed, or set the arms further apart."
+            f"would miss it. At most {decisions.GAIN_MISSED:.1%} may, so nothing was recorded. "
+            "Choose a margin that more seeds exceed, or arms that differ more."
         )
 
 
-# What a recorded comparison of kind measured must show beside its values, by its form.
+# What a recorded comparison of kind measured must show, by its form.
 DEMANDS = {"holds": _demand_room, "gains": _demand_gain}
 
 
 def _arm(verdict: Verdict, arm: Arm) -> dict[str, Any]:
-    """The rounding envelope of an arm, from twins on the device whose evidence this is."""
+    """The rounding envelope of an arm, from twin runs on the device that is recorded."""
     return {
         "seeds": list(_seeds(verdict)),
         "reference": _reference(verdict.laboratory, arm, verdict.device),
@@ -131,12 +133,12 @@ def _origin(comparison: dict[str, Any], date: str) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The commit that was measured, with a plus where the tree had changes; empty outside git."""
+    """The measured commit, with a plus if the tree had changes; empty outside git."""
     try:
-        said = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607 -- the user's
             capture_output=True, text=True, check=True, timeout=10,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""
-    return said.stdout.strip()
+    return described.stdout.strip()

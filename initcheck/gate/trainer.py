@@ -1,4 +1,4 @@
-"""Trains arms when they are asked for, each replica at most once a session."""
+"""Trains and measures arms on demand, each replica at most once per session."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from initcheck.networks import NetworkError
 from initcheck.probes import Probe, name_of
 from initcheck.training.train import How, Trained, draws, train, train_together
 
-# Trained arms are kept for the claims that share them, oldest out first beyond this.
+# Trained arms are kept for the claims that share them. Beyond this size the oldest goes first.
 KEPT_BYTES = 600 * 2**20
 
 
 @dataclass
 class Laboratory:
-    """What a session trains with, and what it has trained.
+    """Trains with a session's settings, and remembers what it has trained.
 
     Attributes:
         engine: ``ensemble`` or ``module``.
-        jobs: chunks trained at the same time on the CPU.
-        root: where torchvision's data lies, or None.
-        download: whether missing data may be fetched.
-        progress: called with (arm, replica-steps done, replica-steps in all).
-        references: what recording has found of an arm: its twins are dear, and claims share arms.
+        jobs: chunks trained in parallel on the CPU.
+        root: folder of torchvision's data sets, or None.
+        download: whether missing data may be downloaded.
+        progress: called with (arm, replica-steps done, replica-steps in total).
+        references: recorded rounding envelopes by arm; twins are expensive, and claims share arms.
     """
 
     engine: str = "ensemble"
@@ -49,7 +49,7 @@ class Laboratory:
     references: dict[tuple[Arm, str], dict[str, Any]] = field(default_factory=dict)
 
     def alone(self) -> Laboratory:
-        """An empty one with the same settings: it trains on one core, and in silence."""
+        """An empty one with the same settings, for one core and without a progress line."""
         return Laboratory(self.engine, root=self.root, download=self.download)
 
     def data(self, name: str) -> datasets.DataSet:
@@ -57,7 +57,7 @@ class Laboratory:
         return datasets.load(name, root=self.root, download=self.download)
 
     def trained(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
-        """The arm with these seeds, in this order; only seeds that are new are trained."""
+        """The arm with these seeds, in this order. Only new seeds are trained."""
         before = self._trained.get((arm, device))
         missing = [s for s in dict.fromkeys(seeds) if before is None or s not in before.seeds]
         if missing:
@@ -80,7 +80,7 @@ class Laboratory:
             self._keep(new.arm, device, new)
 
     def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str) -> list[float]:
-        """The probe's value for each seed; values are remembered longer than networks are.
+        """The probe's value for each seed. Values are kept longer than networks.
 
         Raises:
             NetworkError: the network, or the probe, changed the data in place.
@@ -94,11 +94,12 @@ class Laboratory:
         return [known[seed] for seed in seeds]
 
     def twins(self, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> list[Trained]:
-        """Each seed ``TWINS`` times, off by rounding, and once in float64 where the device has it.
+        """Twin runs: each seed ``TWINS`` times with rounding noise, and once in float64.
 
-        On the device of the curves that they surround, and by the same engine: twins elsewhere
-        would add its distance. A network that draws random numbers while it trains (dropout) draws
-        others in float64, and one that holds a tensor of its own in float32 cannot compute there.
+        They run on the device and engine of the curves that they surround, since another device
+        would add its own distance. There is no float64 twin for a network that draws random numbers
+        while it trains (dropout), as it would draw others, nor for one that holds a float32 tensor,
+        as it cannot compute in float64.
         """
         data, replicas = self.data(arm.data), list(seeds) * TWINS
         how: How = {
@@ -116,11 +117,11 @@ class Laboratory:
         return found
 
     def release(self, arm: Arm, device: str) -> None:
-        """Forget the networks of an arm; its values stay."""
+        """Forget the networks of an arm, but not its values."""
         self._trained.pop((arm, device), None)
 
     def _measured(self, probe: Probe, trained: Trained) -> Tensor:
-        """What the probe finds; data that it left changed are kept for nobody else."""
+        """The probe's values. Data that it changed are discarded, so no other claim sees them."""
         before = trained.data.changes
         try:
             return probe(trained)
@@ -129,10 +130,10 @@ class Laboratory:
                 datasets.forget()
                 self._trained.clear()  # other arms hold the same tensors
                 raise NetworkError(
-                    f"the network '{trained.arm.network.name}' changed the data that it was given "
-                    f"by the probe '{name_of(probe)}', which other claims measure on, too. In its "
-                    "forward, write `x = x - m`, not `x -= m`, and leave out `inplace=True` where "
-                    "inputs arrive."
+                    f"the network '{trained.arm.network.name}' changed its inputs in place when "
+                    f"the probe '{name_of(probe)}' measured it. Other claims use the same data. In "
+                    "its forward, write `x = x - m`, not `x -= m`, and do not use `inplace=True` "
+                    "in the first layer."
                 )
 
     def _train(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
@@ -154,7 +155,7 @@ class Laboratory:
 
     def _keep(self, arm: Arm, device: str, trained: Trained) -> None:
         self._trained[arm, device] = trained
-        self._trained.move_to_end((arm, device))  # an arm that grew is not the oldest any more
+        self._trained.move_to_end((arm, device))  # an arm that grew is no longer the oldest
         while len(self._trained) > 1 and sum(map(_bytes, self._trained.values())) > KEPT_BYTES:
             self._trained.popitem(last=False)
 

@@ -1,10 +1,10 @@
-"""What a claim's test is given: it trains, measures, judges, and compares with the evidence."""
+"""The ``verdict`` fixture: a claim's test declares comparisons, then each is judged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -12,10 +12,9 @@ from initcheck import devices, results
 from initcheck.arms import Arm
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry
-from initcheck.datasets.arrays import DataError
+from initcheck.datasets import DataError
 from initcheck.devices.compute import machine
-from initcheck.gate import drift, seeds
-from initcheck.gate import holds as judgement
+from initcheck.gate import drift, holds, seeds
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.gate.drift import Drift
 from initcheck.gate.holds import Finding, Values
@@ -23,23 +22,32 @@ from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import InitializerError
 from initcheck.networks import NetworkError
 from initcheck.probes import Probe
+from initcheck.results import Comparison
 from initcheck.stats import decisions
 
-__all__ = ["Key", "Known", "Pair", "Setting", "Verdict"]
+Key = tuple[str, str, str, str]  # claim with its parameters, device, comparison, side
+Judge = Literal["all", "outcomes", "record"]
 
-Key = tuple[str, str, str, str, str]  # claim with its parameters, device, comparison, side, arm
+# Why a comparison without current evidence is not green in a run that requires it.
+REQUIRED = {
+    "no evidence": "there is no evidence, and this run requires it",
+    "stale": "this run requires evidence that is not stale",
+}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a session judges: what the options said.
+    """How a session judges, as its options say.
 
     Attributes:
-        count: seeds a stage, or None for the form's own.
+        count: seeds per stage, or None for the default of the claim's kind.
         salt: draws other stage seeds.
         require_evidence: whether a comparison without evidence is invalid.
         recording: the reason given for recording, or None.
-        scale: ``brief``, or ``full``, whose data are then demanded.
+        scale: ``brief`` or ``full``. Full scale demands its data sets.
+        judge: ``all``; ``outcomes`` leaves out the rounding envelope, whose seeds no salt changes;
+            ``record`` asks measured claims on the envelope's four seeds alone, which are too few
+            for their limits.
     """
 
     count: int | None = None
@@ -47,27 +55,28 @@ class Setting:
     require_evidence: bool = False
     recording: str | None = None
     scale: str = "brief"
+    judge: Judge = "all"
 
     @property
     def evidence_required(self) -> bool:
-        """Not while it is being recorded: else nothing could ever be recorded first."""
+        """Evidence that is being recorded cannot be required at the same time."""
         return self.require_evidence and self.recording is None
 
 
 @dataclass(frozen=True)
-class Known:
-    """One side of a comparison on the first seeds: its values, and how it follows its record."""
+class Measured:
+    """One side of a comparison on the first seeds: one value per seed, and its drift."""
 
     values: list[float]
-    followed: Drift
+    drift: Drift
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One look at a comparison: values, whether it holds, and how both arms beside their evidence.
+    """One look at a comparison: the values, whether the claim holds, and both arms' drift.
 
     Attributes:
-        number: 1 for the first seeds, 2 for the fresh ones.
+        number: 1 for the first seeds, 2 for fresh ones.
     """
 
     number: int
@@ -77,28 +86,38 @@ class Stage:
 
     @property
     def open(self) -> bool:
-        """Whether fresh seeds have a say: the envelope needs none, and nothing mends a NaN."""
+        """Whether fresh seeds can change the result.
+
+        They cannot after a value that is not finite, and the envelope has seeds that never change.
+        """
         if self.finding.final:
             return False
-        moved = any(drift.get("moved") for drift in self.drifts.values())
+        moved = any(arm.get("moved") for arm in self.drifts.values())
         return moved or self.finding.verdict != "pass"
 
     def confirmed(self, fresh: Stage) -> Stage:
-        """Both stages as one: red is only what is red twice, or not finite once."""
+        """Both stages as one: red takes two failures, or one value that is not finite."""
         finding = fresh.finding
         if not finding.final:
             milder = results.confirmed(self.finding.verdict, finding.verdict)
-            words = next((f.reason for f in (finding, self.finding) if f.verdict == milder), "")
-            finding = replace(finding, verdict=milder, reason=words)
+            reason = next((f.reason for f in (finding, self.finding) if f.verdict == milder), "")
+            finding = replace(finding, verdict=milder, reason=reason)
         drifts = {side: drift.confirmed(self.drifts[side], fresh.drifts[side]) for side in SIDES}
         return Stage(fresh.number, fresh.values, finding, drifts)
 
 
 @dataclass
 class Verdict:
-    """The ``verdict`` fixture: one for each claim and device.
+    """The ``verdict`` fixture, one per claim and device: the test declares, then `judge` decides.
 
-    ``ahead`` is asked for what is known before anything is trained.
+    Attributes:
+        laboratory: trains and measures what is not prefetched.
+        prefetched: gives what was measured before the claim's turn, or None.
+        pairs: the comparisons that the test declared for this type of device.
+        skipped: probes of comparisons that are declared for another type of device only.
+        probes: one entry per judged comparison.
+        error: what the test raised when it was called before its turn.
+        called: whether the test was called before its turn.
     """
 
     claim: str
@@ -108,132 +127,144 @@ class Verdict:
     laboratory: Laboratory
     baselines: Baselines
     setting: Setting = field(default_factory=Setting)
-    ahead: Callable[[Key], Known | None] = lambda key: None
-    probes: list[dict[str, Any]] = field(default_factory=list)
+    prefetched: Callable[[Key], Measured | None] = lambda key: None
     pairs: list[Pair] = field(default_factory=list)
-    spared: set[str] = field(default_factory=set)  # probes that are not for this type of device
-    _departures: dict[Arm, Drift] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
+    probes: list[Comparison] = field(default_factory=list)
+    error: BaseException | None = None
+    called: bool = False
+    _envelopes: dict[Arm, Drift] = field(default_factory=dict)
+
+    # --- what a test declares -------------------------------------------------------------------
 
     def holds(
         self, probe: Probe, *, treated: Arm, control: Arm, case: str = "", only: str = ""
     ) -> None:
-        """Treated inside the limit, control outside, on every seed.
+        """Declare: every treated seed is inside the limit, every control seed outside.
 
         Args:
-            probe: what is measured, one value a seed.
-            treated: the arm the claim is about.
-            control: the arm that must fall on the other side of the same limit.
-            case: tells apart several uses of one probe in one claim.
-            only: the one type of device that it is said of, such as ``cpu``; of all where empty.
+            probe: what is measured, one value per seed.
+            treated: the arm that the claim is about.
+            control: the arm that must be on the other side of the same limit.
+            case: distinguishes several uses of one probe in one claim.
+            only: the one type of device that this is claimed for, such as ``cpu``; every type if
+                empty.
         """
-        self._ask(Pair(probe, treated, control, case, "holds"), only)
+        self._declare(Pair(probe, treated, control, case, "holds"), only)
 
     def gains(
         self, probe: Probe, *, better: Arm, worse: Arm, case: str = "", only: str = ""
     ) -> None:
-        """Paired by seed, data and order, the better arm exceeds the worse by the margin."""
-        self._ask(Pair(probe, better, worse, case, "gains"), only)
+        """Declare: paired by seed, data and order, the better arm leads by more than the margin."""
+        self._declare(Pair(probe, better, worse, case, "gains"), only)
 
     def rate(
         self, probe: Probe, *, treated: Arm, control: Arm, case: str = "", only: str = ""
     ) -> None:
-        """Enough treated seeds succeed, and too few of the control's.
+        """Declare: enough treated seeds succeed, and too few control seeds do.
 
-        ``probe`` gives 1 for a seed that succeeds and else 0. The limit's ``min`` is the least
-        share of seeds that succeed; where 64 or more seeds were recorded, their lower confidence
-        bound sharpens it.
+        ``probe`` gives 1 for a seed that succeeds, else 0. The limit's ``min`` is the smallest
+        share of seeds that must succeed. If 64 or more seeds are recorded, the lower confidence
+        bound of their rate sharpens it.
         """
-        self._ask(Pair(probe, treated, control, case, "rate"), only)
+        self._declare(Pair(probe, treated, control, case, "rate"), only)
+
+    def _declare(self, pair: Pair, only: str) -> None:
+        if only in ("", self.device.partition(":")[0]):
+            self.pairs.append(pair)
+        else:
+            self.skipped.add(pair.name)
 
     # --- what is trained for it -----------------------------------------------------------------
 
     def key(self, pair: Pair, side: str) -> Key:
-        """What ``ahead`` knows a side of a comparison by.
+        """The name under which one side of a comparison is prefetched."""
+        return self.claim_id, self.device, pair.key, side
 
-        With its arm: a test that is run may ask for another than it did when it was rehearsed.
-        """
-        return self.claim_id, self.device, pair.key, side, str(pair.arms[side])
-
-    def drawn(self, stage: int) -> tuple[int, ...]:
+    def stage_seeds(self, stage: int) -> tuple[int, ...]:
         """The seeds of a stage."""
         return seeds.stage(stage, self._count(), self.setting.salt)
 
-    def referred(self) -> tuple[int, ...]:
+    def envelope_seeds(self) -> tuple[int, ...]:
         """The seeds on which the rounding envelope is judged."""
-        return seeds.reference()[: self._count()]
+        return () if self.setting.judge == "outcomes" else seeds.reference()[: self._count()]
 
-    def look(self, pair: Pair, side: str) -> Known:
-        """Train one side on the first seeds and measure what judging it will ask for."""
-        values = self.laboratory.values(
-            pair.probe, pair.arms[side], self.drawn(seeds.FIRST), self.device
-        )
-        return Known(values, self._followed(pair, side, self._recorded(pair)))
+    def measure(self, pair: Pair, side: str, laboratory: Laboratory) -> Measured:
+        """Train one side on the first seeds in this laboratory, and measure what `judge` needs."""
+        arm, drawn = pair.arms[side], self.stage_seeds(seeds.FIRST)
+        values = laboratory.values(pair.probe, arm, drawn, self.device)
+        return Measured(values, self._envelope(pair, side, self._recorded(pair), laboratory))
+
+    # --- judging --------------------------------------------------------------------------------
+
+    def judge(self) -> None:
+        """Judge every declared comparison, in the order of declaration.
+
+        Raises:
+            pytest.skip.Exception: the device has no float64, and an arm is to train in it.
+            DataError: data are missing that nobody demanded, so the claim is to be skipped.
+        """
+        for place, pair in enumerate(self.pairs):
+            twice = any(pair.key == other.key for other in self.pairs[:place])
+            self._skip_without_float64(pair)
+            self._judge(pair, twice=twice)
 
     def summary(self) -> results.Verdict:
         """The claim's verdict: the worst of its comparisons."""
-        return results.worst(entry["verdict"] for entry in self.probes)
+        return results.worst(probe.verdict for probe in self.probes)
 
-    # --- one comparison -------------------------------------------------------------------------
-
-    def _ask(self, pair: Pair, only: str) -> None:
-        if only not in ("", self.device.partition(":")[0]):
-            self.spared.add(pair.name)
-            return
-        self._demand_float64(pair)
-        self._judge(pair)
-
-    def _demand_float64(self, pair: Pair) -> None:
-        """Skip a claim whose arms train in float64 where there is none."""
+    def _skip_without_float64(self, pair: Pair) -> None:
         wide = [arm.label for arm in pair.arms.values() if arm.recipe.dtype == "float64"]
         if wide and not devices.has_float64(self.device):
             pytest.skip(f"'{self.device}' has no float64, in which {wide[0]} is to be trained")
 
-    def _judge(self, pair: Pair) -> None:
+    def _judge(self, pair: Pair, *, twice: bool) -> None:
         limit = self.baselines.limit(self.claim, pair.name)
-        entry = _blank(pair, limit, self.kind)
+        self.probes.append(_blank(pair, limit, self.kind))
         where = f"[{self.claim}.{pair.name}] in {self.baselines.folder / 'limits.toml'}"
-        self.probes.append(entry)
-        self.pairs.append(pair)
-        problem = judgement.unusable(pair, limit, where)
-        if any(known.key == pair.key for known in self.pairs[:-1]):
+        problem = holds.unusable(pair, limit, where)
+        if twice:
             problem = f"{pair.key} is judged twice in this claim; give each its own case="
         if limit is None or problem:
-            entry["reason"] = problem
+            self._amend(reason=problem)
             return
         try:
-            entry.update(self._entry(self._two_stages(pair, limit), pair))
+            self._amend(**self._entry(self._two_stages(pair, limit)))
         except (NetworkError, InitializerError) as error:
-            entry["reason"] = str(error)
+            self._amend(reason=str(error))
         except DataError as error:
-            entry["reason"] = str(error)
+            self._amend(reason=str(error))
             if self._may_lack(pair):
                 raise
 
-    def _may_lack(self, pair: Pair) -> bool:
-        """Whether nobody demanded the data, so that without them the claim is skipped.
+    def _amend(self, **known: Any) -> None:
+        """Add to the last comparison what is known by now."""
+        self.probes[-1] = replace(self.probes[-1], **known)
 
-        Whoever names their place demands them, and whoever asks for the full scale, which needs
-        them: a run from which just those claims are missing must not look green.
+    def _may_lack(self, pair: Pair) -> bool:
+        """Whether nobody demanded the data, so that the claim is skipped without them.
+
+        Naming their folder demands them, and so does full scale: a run that lacks just those
+        claims must not look green.
         """
         if self.setting.scale == "full":
             return False
-        elsewhere = {arm.data for arm in pair.arms.values()} <= {"mnist", "cifar10"}
-        return elsewhere and self.laboratory.root is None and not self.laboratory.download
+        separate = {arm.data for arm in pair.arms.values()} <= {"mnist", "cifar10"}
+        return separate and self.laboratory.root is None and not self.laboratory.download
 
     def _two_stages(self, pair: Pair, limit: LimitEntry) -> Stage:
-        """Green on the first seeds: done. Red only if fresh seeds say the same."""
+        """Green on the first seeds is green. Red needs fresh seeds to agree."""
         recorded = self._recorded(pair)
         first = self._stage(seeds.FIRST, pair, limit, recorded)
-        followed = {side: self._followed(pair, side, recorded) for side in SIDES}
-        first = replace(first, drifts={s: followed[s] | first.drifts[s] for s in SIDES})
+        envelopes = {side: self._prefetched_envelope(pair, side, recorded) for side in SIDES}
+        first = replace(first, drifts={s: envelopes[s] | first.drifts[s] for s in SIDES})
         if not first.open:
             return first
         return first.confirmed(self._stage(seeds.FRESH, pair, limit, recorded))
 
     def _stage(self, number: int, pair: Pair, limit: LimitEntry, recorded: dict[str, Any]) -> Stage:
-        drawn = self.drawn(number)
         measured = {side: self._values(number, pair, side) for side in SIDES}
-        values = Values(drawn, **measured)
+        values = Values(self.stage_seeds(number), **measured)
         comparison = recorded.get("comparison")
         moved = {
             side: drift.outcomes(
@@ -242,22 +273,32 @@ class Verdict:
             if comparison and pair.form != "rate" else {}
             for side in SIDES
         }  # fmt: skip
+        return Stage(number, values, self._finding(pair, values, limit, comparison), moved)
+
+    def _finding(
+        self, pair: Pair, values: Values, limit: LimitEntry, comparison: dict[str, Any] | None
+    ) -> Finding:
+        if self.setting.judge == "record" and limit.kind == "measured":
+            return Finding("pass")
         least = self._least(limit, comparison) if pair.form == "rate" else 0
-        return Stage(number, values, judgement.judge(pair, values, limit, least), moved)
+        return holds.judge(pair, values, limit, least)
 
     def _values(self, stage: int, pair: Pair, side: str) -> list[float]:
-        known = self.ahead(self.key(pair, side)) if stage == seeds.FIRST else None
-        if known is not None:
-            return known.values
-        return self.laboratory.values(pair.probe, pair.arms[side], self.drawn(stage), self.device)
+        measured = self.prefetched(self.key(pair, side)) if stage == seeds.FIRST else None
+        if measured is not None:
+            return measured.values
+        arm, drawn = pair.arms[side], self.stage_seeds(stage)
+        return self.laboratory.values(pair.probe, arm, drawn, self.device)
 
-    def _entry(self, stage: Stage, pair: Pair) -> dict[str, Any]:
+    def _entry(self, stage: Stage) -> dict[str, Any]:
         """What the results file says of a judged comparison."""
-        drifts = {side: drift.named(stage.drifts[side], arm) for side, arm in pair.arms.items()}
+        drifts = {side: drift.named(stage.drifts[side], side) for side in SIDES}
         required = self.setting.evidence_required
-        verdicts = [drift.verdict(found, required=required) for found in drifts.values()]
-        # dict.fromkeys: of both arms, "stale" is said once
+        verdicts = [drift.verdict(arm, required=required) for arm in drifts.values()]
+        # dict.fromkeys: "stale" is true of both arms, and is given once
         reasons = [stage.finding.reason, *dict.fromkeys(d.get("reason") for d in drifts.values())]
+        if required and stage.finding.verdict == "pass":
+            reasons += dict.fromkeys(REQUIRED.get(d["verdict"]) for d in drifts.values())
         return {
             "treated": stage.values.treated, "control": stage.values.control,
             "seeds": list(stage.values.seeds), "stage": stage.number,
@@ -265,10 +306,12 @@ class Verdict:
             "p_value": stage.finding.p_value,
             "verdict": results.worst([stage.finding.verdict, *verdicts]),
             "reason": "; ".join(filter(None, reasons)),
-            "drift": {side: drift.shown(found) for side, found in drifts.items()},
+            "drift": {side: drift.shown(arm) for side, arm in drifts.items()},
         }  # fmt: skip
 
     def _count(self) -> int:
+        if self.setting.judge == "record":
+            return seeds.REFERENCE
         return self.setting.count or decisions.SEEDS[self.kind]
 
     @property
@@ -276,7 +319,7 @@ class Verdict:
         return decisions.per_stage(decisions.split(self.baselines.registered))
 
     def _least(self, limit: LimitEntry, comparison: dict[str, Any] | None) -> int:
-        """How many seeds must succeed, by the limit and by what was recorded: the stricter."""
+        """How many seeds must succeed, by the limit and by the record: the larger of the two."""
         n = self._count()
         least = decisions.least_of(limit.low, n, self._alpha1)
         recorded = comparison["treated"] if comparison else []
@@ -296,29 +339,33 @@ class Verdict:
             return {"missing": missing}
         return {"entry": entry, "comparison": entry["comparisons"][pair.key]}
 
-    def _followed(self, pair: Pair, side: str, recorded: dict[str, Any]) -> Drift:
-        """The rounding envelope of one arm, whatever the stage and the salt: its own seeds."""
+    def _prefetched_envelope(self, pair: Pair, side: str, recorded: dict[str, Any]) -> Drift:
+        measured = self.prefetched(self.key(pair, side)) if "entry" in recorded else None
+        if measured is not None:
+            return measured.drift
+        return self._envelope(pair, side, recorded, self.laboratory)
+
+    def _envelope(
+        self, pair: Pair, side: str, recorded: dict[str, Any], laboratory: Laboratory
+    ) -> Drift:
+        """One arm's distance from its record, on seeds that neither stage nor salt changes."""
         if "entry" not in recorded:
             return dict(recorded["missing"])
-        known = self.ahead(self.key(pair, side))
-        if known is not None:
-            return known.followed
-        arm = pair.arms[side]
-        if arm not in self._departures:  # several probes share an arm
-            trained = self.laboratory.trained(arm, self.referred(), self.device)
-            self._departures[arm] = drift.followed(arm, trained, recorded["entry"])
-        return self._departures[arm]
+        arm, entry = pair.arms[side], recorded["entry"]
+        if self.setting.judge == "outcomes":
+            return drift.not_judged(arm, entry)
+        if arm not in self._envelopes:  # several comparisons share an arm
+            trained = laboratory.trained(arm, self.envelope_seeds(), self.device)
+            self._envelopes[arm] = drift.envelope(arm, trained, entry)
+        return self._envelopes[arm]
 
 
-def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> dict[str, Any]:
-    """A comparison before it is judged: invalid until something else is shown."""
-    return {
-        "probe": pair.name, "case": pair.case, "form": pair.form,
-        "kind": limit.kind if limit else kind,
-        "unit": limit.unit if limit else "", "why": limit.why if limit else "",
-        "fault": limit.fault if limit else "", "limit": limit.shown(pair.form) if limit else {},
-        "treated": [], "control": [], "treated_name": pair.treated.label,
-        "control_name": pair.control.label, "margin": None, "margin_unit": "units",
-        "p_value": None, "drift": {}, "stage": 1, "seeds": [], "verdict": "invalid",
-        "reason": "",
-    }  # fmt: skip
+def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> Comparison:
+    """A comparison before it is judged, which is invalid until it is shown to be something else."""
+    return Comparison(
+        probe=pair.name, case=pair.case, form=cast(results.Form, pair.form),
+        kind=cast(results.Kind, limit.kind if limit else kind),
+        unit=limit.unit if limit else "", why=limit.why if limit else "",
+        fault=limit.fault if limit else "", limit=limit.shown(pair.form) if limit else {},
+        treated_name=pair.treated.label, control_name=pair.control.label,
+    )  # fmt: skip

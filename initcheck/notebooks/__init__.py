@@ -1,1 +1,1 @@
-"""The notebooks' own protocols at full scale, and their figures beside ours."""
+"""The five notebooks: arms for claims, protocols at full scale, and their figures next to ours."""

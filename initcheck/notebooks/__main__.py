@@ -1,4 +1,4 @@
-"""`python -m initcheck.notebooks`: run what is not yet there, then write REPRODUCTION.md."""
+"""`python -m initcheck.notebooks`: make the runs that are missing, then write REPRODUCTION.md."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from initcheck.datasets.arrays import DataError
 from initcheck.notebooks import page, run
 from initcheck.notebooks.protocols import Configuration
 
-MISSING = 4  # pytest's exit code for what was asked for and is not there
+MISSING = 4  # as pytest exits if something that was requested does not exist
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code; ``argv`` is without the program's name."""
+    """Run the command and return its exit code; ``argv`` excludes the program's name."""
     options = _parser().parse_args(argv)
     try:
         configurations = run.chosen(options.only)
@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace, configurations: list[Configuration]) -> No
     folder = options.baselines / "reproduced"
     jobs = list(run.pending(configurations, options.seeds, folder, options.epochs))
     minutes = sum(job.minutes for job in jobs)
-    print(f"{len(jobs)} runs to go, roughly {minutes:.0f} minutes on one core", flush=True)
+    print(f"{len(jobs)} runs are missing: about {minutes:.0f} minutes on one core", flush=True)
     run.run_all(
         jobs, folder=folder, root=options.data_root, workers=options.jobs,
         minutes=options.budget, say=partial(print, flush=True),
@@ -55,32 +55,34 @@ def _listing(configurations: list[Configuration]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m initcheck.notebooks",
-        description="The notebooks' own protocols at full scale. Finished runs are kept and "
-        "skipped, so that it can be stopped at any time and called again.",
+        description="Run the notebooks' own protocols at full scale. Finished runs are kept and "
+        "skipped, so you can stop the command at any time and start it again.",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="GLOB",
-        help="configurations to run, repeatable; the default is all but the long ones",
+        help="configurations to run; repeatable; default: all except the long ones",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of each")
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="only the first N epochs, for more seeds of them"
-    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="run only the first N epochs")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time")
     parser.add_argument(
         "--budget", type=float, default=float("inf"), metavar="MINUTES",
-        help="begin no run after so long",
+        help="start no run after this time",
     )  # fmt: skip
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR",
-        help="where torchvision's data lies; default INITCHECK_DATA_ROOT",
+        help="where torchvision's data is; default: INITCHECK_DATA_ROOT",
     )  # fmt: skip
     parser.add_argument(
         "--baselines", type=Path, default=Path("baselines"), metavar="DIR",
-        help="where recorded.csv is, reproduced/ and REPRODUCTION.md are written",
+        help="where recorded.csv is, and where reproduced/ and REPRODUCTION.md are written",
     )  # fmt: skip
-    parser.add_argument("--list", action="store_true", help="only say what there is")
-    parser.add_argument("--report", action="store_true", help="only write REPRODUCTION.md")
+    parser.add_argument(
+        "--list", action="store_true", help="list the configurations and run nothing"
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="only write REPRODUCTION.md, and run nothing"
+    )
     return parser
 
 

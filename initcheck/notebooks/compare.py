@@ -1,4 +1,8 @@
-"""Recorded against ours: is the recorded figure one more draw of what our seeds give?"""
+"""Compares recorded figures with ours, and reads the reasons why some deviate.
+
+A recorded figure is treated as one more draw of our runs: it deviates if it is outside the interval
+that would hold a further draw. People write the reasons into ``reasons.toml``.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,9 @@ from initcheck.notebooks.figures import Recorded, Run
 from initcheck.notebooks.protocols import Configuration
 
 VERDICTS = ("as recorded", "deviates", "not judged", "not reached", "not measured")
-CONFIDENCE = 0.99  # one figure in a hundred is called deviating by chance
-LEAST_FREEDOM = 2  # with less, the quantile of Student's law allows anything
+CONFIDENCE = 0.99  # one figure in a hundred deviates by chance
+LEAST_FREEDOM = 2  # with one degree of freedom, Student's interval holds almost anything
+Key = tuple[str, str, int]  # group, metric, epoch
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,9 @@ class Comparison:
     """One recorded figure and ours.
 
     Attributes:
-        ours: one value a seed, empty where the metric was not measured.
-        allowed: where the recorded figure may lie, or None where our spread is not known.
-        reached: whether our runs went on to its epoch, or have the figure.
+        ours: one value per seed; empty if the metric was not measured at this epoch.
+        allowed: the interval of a further draw, or None if the spread of our seeds is not known.
+        reached: whether our runs have the figure, or trained for as many epochs.
     """
 
     configuration: str
@@ -45,7 +50,7 @@ class Comparison:
 
     @property
     def deviation(self) -> float:
-        """Ours minus recorded."""
+        """Our mean minus the recorded figure."""
         return self.mean - (self.recorded.value or 0.0)
 
     @property
@@ -63,28 +68,21 @@ class Comparison:
         return "as recorded" if inside else "deviates"
 
 
-Key = tuple[str, str, int]  # kin, metric, epoch
-
-
 def compare(
     recorded: Sequence[Recorded],
     runs: Mapping[str, Sequence[Run]],
     configurations: Sequence[Configuration],
 ) -> list[Comparison]:
-    """Every recorded figure beside every configuration that was run and is to reproduce it."""
+    """One comparison per recorded figure and configuration that was run to reproduce it."""
     spreads = _spreads(runs, configurations)
-    found = []
-    for configuration in configurations:
-        mine = runs.get(configuration.name, ())
-        if not mine:
-            continue
-        found += [
-            _comparison(configuration, row, mine, spreads)
-            for name in configuration.compared
-            for row in recorded
-            if row.configuration == name and row.value is not None
-        ]
-    return found
+    return [
+        _comparison(configuration, row, runs[configuration.name], spreads)
+        for configuration in configurations
+        if runs.get(configuration.name)
+        for name in configuration.compared
+        for row in recorded
+        if row.configuration == name and row.value is not None
+    ]
 
 
 def _comparison(
@@ -95,34 +93,37 @@ def _comparison(
 ) -> Comparison:
     curves = [run.figures.curve(row.metric) for run in runs]
     ours = tuple(curve[row.epoch] for curve in curves if row.epoch in curve)
-    known = spreads.get((_kin(configuration), row.metric, row.epoch))
-    allowed = _allowed(ours, row.metric, *known) if ours and known else None
-    # a curve of single steps goes on beyond the epochs
+    spread = spreads.get((_group(configuration), row.metric, row.epoch))
+    allowed = _allowed(ours, row.metric, *spread) if ours and spread else None
+    # A curve over single steps has more points than the run has epochs.
     reached = bool(ours) or row.epoch <= max(run.epochs for run in runs)
     return Comparison(configuration.name, row, runs[0].data, ours, allowed, reached)
 
 
-def _kin(configuration: Configuration) -> str:
-    """Configurations of one notebook and optimizer share their spread between seeds."""
+# --- the interval of a further draw ---------------------------------------------------------------
+
+
+def _group(configuration: Configuration) -> str:
+    """The configurations of one notebook and optimizer, which share their spread between seeds."""
     protocol = configuration.protocol
-    rate = getattr(protocol, "lr", "")
-    return f"{configuration.notebook} {protocol.optimizer} {rate}"
+    lr = getattr(protocol, "lr", "")
+    return f"{configuration.notebook} {protocol.optimizer} {lr}"
 
 
 def _spreads(
     runs: Mapping[str, Sequence[Run]], configurations: Sequence[Configuration]
 ) -> dict[Key, tuple[float, int]]:
-    """Pooled standard deviation between seeds and its degrees of freedom."""
+    """Standard deviation between seeds, pooled over each group, and its degrees of freedom."""
     squares: dict[Key, list[tuple[float, int]]] = {}
     for configuration in configurations:
-        mine = runs.get(configuration.name, ())
-        if len(mine) < 2:
+        of_name = runs.get(configuration.name, ())
+        if len(of_name) < 2:
             continue
-        for metric, curve in mine[0].figures.curves.items():
+        for metric, curve in of_name[0].figures.curves.items():
             for epoch in curve:
-                curves = [run.figures.curve(metric) for run in mine]
+                curves = [run.figures.curve(metric) for run in of_name]
                 y = _transformed([c[epoch] for c in curves if epoch in c], metric)
-                key = (_kin(configuration), metric, epoch)
+                key = (_group(configuration), metric, epoch)
                 squares.setdefault(key, []).append((float(((y - y.mean()) ** 2).sum()), len(y) - 1))
     pooled = {key: (sum(s for s, _ in p), sum(n for _, n in p)) for key, p in squares.items()}
     return {key: (math.sqrt(s / n), n) for key, (s, n) in pooled.items() if n >= LEAST_FREEDOM}
@@ -131,7 +132,7 @@ def _spreads(
 def _allowed(
     ours: Sequence[float], metric: str, spread: float, freedom: int
 ) -> tuple[float, float]:
-    """Where one more draw would lie: Student's interval on the transformed scale, mapped back."""
+    """Student's interval for one further draw, computed on the transformed scale."""
     y = _transformed(ours, metric)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * spread * math.sqrt(1 + 1 / len(y))
     low, high = (_back(float(y.mean()) + side * half, metric) for side in (-1, 1))
@@ -141,7 +142,7 @@ def _allowed(
 def _transformed(
     values: Sequence[float], metric: str
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Losses by their logarithm, accuracies by their logit, all else as it is."""
+    """Logarithms of losses, logits of accuracies, and other metrics as they are."""
     y = np.asarray(values, np.float64)
     if metric.endswith("_loss"):
         return np.log(y)
@@ -149,20 +150,25 @@ def _transformed(
 
 
 def _back(y: float, metric: str) -> float:
+    """The inverse of ``_transformed`` for one value."""
     if metric.endswith("_loss"):
-        return math.exp(min(y, 700.0))  # beyond, a float overflows
+        return math.exp(min(y, 700.0))  # a larger exponent overflows
     return float(1 / (1 + np.exp(-y))) if metric.endswith("_accuracy") else y
+
+
+# --- reasons --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why figures deviate, and which runs prove it.
+    """Why some figures deviate, and which runs prove it: one ``[[reason]]`` of ``reasons.toml``.
 
     Attributes:
-        configurations: patterns of the configurations that were run.
+        configurations: patterns of the names of configurations that it is about.
         metrics: patterns of their metrics.
-        proof: configurations whose figures are set side by side.
-        epochs: the epochs at which they are.
+        proof: configurations whose figures are shown as proof.
+        proof_metrics: metrics that are shown of them.
+        epochs: epochs at which they are shown.
     """
 
     title: str
@@ -174,7 +180,7 @@ class Reason:
     epochs: tuple[int, ...] = (1,)
 
     def explains(self, comparison: Comparison) -> bool:
-        """Whether it is about this figure."""
+        """Whether the reason is about this figure."""
         return _matches(comparison.configuration, self.configurations) and _matches(
             comparison.recorded.metric, self.metrics
         )
@@ -185,19 +191,22 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def read_reasons(path: Path) -> tuple[list[Reason], dict[str, str]]:
-    """Reasons for deviations, and for what was not run, by pattern.
+    """Reasons for deviations, and by pattern of configurations the reason why they were not run.
+
+    Both are empty if there is no such file.
 
     Raises:
-        ValueError: a key that no reason has, or one that is missing.
+        ValueError: a table has an unknown key or lacks a required one.
     """
     tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     try:
-        reasons = [Reason(**_tuples(table)) for table in tables.get("reason", [])]
+        reasons = [Reason(**_with_tuples(table)) for table in tables.get("reason", [])]
         absent = {table["configurations"]: table["why"] for table in tables.get("absent", [])}
     except (TypeError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from None
     return reasons, absent
 
 
-def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+def _with_tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """The table with its lists as tuples."""
     return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}

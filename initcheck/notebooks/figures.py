@@ -1,4 +1,4 @@
-"""Figures: what was recorded, what we got, and how the files of both are read and written."""
+"""Recorded figures and our runs, and how the files of both are read and written."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Recorded:
     """One row of recorded.csv: a figure that a notebook or a paper reports.
 
     Attributes:
-        value: None for a row that says that nothing was recorded.
-        resolution: half a unit of the last digit, or what the note says after ``+-``.
+        value: None if the row states that nothing was recorded.
+        resolution: half a unit of the last digit, or the number after ``+-`` in the note.
     """
 
     notebook: str
@@ -53,7 +53,7 @@ def read_recorded(path: Path) -> list[Recorded]:
     """All recorded figures.
 
     Raises:
-        ValueError: other columns, or a row whose epoch or value is no number.
+        ValueError: the columns differ, or an epoch or value is not a number.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
@@ -67,7 +67,7 @@ def _recorded(path: Path, number: int, row: dict[str, str]) -> Recorded:
         value = float(row["value"]) if row["value"] else None
         epoch = int(row["epoch"] or 0)
     except (ValueError, TypeError):
-        raise ValueError(f"{path}, line {number}: epoch or value is no number") from None
+        raise ValueError(f"{path}, line {number}: epoch or value is not a number") from None
     names = (row["notebook"], row["configuration"], row["metric"])
     return Recorded(*names, epoch, value, row["note"], _resolution(row["value"], row["note"]))
 
@@ -83,10 +83,10 @@ def _resolution(text: str, note: str) -> float:
 
 @dataclass(frozen=True)
 class Run:
-    """One configuration with one seed, as its file under ``baselines/reproduced/`` has it.
+    """One configuration with one seed, as stored in ``baselines/reproduced/``.
 
     Attributes:
-        epochs: how many were trained: all of the protocol's, or its first ones.
+        epochs: number of epochs trained, at most those of the protocol.
     """
 
     configuration: str
@@ -101,19 +101,19 @@ class Run:
 
 
 def run_path(folder: Path, configuration: str, seed: int) -> Path:
-    """Where a run's file lies."""
+    """The path of a run's file."""
     return folder / f"{configuration}.seed-{seed}.json"
 
 
 def write_run(folder: Path, run: Run) -> Path:
-    """Store a run; interrupted, there is no file rather than half of one."""
+    """Write a run's file, whole or not at all, and return its path."""
     path = run_path(folder, run.configuration, run.seed)
-    whole: dict[str, Any] = {"schema": 1} | vars(run)
-    whole["figures"] = {
+    content: dict[str, Any] = {"schema": 1} | vars(run)
+    content["figures"] = {
         metric: {str(epoch): value for epoch, value in curve.items()}
         for metric, curve in run.figures.curves.items()
     }
-    write_atomic(path, json.dumps(whole, indent=1, allow_nan=True) + "\n")
+    write_atomic(path, json.dumps(content, indent=1, allow_nan=True) + "\n")
     return path
 
 
@@ -121,24 +121,24 @@ def read_run(path: Path) -> Run:
     """A stored run.
 
     Raises:
-        ValueError: a file that is no such run.
+        ValueError: the file is not a stored run; the message names it.
     """
     try:
         return _decoded(json.loads(path.read_text(encoding="utf-8")))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{path} is no reproduced run ({error}); delete it and run it again"
+            f"{path} is not a stored run ({error}). Delete it and run its configuration again."
         ) from None
 
 
-def _decoded(whole: dict[str, Any]) -> Run:
-    if whole.pop("schema") != 1:
-        raise ValueError("its schema is another")
+def _decoded(content: dict[str, Any]) -> Run:
+    if content.pop("schema") != 1:
+        raise ValueError("its schema is not 1")
     curves = {
         metric: {int(epoch): float(value) for epoch, value in curve.items()}
-        for metric, curve in whole.pop("figures").items()
+        for metric, curve in content.pop("figures").items()
     }
-    return Run(**whole, figures=Figures(curves))
+    return Run(**content, figures=Figures(curves))
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -149,7 +149,7 @@ def read_runs(folder: Path) -> list[Run]:
 
 def by_configuration(runs: Sequence[Run]) -> Mapping[str, list[Run]]:
     """The runs of each configuration."""
-    found: dict[str, list[Run]] = {}
+    grouped: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(run.configuration, []).append(run)
-    return found
+        grouped.setdefault(run.configuration, []).append(run)
+    return grouped

@@ -1,7 +1,7 @@
-"""Notebook 003 as it was written by hand: network, gradients and optimizers, faults included.
+"""Notebook 003 with its own network, gradients and optimizers, including its faults.
 
-The network is 784-512-1024-128-10 with ReLU, CELU, SiLU and softmax. It is not written with
-autograd, because what the notebook recorded are the effects of gradients that are wrong.
+The network is 784-512-1024-128-10 with ReLU, CELU, SiLU and softmax. Autograd is not used, because
+the notebook's figures show the effects of wrong gradients.
 Letters: B batch, I inputs of a layer, O outputs of a layer.
 """
 
@@ -25,14 +25,14 @@ from initcheck.initializers.independent import (
 from initcheck.notebooks.figures import Figures
 
 WIDTHS = (784, 512, 1024, 128, 10)
-SMALLEST = 1e-8  # probabilities are clamped there, so no image costs more than 18.42 nats
-EPSILON = 1e-8  # beside the roots of RMSProp and Adam
-FLOOR = -40.0  # exp(-40) is lost beside 1 in float32; without it, numbers too small slow it tenfold
+SMALLEST = 1e-8  # least probability, so the loss of an image is at most 18.42 nats
+EPSILON = 1e-8  # added to the roots of RMSProp and Adam
+FLOOR = -40.0  # 1 + exp(-40) is 1 in float32; subnormal numbers would make it ten times slower
 STARTS: dict[str, tuple[TensorInitializer, ...]] = {
     "randn": (randn_,) * 4,
     "xavier": (lecun_normal_,) * 4,  # the notebook's name for a variance of 1 / fan_in
     "he": (he_normal_,) * 4,
-    "heuristic": (he_normal_, *(lecun_normal_,) * 3),  # as meant: He behind ReLU only
+    "heuristic": (he_normal_, *(lecun_normal_,) * 3),  # as intended: He only before ReLU
     "xavier-uniform": (positive_uniform_("lecun"),) * 4,
     "he-uniform": (positive_uniform_("he"),) * 4,
 }
@@ -41,15 +41,15 @@ FAULTS = ("celu", "dropout", "adam")
 
 @dataclass(frozen=True)
 class Handwritten:
-    """One run of notebook 003.
+    """One protocol of notebook 003.
 
     Attributes:
         start: a key of ``STARTS``.
         optimizer: ``sgd`` (with ``momentum``), ``rmsprop`` or ``adam``.
-        keep: probability that the inputs of each layer are kept by dropout.
-        decay: share that every parameter loses at each step, whatever the learning rate.
-        faults: which of the notebook's errors are kept: ``celu`` (derivative 0 at x >= 0),
-            ``dropout`` (one mask a sample), ``adam`` (the step counter counts tensors).
+        keep: for each layer, the probability with which dropout keeps its inputs.
+        decay: share by which every parameter shrinks per step; the learning rate does not enter.
+        faults: the notebook's errors to keep: ``celu`` (its derivative is 0 for x >= 0),
+            ``dropout`` (it drops whole samples), ``adam`` (its step counter counts tensors).
     """
 
     start: str
@@ -64,22 +64,29 @@ class Handwritten:
 
     def __post_init__(self) -> None:
         if self.start not in STARTS or self.optimizer not in UPDATES:
-            raise ValueError(f"there is no start or optimizer like that of {self}")
+            raise ValueError(
+                f"start {self.start!r} or optimizer {self.optimizer!r} is unknown: starts are "
+                f"{', '.join(STARTS)}; optimizers are {', '.join(UPDATES)}."
+            )
         if unknown := set(self.faults) - set(FAULTS):
-            raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(FAULTS)}")
+            raise ValueError(
+                f"unknown fault {', '.join(sorted(unknown))}: use {', '.join(FAULTS)}."
+            )
 
     def run(self, data: DataSet, seed: int, progress: Callable[[str], None]) -> Figures:
-        """Running training figures of every epoch, and the test's at the end."""
+        """Running means of training figures for every epoch, and test figures at the end."""
         network = Network.fresh(self, seed)
         order, masks = stream(seed, "order"), stream(seed, "twin")
         figures = Figures()
         for epoch in range(1, self.epochs + 1):
             indices = torch.randperm(len(data.train_targets), generator=order)
-            seen = [
-                network.step(data.train_inputs[some].flatten(1), data.train_targets[some], masks)
-                for some in indices.view(-1, self.batch)  # it divides 60,000
+            losses_and_accuracies = [
+                network.step(data.train_inputs[batch].flatten(1), data.train_targets[batch], masks)
+                for batch in indices.view(-1, self.batch)  # every batch size here divides 60,000
             ]
-            loss, accuracy = torch.tensor(seen, dtype=torch.float64).mean(0).tolist()
+            loss, accuracy = (
+                torch.tensor(losses_and_accuracies, dtype=torch.float64).mean(0).tolist()
+            )
             figures.add(epoch, train_loss=loss, train_accuracy=accuracy)
             progress(f"epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.4f}")
         loss, accuracy = network.test(data)
@@ -88,7 +95,7 @@ class Handwritten:
 
 
 def _with_gaps(figures: Figures, epochs: int) -> Figures:
-    """The notebook's closing differences, between the best of training and the test."""
+    """Add the notebook's gaps: the best training figures minus the test figures, in magnitude."""
     best_loss = min(figures.curve("train_loss").values())
     best_accuracy = max(figures.curve("train_accuracy").values())
     figures.add(
@@ -101,17 +108,17 @@ def _with_gaps(figures: Figures, epochs: int) -> Figures:
 
 @dataclass
 class Network:
-    """Parameters, and what the optimizer remembers of each."""
+    """Parameters and the state of the optimizer."""
 
     settings: Handwritten
-    weights: list[Tensor]  # (O, I) a layer
-    biases: list[Tensor]  # (O,) a layer
-    memory: dict[str, list[Tensor]] = field(default_factory=dict)
-    counted: int = 0
+    weights: list[Tensor]  # (O, I) per layer
+    biases: list[Tensor]  # (O,) per layer
+    moments: dict[str, list[Tensor]] = field(default_factory=dict)
+    counted: int = 0  # steps, or tensors with the fault of Adam
 
     @classmethod
     def fresh(cls, settings: Handwritten, seed: int) -> Network:
-        """Weights by the start's laws, biases zero."""
+        """A network with weights drawn by its start, and zero biases."""
         generator = stream(seed, "weights")
         weights = [
             law(torch.empty(outputs, inputs), generator)
@@ -123,17 +130,17 @@ class Network:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """Weights and biases, layer by layer: the order in which the step counter meets them."""
+        """Weights and biases layer by layer, in the order in which Adam updates them."""
         return [t for pair in zip(self.weights, self.biases, strict=True) for t in pair]
 
-    def remembered(self, what: str) -> list[Tensor]:
-        """A moment of every tensor, zero at first."""
-        if what not in self.memory:
-            self.memory[what] = [torch.zeros_like(t) for t in self.tensors]
-        return self.memory[what]
+    def moment(self, name: str) -> list[Tensor]:
+        """A running mean of the optimizer for every tensor, zero at first."""
+        if name not in self.moments:
+            self.moments[name] = [torch.zeros_like(t) for t in self.tensors]
+        return self.moments[name]
 
     def forward(self, x: Tensor, masks: Sequence[Tensor | None]) -> tuple[list[Tensor], Tensor]:
-        """Pre-activations ``(B, O)`` of every layer, and the inputs' class probabilities."""
+        """Pre-activations ``(B, O)`` of every layer, and class probabilities ``(B, classes)``."""
         before: list[Tensor] = []
         for layer, mask in enumerate(masks):
             h = activation(layer, before[-1]) if before else x
@@ -142,7 +149,7 @@ class Network:
         return before, before[-1].softmax(1).clamp(SMALLEST)
 
     def step(self, x: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[float, float]:
-        """One update; the loss and the accuracy on this batch before it."""
+        """Make one update; return loss and accuracy on this batch before the update."""
         masks = self._masks(len(x), generator)
         before, probabilities = self.forward(x, masks)
         loss = -probabilities.gather(1, targets[:, None]).log().mean()
@@ -152,7 +159,7 @@ class Network:
         return float(loss), float(right)
 
     def _masks(self, batch: int, generator: torch.Generator) -> list[Tensor | None]:
-        """Inverted dropout: per unit, or with the notebook's fault per sample."""
+        """Masks of inverted dropout: per unit, or per sample with the notebook's fault."""
         masks: list[Tensor | None] = []
         for keep, width in zip(self.settings.keep, WIDTHS[:-1], strict=True):
             units = 1 if "dropout" in self.settings.faults else width
@@ -165,25 +172,25 @@ class Network:
         x: Tensor,
         before: Sequence[Tensor],
         probabilities: Tensor,
-        about: tuple[Tensor, Sequence[Tensor | None]],
+        targets_and_masks: tuple[Tensor, Sequence[Tensor | None]],
     ) -> list[Tensor]:
-        """Of every tensor, in the order of ``tensors``."""
-        targets, masks = about
+        """The gradient of every tensor, in the order of ``tensors``."""
+        targets, masks = targets_and_masks
         delta = probabilities.clone()  # (B, classes)
         delta[torch.arange(len(x)), targets] -= 1
         delta /= len(x)
-        found: list[Tensor] = []
+        gradients: list[Tensor] = []
         for layer in reversed(range(len(before))):
             h = activation(layer, before[layer - 1]) if layer else x
             mask = masks[layer]
             if mask is not None and "dropout" not in self.settings.faults:
                 h = h * mask  # the notebook kept the activations from before the mask
-            found[:0] = [delta.T @ h, delta.sum(0)]
+            gradients[:0] = [delta.T @ h, delta.sum(0)]
             if layer:
                 back = delta @ self.weights[layer]
                 back = back if mask is None else back * mask
                 delta = back * derivative(layer, before[layer - 1], self.settings.faults)
-        return found
+        return gradients
 
     def test(self, data: DataSet) -> tuple[float, float]:
         """Loss and accuracy on the test images, without dropout."""
@@ -194,14 +201,14 @@ class Network:
 
 
 def activation(layer: int, a: Tensor) -> Tensor:
-    """What layer 1 (ReLU), 2 (CELU) or 3 (SiLU) gives for its pre-activations."""
+    """The activation of layer 1 (ReLU), 2 (CELU) or 3 (SiLU) at these pre-activations."""
     functions = (torch.relu, torch.celu, torch.nn.functional.silu)
     h: Tensor = functions[layer - 1](a.clamp(FLOOR))
     return h
 
 
 def derivative(layer: int, a: Tensor, faults: Sequence[str]) -> Tensor:
-    """The notebook's derivatives; ReLU's is 1 at zero, and CELU's is wrong among the faults."""
+    """The notebook's derivative of ``activation``: 1 at zero for ReLU, 0 with CELU's fault."""
     if layer == 1:
         return (a >= 0).float()
     if layer == 2:
@@ -216,7 +223,7 @@ def _sgd(network: Network, gradients: list[Tensor]) -> None:
     settings = network.settings
     step = gradients
     if settings.momentum:
-        step = network.remembered("velocity")
+        step = network.moment("velocity")
         torch._foreach_mul_(step, settings.momentum)
         torch._foreach_add_(step, gradients)
     if settings.decay:
@@ -225,14 +232,14 @@ def _sgd(network: Network, gradients: list[Tensor]) -> None:
 
 
 def _rmsprop(network: Network, gradients: list[Tensor]) -> None:
-    squares = network.remembered("squares")
+    squares = network.moment("squares")
     for tensor, g, square in zip(network.tensors, gradients, squares, strict=True):
         square.mul_(0.9).addcmul_(g, g, value=0.1)
         tensor.addcdiv_(g, square.sqrt().add_(EPSILON), value=-network.settings.lr)
 
 
 def _adam(network: Network, gradients: list[Tensor]) -> None:
-    means, squares = network.remembered("means"), network.remembered("squares")
+    means, squares = network.moment("means"), network.moment("squares")
     counts_tensors = "adam" in network.settings.faults
     network.counted += not counts_tensors
     for tensor, g, mean, square in zip(network.tensors, gradients, means, squares, strict=True):

@@ -1,11 +1,13 @@
-"""Convolutional networks of notebook 000, and a small one with batch normalization."""
+"""Convolutional networks of notebook 000, and a small one with batch normalization.
+
+Evidence and stored runs are found by the names of networks. The notebooks' protocols and the claims
+named the same networks differently, so both pass a name here.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from functools import cache, partial
-from itertools import pairwise
 
 from torch import nn
 
@@ -13,9 +15,9 @@ from initcheck.networks import ACTIVATIONS, Network
 
 
 @cache
-def mnist_cnn(activation: str = "relu") -> Network:
+def mnist_cnn(activation: str = "relu", name: str = "mnist cnn 16-32") -> Network:
     """Notebook 000 on MNIST: two 5 x 5 convolutions to 16 and 32 channels, then 25088-10."""
-    return Network(f"mnist cnn 16-32 {activation}", partial(_mnist_cnn, activation))
+    return Network(f"{name} {activation}", partial(_mnist_cnn, activation))
 
 
 def _mnist_cnn(activation: str) -> nn.Sequential:
@@ -33,12 +35,12 @@ def _mnist_cnn(activation: str) -> nn.Sequential:
 
 
 @cache
-def cifar_cnn(activation: str = "relu") -> Network:
+def cifar_cnn(activation: str = "relu", name: str = "cifar cnn, batch norm,") -> Network:
     """Notebook 000 on CIFAR-10: six convolutions, pooled and normalized in pairs, three layers.
 
     Channels 3-32-64, 64-128-128 and 128-256-256, kernels 3 x 3, then 4096-1024-512-10.
     """
-    return Network(f"cifar cnn, batch norm, {activation}", partial(_cifar_cnn, activation))
+    return Network(f"{name} {activation}", partial(_cifar_cnn, activation))
 
 
 def _cifar_cnn(activation: str) -> nn.Sequential:
@@ -57,7 +59,7 @@ def _cifar_cnn(activation: str) -> nn.Sequential:
 def _pair(
     block: int, inputs: int, middle: int, outputs: int, activation: str
 ) -> OrderedDict[str, nn.Module]:
-    """Two convolutions that keep the image's size, then half of it, normalized."""
+    """Two convolutions that keep the image's size, pooling that halves it, and batch norm."""
     act = ACTIVATIONS[activation]
     return OrderedDict(
         {
@@ -73,7 +75,7 @@ def _pair(
 
 @cache
 def small_batch_norm_cnn(activation: str = "relu") -> Network:
-    """One block of `cifar_cnn` in small, for halved MNIST: 4 and 8 channels, then 128-32-10."""
+    """A small block of ``cifar_cnn`` for halved MNIST images: 4 and 8 channels, then 128-32-10."""
     return Network(f"small cnn, batch norm, {activation}", partial(_small, activation))
 
 
@@ -94,42 +96,3 @@ def _small(activation: str) -> nn.Sequential:
             output=nn.Linear(32, 10),
         )
     )
-
-
-# --- the same networks as the notebooks ran them, without names: `run` compares their figures
-
-
-@cache
-def published_mnist_cnn(activation: str) -> Network:
-    """Two 5 x 5 convolutions of 16 and 32 channels without pooling, then one linear layer."""
-    return Network(
-        f"mnist cnn {activation}", partial(_published_mnist_cnn, ACTIVATIONS[activation])
-    )
-
-
-@cache
-def published_cifar_cnn(activation: str) -> Network:
-    """Three blocks of two 3 x 3 convolutions, pooling and batch norm, then three linear layers."""
-    return Network(
-        f"cifar cnn {activation}", partial(_published_cifar_cnn, ACTIVATIONS[activation])
-    )
-
-
-def _published_mnist_cnn(activation: Callable[[], nn.Module]) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 5, padding=2), activation(),
-        nn.Conv2d(16, 32, 5, padding=2), activation(),
-        nn.Flatten(), nn.Linear(32 * 28 * 28, 10),
-    )  # fmt: skip
-
-
-def _published_cifar_cnn(activation: Callable[[], nn.Module]) -> nn.Module:
-    layers: list[nn.Module] = []
-    for channels in ((3, 32, 64), (64, 128, 128), (128, 256, 256)):
-        for inputs, outputs in pairwise(channels):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), activation()]
-        layers += [nn.MaxPool2d(2), nn.BatchNorm2d(channels[-1])]
-    layers += [nn.Flatten()]
-    for inputs, outputs in ((4096, 1024), (1024, 512)):
-        layers += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(*layers, nn.Linear(512, 10))

@@ -1,4 +1,4 @@
-"""Every configuration that can be run: the frozen table of the notebooks' protocols."""
+"""The table of the notebooks' protocols: every configuration that can be run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from initcheck.initializers import (
 )
 from initcheck.networks import mlp
 from initcheck.notebooks.handwritten import Handwritten
-from initcheck.notebooks.networks import published_cifar_cnn, published_mnist_cnn
+from initcheck.notebooks.networks import cifar_cnn, mnist_cnn
 from initcheck.notebooks.torch_loop import Library
 
 
@@ -35,11 +35,11 @@ class Configuration:
     """One protocol that can be run on its own.
 
     Attributes:
-        name: also the name of its files; begins with the notebook's number.
-        data: the data set that ``initcheck.datasets.load`` is asked for.
-        minutes: on one core with nothing beside it, roughly.
-        recorded_as: the recorded configurations its figures are set beside; default its own name.
-        long: left out unless it is named with ``--only``, because of its minutes.
+        name: the name of its files, which starts with the notebook's number.
+        data: the name of the data set for ``initcheck.datasets.load``.
+        minutes: approximate time per run on one idle core.
+        recorded_as: names in recorded.csv that its figures are compared with; default its own.
+        long: run only if ``--only`` names it, because it takes so long.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Configuration:
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """Names in recorded.csv of what this configuration reproduces."""
+        """Names in recorded.csv of the figures that it reproduces."""
         return self.recorded_as or (self.name,)
 
 
@@ -113,9 +113,9 @@ def _notebook_004() -> Iterator[Configuration]:
             )  # fmt: skip
 
 
-# --- 003: by hand ---------------------------------------------------------------------------------
+# --- 003: written by hand -------------------------------------------------------------------------
 
-SOUND_CELU = ("dropout", "adam")  # the faults that stay when CELU's derivative is mended
+SOUND_CELU = ("dropout", "adam")  # the faults that remain when CELU's derivative is fixed
 
 
 def _notebook_003_part_2() -> Iterator[Configuration]:
@@ -127,13 +127,13 @@ def _notebook_003_part_2() -> Iterator[Configuration]:
             protocol = Handwritten(
                 start, optimizer, lr=1e-3, batch=100, epochs=10, momentum=momentum
             )
-            # The notebook's "heuristic" resolves to He in every layer: two draws of one law.
-            twins = (name, name.replace("he", "heuristic")) if start == "he" else ()
-            yield Configuration(name, protocol, minutes=2, recorded_as=twins)
+            # The notebook's "heuristic" is He in every layer, so both are draws of one law.
+            both = (name, name.replace("he", "heuristic")) if start == "he" else ()
+            yield Configuration(name, protocol, minutes=2, recorded_as=both)
 
 
-def _notebook_003_mended() -> Iterator[Configuration]:
-    """Without single faults: what the recorded figures owe to them."""
+def _notebook_003_fixed() -> Iterator[Configuration]:
+    """Each leaves out one of the notebook's faults, to show its effect on the recorded figures."""
     for start in ("he", "xavier", "heuristic"):
         name = f"003-{start}-sgd"
         protocol = Handwritten(
@@ -159,17 +159,17 @@ def _notebook_003_part_1() -> Iterator[Configuration]:
     ):
         protocol = Handwritten("randn", "sgd", lr=1e-5, batch=200, epochs=epochs, **options)
         yield Configuration(f"003-part1-{name}", protocol, minutes=0.1 * epochs)
-    mended = Handwritten(
+    per_unit = Handwritten(
         "randn", "sgd", lr=1e-5, batch=200, epochs=40, keep=keep, faults=("celu", "adam")
     )
     yield Configuration(
-        "003-part1-dropout-per-unit", mended, minutes=4, recorded_as=("003-part1-dropout",)
+        "003-part1-dropout-per-unit", per_unit, minutes=4, recorded_as=("003-part1-dropout",)
     )
 
 
 # --- 000: zero weights, random biases -------------------------------------------------------------
 
-HELD_OUT = 7000  # the report validates on so many of the training images
+HELD_OUT = 7000  # training images that the report used for validation
 BIASES = {
     "normal": normal_(1.0), "uniform": uniform_(0.0, 1.0), "normal-x100": normal_(100.0),
     "normal-x.01": normal_(0.01), "uniform-x100": uniform_(0.0, 100.0),
@@ -184,7 +184,7 @@ def _report(network: str, start: str, epochs: int, *, cifar: bool = False) -> Li
     networks = {
         "softmax": mlp(784, 10),
         "fnn": mlp(784, 500, 10, activation="elu"),
-        "cnn": published_cifar_cnn("elu") if cifar else published_mnist_cnn("elu"),
+        "cnn": cifar_cnn("elu", "cifar cnn") if cifar else mnist_cnn("elu", "mnist cnn"),
         "cifar-fnn": mlp(3072, 512, 256, 128, 10, activation="elu"),
     }
     images = (50_000 if cifar else 60_000) - HELD_OUT
@@ -197,8 +197,10 @@ def _notebook_000() -> Iterator[Configuration]:
     yield Configuration("000-mnist-softmax", _report("softmax", "default", 10), minutes=0.1)
     for start in ("default", "normal", "uniform", "zero", *list(BIASES)[2:]):
         name = f"000-mnist-fnn-{start}"
-        wide = ("000-mnist-fnn-x100",) if start.endswith("x100") else ()  # of which law is not said
-        yield Configuration(name, _report("fnn", start, 10), minutes=0.4, recorded_as=wide)
+        recorded_as = (
+            ("000-mnist-fnn-x100",) if start.endswith("x100") else ()
+        )  # the report does not say which law
+        yield Configuration(name, _report("fnn", start, 10), minutes=0.4, recorded_as=recorded_as)
     wave = Library(
         mlp(3072, 512, 256, 128, 10, activation="elu"), STARTS["normal"], Adam(lr=1e-3),
         batch=128, epochs=1, images=43_000, steps=5,
@@ -221,7 +223,7 @@ def _notebook_000() -> Iterator[Configuration]:
 
 
 def _notebook_001() -> Iterator[Configuration]:
-    """20,000 images, a tenth of them held out: the notebook's file is a part of MNIST's."""
+    """20,000 images, a tenth of them held out, as the notebook's file is a part of MNIST."""
     starts = {
         "default": torch_default,
         "hidden1-zero": torch_default.but("hidden1.weight", zeros_),
@@ -244,7 +246,7 @@ CONFIGURATIONS = (
     *_notebook_002(),
     *_notebook_004(),
     *_notebook_003_part_2(),
-    *_notebook_003_mended(),
+    *_notebook_003_fixed(),
     *_notebook_003_part_1(),
     *_notebook_000(),
     *_notebook_001(),

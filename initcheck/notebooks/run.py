@@ -1,4 +1,4 @@
-"""Run configurations one by one: what is finished stays, what was interrupted starts again."""
+"""Runs configurations and stores each finished run; an interrupted run starts again."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As the progress lines and the file call it."""
+        """Its name in progress lines and in the name of its file."""
         return f"{self.configuration.name}.seed-{self.seed}"
 
     @property
     def minutes(self) -> float:
-        """On one core with nothing beside it, roughly."""
+        """Approximate time on one idle core."""
         return self.configuration.minutes * self.epochs / self.configuration.protocol.epochs
 
 
@@ -44,14 +44,14 @@ def chosen(
 ) -> list[Configuration]:
     """Configurations that match one of the patterns, in the table's order.
 
-    Without patterns, all but the long ones; a long one must be matched by a pattern.
+    Without patterns, all except the long ones.
 
     Raises:
-        ValueError: a pattern that matches nothing.
+        ValueError: a pattern matches no configuration.
     """
     for pattern in patterns:
         if not any(fnmatchcase(c.name, pattern) for c in configurations):
-            raise ValueError(f"no configuration matches {pattern!r}; --list shows all of them")
+            raise ValueError(f"no configuration matches {pattern!r}. --list shows all of them.")
     return [
         c for c in configurations
         if (any(fnmatchcase(c.name, p) for p in patterns) if patterns else not c.long)
@@ -61,17 +61,17 @@ def chosen(
 def pending(
     configurations: Iterable[Configuration], seeds: int, folder: Path, epochs: int | None = None
 ) -> Iterator[Job]:
-    """What has no file yet, or one of fewer epochs or another protocol; first seeds first."""
-    wanted = list(configurations)
+    """The jobs that are not finished: seed 1 of every configuration first, then seed 2."""
+    configurations = list(configurations)
     for seed in range(1, seeds + 1):
-        for configuration in wanted:
+        for configuration in configurations:
             job = Job(configuration, seed, min(epochs or 10**6, configuration.protocol.epochs))
             if not finished(job, folder):
                 yield job
 
 
 def finished(job: Job, folder: Path) -> bool:
-    """Whether this run's file is there, whole and of this very protocol."""
+    """Whether the run is stored with the present protocol and enough epochs."""
     path = run_path(folder, job.configuration.name, job.seed)
     if not path.exists():
         return False
@@ -88,7 +88,7 @@ def execute(job: Job, *, folder: Path, root: Path | None, say: Say) -> Run:
     data = datasets.load(configuration.data, root=root)
     began = time.perf_counter()
     say(f"{job.name}: starts")
-    with compute.threads(1):  # so that a run does not depend on how many cores there are
+    with compute.threads(1):  # so that results do not depend on the number of cores
         figures = replace(configuration.protocol, epochs=job.epochs).run(
             data, job.seed, lambda text: say(f"{job.name}: {text}")
         )
@@ -105,31 +105,31 @@ def run_all(
     jobs: Iterable[Job], *, folder: Path, root: Path | None, workers: int = 1,
     minutes: float = float("inf"), say: Say = print,
 ) -> int:  # fmt: skip
-    """Execute jobs until none is left or the minutes are over; how many were.
+    """Execute jobs until none is left or the time is up, and return how many were executed.
 
-    A job that has begun is finished; none begins after the minutes are over.
+    A job that has started is finished; none starts when the time is up.
     """
     end = time.monotonic() + 60 * minutes
 
     def in_time() -> Iterator[Job]:
         for job in jobs:
             if time.monotonic() >= end:
-                say(f"the minutes are over before {job.name}; run again to go on")
+                say(f"the time is up before {job.name}; run the command again to continue")
                 return
             yield job
 
     if workers == 1:
         return len([execute(job, folder=folder, root=root, say=say) for job in in_time()])
     done = Parallel(n_jobs=workers, pre_dispatch=workers, batch_size=1)(
-        delayed(_in_a_worker)(job, folder, root) for job in in_time()
+        delayed(_execute_in_worker)(job, folder, root) for job in in_time()
     )
     return len(done)
 
 
-def _in_a_worker(job: Job, folder: Path, root: Path | None) -> None:
+def _execute_in_worker(job: Job, folder: Path, root: Path | None) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    execute(job, folder=folder, root=root, say=_say)
+    execute(job, folder=folder, root=root, say=_print)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)

@@ -1,4 +1,4 @@
-"""A notebook's protocol as an arm: trained by initcheck's own loop, measured after every epoch."""
+"""Runs a notebook's protocol as an arm in initcheck's own loop, and measures every epoch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from initcheck.notebooks.figures import Figures
 from initcheck.probes import rank
 from initcheck.training.train import Trained, train
 
-CHUNK = 2500  # test images at once: a convolution's activations must fit in memory
+CHUNK = 2500  # test images per forward pass, so that a convolution's activations fit in memory
 PROGRESS_EVERY = 1000  # steps
 
 
 @dataclass(frozen=True)
 class Library:
-    """One run in initcheck's loop: shuffled every epoch, an incomplete last batch left out.
+    """One protocol for initcheck's loop, which shuffles every epoch and drops an incomplete batch.
 
     Attributes:
-        images: how many of the first training images are used; None for all.
-        held_out: test on the last so many of those images, which are then not trained on, because
-            the notebook split its training file.
-        test_scale: what the test images are multiplied with (255 where the notebook forgot to
-            divide).
-        rank_of: the square layer whose W - W0 or W - I is ranked every 50 steps; none if empty.
-        entries_of: the layer of which single entries were printed.
-        steps: stop after so many steps, and count the layers that moved after each; 0 for whole
-            epochs.
+        images: use only this many training images, the first ones; None for all.
+        held_out: test on this many of them, the last ones, instead of training on them, as the
+            notebook split its training file.
+        test_scale: factor for the test images (255 if the notebook forgot to divide).
+        rank_of: square layer whose ranks of W - I and W - W0 are measured every 50 steps.
+        entries_of: layer of which the notebook printed single entries.
+        steps: stop after this many steps, and count the layers that moved after each; 0 trains
+            whole epochs.
     """
 
     network: Network
@@ -51,12 +50,12 @@ class Library:
     steps: int = 0
 
     def __str__(self) -> str:
-        told = [f"{self.network.name} | {self.initializer.name} | {self.optimizer}"]
-        told += [f"{key}={value}" for key, value in vars(self).items() if key not in _OBJECTS]
-        return ", ".join(told)
+        parts = [f"{self.network.name} | {self.initializer.name} | {self.optimizer}"]
+        parts += [f"{key}={value}" for key, value in vars(self).items() if key not in _OBJECTS]
+        return ", ".join(parts)
 
     def arm(self, data: DataSet) -> Arm:
-        """The arm, which keeps its parameters at the end of every epoch."""
+        """The arm; it keeps the parameters at the end of every epoch, or after every step."""
         per_epoch = len(data.train_targets) // self.batch
         names = tuple(name for name, _ in self.network.fresh(0).named_parameters())
         steps = self.steps or per_epoch * self.epochs
@@ -65,7 +64,7 @@ class Library:
         return Arm(self.network, self.initializer, recipe)
 
     def run(self, data: DataSet, seed: int, progress: Callable[[str], None]) -> Figures:
-        """Cost and test figures of every epoch, and what else was asked for."""
+        """Training loss and test figures of every epoch, ranks and entries if requested."""
         used = self._used(data)
         trained = self._train(used, seed, progress)
         figures = Figures()
@@ -82,7 +81,7 @@ class Library:
         return figures
 
     def _used(self, data: DataSet) -> DataSet:
-        """The part of the data that the notebook had, test images on its scale."""
+        """The images that the notebook trained and tested on, test images at its scale."""
         end = self.images or len(data.train_targets)
         cut = end - self.held_out
         tests = (data.test_inputs, data.test_targets)
@@ -98,7 +97,7 @@ class Library:
 
     def _train(self, data: DataSet, seed: int, progress: Callable[[str], None]) -> Trained:
         arm = self.arm(data)
-        if self.rank_of:  # the notebook ranks after batches 0, 50, 100, ...
+        if self.rank_of:  # the notebook measured the rank after batches 0, 50, 100, ...
             ranked = range(1, arm.recipe.steps + 1, 50)
             keep_at = tuple(sorted({*arm.recipe.keep_at, *ranked}))
             arm = replace(arm, recipe=replace(arm.recipe, keep_at=keep_at))
@@ -124,7 +123,7 @@ class Library:
         module = trained.arm.build(trained.seeds[0]).eval()
         for epoch, state in states.items():
             if buffers and epoch != self.epochs:
-                continue  # running statistics are known at the end only
+                continue  # running statistics are kept only at the end of training
             loss, accuracy = _evaluate(partial(_call, module, state | buffers), data)
             figures.add(epoch, test_loss=loss, test_accuracy=accuracy)
         if self.rank_of:
@@ -140,7 +139,7 @@ def _call(module: torch.nn.Module, state: Mapping[str, Tensor], x: Tensor) -> Te
 
 
 def _evaluate(forward: Callable[[Tensor], Tensor], data: DataSet) -> tuple[float, float]:
-    """Mean loss and accuracy on the test images."""
+    """Mean loss in nats and accuracy on the test images."""
     with torch.no_grad():
         parts = [data.test_inputs[i : i + CHUNK] for i in range(0, len(data.test_inputs), CHUNK)]
         logits = torch.cat([forward(part) for part in parts]).double()
@@ -150,7 +149,7 @@ def _evaluate(forward: Callable[[Tensor], Tensor], data: DataSet) -> tuple[float
 
 
 def _rank(trained: Trained, layer: str, figures: Figures, epochs: int) -> None:
-    """Largest rank of W - I over the curve, and that of W - W0, which is a residual for any W0."""
+    """Add the largest ranks of W - I and of W - W0 over training."""
     weights = torch.stack([kept[layer][0] for kept in trained.kept.values()])
     identity = torch.eye(weights.shape[-1])
     figures.add(
@@ -161,20 +160,20 @@ def _rank(trained: Trained, layer: str, figures: Figures, epochs: int) -> None:
 
 
 def _entries(weight: Tensor) -> dict[str, float]:
-    """The entries that notebook 002 shows of a printed matrix."""
+    """The entries that notebook 002 printed of a matrix."""
     shown = {(0, 0), (0, 1), (0, 2), (0, -1), (1, 0), (1, 1), (1, 2), (1, -1), (2, 2)}
     return {f"entry[{i},{j}]": float(weight[i, j]) for i, j in sorted(shown)}
 
 
 def _corner_moved(trained: Trained) -> float:
-    """Largest change among the entries of the first matrix that a print shows: 3 at each edge."""
-    moved = (trained.parameters["hidden1.weight"] - trained.start["hidden1.weight"])[0].abs()
+    """Largest change of the entries that a print of the first matrix shows: 3 at each edge."""
+    change = (trained.parameters["hidden1.weight"] - trained.start["hidden1.weight"])[0].abs()
     edges = [0, 1, 2, -3, -2, -1]
-    return float(moved[edges][:, edges].max())
+    return float(change[edges][:, edges].max())
 
 
 def _moved(trained: Trained, figures: Figures) -> Figures:
-    """How many weight matrices differ from their start after each step."""
+    """The number of weight matrices that differ from their start after each step."""
     weights = [name for name in trained.start if name.endswith("weight")]
     for step, kept in trained.kept.items():
         moved = sum(not torch.equal(kept[name], trained.start[name]) for name in weights)

@@ -1,4 +1,4 @@
-"""The baselines beside the claims that were collected: what belongs to no claim is an error."""
+"""Checks limits and evidence against the collected claims: each must belong to a claim."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from initcheck.claims import claim_of, file_of, id_of
 from initcheck.gate.holds import too_weak
 
 CLAIM = re.compile(r"^\s*def test_(\w+)\([^)]*\bverdict\b", flags=re.MULTILINE)
-ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks a folder as an environment of Python's
+ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # files that mark a folder as a Python environment
 
 
 def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
-    """The nearest ``baselines`` beside the claims or further up, else the root's."""
-    found = (nearest(start) for start in _folders(claims))
-    return next(filter(None, found), root / "baselines")
+    """The nearest ``baselines`` folder next to the claims or above them, else the root's."""
+    candidates = (nearest(start) for start in _folders(claims))
+    return next(filter(None, candidates), root / "baselines")
 
 
 def _folders(claims: Sequence[pytest.Item]) -> list[Path]:
@@ -30,7 +30,7 @@ def _folders(claims: Sequence[pytest.Item]) -> list[Path]:
 
 
 def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
-    """Hold the baselines against all claims of the files around those collected.
+    """Check the baselines against all claims in the files around the collected ones.
 
     Args:
         baselines: the folder in use.
@@ -38,8 +38,8 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
         all_ids: whether every parameter of those claims was collected.
 
     Raises:
-        BaselineError: unusable files; two claims of one name; limits or evidence of no claim; a
-            limit of a weaker kind.
+        BaselineError: a file is unusable, two claims share a name, limits or evidence belong to
+            no claim, or a limit is of a weaker kind than its claim.
     """
     _check_names(claims)
     defined = _defined(baselines, claims)
@@ -47,68 +47,68 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
     orphans = sorted(set(baselines.limits) - defined)
     if orphans:
         raise BaselineError(
-            f"{limits} has limits for {', '.join(orphans)}, and no claim of that name is there. "
-            "Rename the limit with its claim, or remove it."
+            f"{limits} has limits for {', '.join(orphans)}, but there is no claim of that name. "
+            "Rename the limit together with its claim, or remove it."
         )
     _check_evidence(baselines, defined, {id_of(item) for item in claims} if all_ids else set())
     for item in claims:
         _check_kinds(baselines, item)
-    _ = baselines.registered  # reads every evidence file, so that a broken one is known now
+    _ = baselines.registered  # reads every evidence file, so that a broken one is reported now
 
 
 def _check_names(claims: Sequence[pytest.Item]) -> None:
-    """Limits and evidence go by a claim's name, so two files must not share one."""
+    """Limits and evidence are keyed by a claim's name, so two files must not share one."""
     first: dict[str, pytest.Item] = {}
     for item in claims:
         known = first.setdefault(claim_of(item), item)
         if known.path.resolve() != item.path.resolve():
             raise BaselineError(
-                f"{file_of(known)} and {file_of(item)} both have a claim {claim_of(item)!r}, and "
-                "would share its limits and its evidence. Rename one of the two."
+                f"{file_of(known)} and {file_of(item)} both have a claim {claim_of(item)!r}, which "
+                "would share limits and evidence. Rename one of them."
             )
 
 
 def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
-    """Names of claims in the files of tests around, whether or not they were collected.
+    """Names of claims in the test files around, whether or not they were collected.
 
-    No file is read once everything in the baselines has a claim.
+    Reading stops when everything in the baselines has a claim.
     """
     wanted = {*baselines.limits, *(path.stem.split("[")[0] for path in baselines.files())}
-    found, read = set(map(claim_of, claims)), set[Path]()
+    names, read = set(map(claim_of, claims)), set[Path]()
     for path in _files_around(baselines.folder, claims):
-        if wanted <= found:
+        if wanted <= names:
             break
         if path not in read:
-            found.update(CLAIM.findall(path.read_text(encoding="utf-8", errors="replace")))
+            names.update(CLAIM.findall(path.read_text(encoding="utf-8", errors="replace")))
             read.add(path)
-    return found
+    return names
 
 
 def _files_around(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]:
-    """Files of tests, the nearest first: beside the claims, beside the baselines, in the project.
+    """Test files, the nearest first: next to the claims, next to the baselines, in the project.
 
-    The project is what lies below the folder that holds the claims' own baselines: those in use may
-    be a copy elsewhere, or stand in a home folder, all of which nobody wants to wait for.
+    The project is everything below the folder that holds the claims' own baselines. The baselines
+    in use may be a copy in a home folder, which would take long to search.
     """
     config, starts = claims[0].config, _folders(claims)
-    # test_*.py whatever the ini file says: the packaged claims are run under any
+    # test_*.py whatever the ini file says, since the packaged claims run under any ini file
     patterns = {"test_*.py", *config.getini("python_files")}
     places = [*starts, folder.parent, *folder.parent.glob("*/")]
     near = (path for place in places for path in place.glob("*.py"))
     project = folder_of(claims, config.rootpath).parent
-    passed_over = config.getini("norecursedirs")
-    far = (path for start in [*starts, project] for path in _below(start, passed_over))
+    ignored = config.getini("norecursedirs")
+    far = (path for start in [*starts, project] for path in _below(start, ignored))
     for paths in (near, far):
         yield from (path for path in paths if path.is_file() and any(map(path.match, patterns)))
 
 
-def _below(folder: Path, passed_over: Sequence[str]) -> Iterator[Path]:
-    """All files, without the folders into which pytest would not look: builds, environments."""
+def _below(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
+    """All files, except in folders that pytest does not search: builds and environments."""
     for at, names, files in os.walk(folder):
         here = Path(at)
         names[:] = [
             name for name in sorted(names)
-            if not any(map((here / name).match, passed_over))
+            if not any(map((here / name).match, ignored))
             and not any((here / name / mark).exists() for mark in ENVIRONMENT)
         ]  # fmt: skip
         yield from (here / name for name in sorted(files))
@@ -123,8 +123,8 @@ def _check_evidence(baselines: Baselines, defined: set[str], ids: set[str]) -> N
             stray.append(path.name)
     if stray:
         raise BaselineError(
-            f"{baselines.folder / 'evidence'} has {', '.join(stray)}, and no claim of that name is "
-            "there. Rename the file with its claim, or remove it."
+            f"{baselines.folder / 'evidence'} has {', '.join(stray)}, but no claim of that "
+            "name. Rename the file together with its claim, or remove it."
         )
 
 
@@ -135,6 +135,6 @@ def _check_kinds(baselines: Baselines, item: pytest.Item) -> None:
         if too_weak(kind, limit):
             raise BaselineError(
                 f"{baselines.folder / 'limits.toml'}: [{limit.claim}.{probe}] is of kind "
-                f"{limit.kind!r}, and its claim of kind {kind!r}: a limit may be stricter than its "
-                "claim, not weaker. Change one of the two."
+                f"{limit.kind!r}, its claim of kind {kind!r}. A limit may be stricter than its "
+                "claim, not weaker. Change one of them."
             )

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from initcheck import devices
+from initcheck import devices, results
 from initcheck.baselines.folder import Baselines
 from initcheck.devices import compute
 from initcheck.plugin.options import Settings
 from initcheck.report import terminal
+from initcheck.results import ClaimResult, Environment, Run
 from initcheck.stats import decisions
 
 
@@ -22,11 +22,11 @@ class Conditions:
     """What the header of a run shows and its results file keeps.
 
     Attributes:
-        settings: as they were asked for.
-        devices: those found.
-        threads: with which torch trains.
+        settings: as requested.
+        devices: those that are used.
+        threads: how many torch trains with.
         baselines: those in use.
-        judging: whether claims were collected; else no contract holds.
+        judging: whether claims were collected; without them there is no contract.
     """
 
     settings: Settings
@@ -48,35 +48,37 @@ class Conditions:
     def header(self) -> list[str]:
         """torch, devices, threads, precision, baselines and the contract."""
         settings = self.shown_settings()
-        return terminal.header(self.environment(), settings, settings["contract"])
+        return terminal.header(
+            self.environment(), settings, settings.contract, columns=terminal.width()
+        )
 
-    def environment(self) -> dict[str, Any]:
-        """Versions, machine and devices, as the results file gives them."""
-        versions = {name: _version(name) for name in ("torch", "torchvision", "numpy", "scipy")}
-        return versions | {
-            "python": platform.python_version(), "platform": platform.platform(),
-            "devices": [devices.describe(name) for name in self.devices],
-            "matmul precision": compute.matmul_precision(), "threads": self.threads,
-        }  # fmt: skip
+    def environment(self) -> Environment:
+        """Versions, machine and devices."""
+        return Environment(
+            torch=_version("torch"), torchvision=_version("torchvision"),
+            numpy=_version("numpy"), scipy=_version("scipy"),
+            python=platform.python_version(), platform=platform.platform(),
+            devices=[devices.describe(name) for name in self.devices],
+            matmul_precision=compute.matmul_precision(), threads=self.threads,
+        )  # fmt: skip
 
-    def shown_settings(self) -> dict[str, Any]:
-        """The settings, as the results file gives them."""
-        shown = {
+    def shown_settings(self) -> results.Settings:
+        """The settings, with the baselines in use and the devices that were found."""
+        given = {
             key: str(value) if isinstance(value, Path) else value
             for key, value in asdict(self.settings).items()
         }
-        return shown | {
-            "baselines_given": shown["baselines"], "baselines": str(self.baselines.folder),
-            "device": list(self.devices),
+        return results.Settings(**given | {
+            "baselines_given": given["baselines"], "baselines": str(self.baselines.folder),
+            "device": list(self.devices), "init": list(self.settings.init),
             "contract": self.contract() if self.judging else None,
-        }  # fmt: skip
+        })  # fmt: skip
 
-    def whole(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The results file."""
-        return {
-            "schema": 1, "environment": self.environment(), "settings": self.shown_settings(),
-            "results": list(results),
-        }  # fmt: skip
+    def whole(self, claims: Sequence[ClaimResult]) -> Run:
+        """The run, as the results file has it."""
+        return Run(
+            environment=self.environment(), settings=self.shown_settings(), results=list(claims)
+        )
 
 
 def _version(package: str) -> str:

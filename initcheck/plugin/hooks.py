@@ -1,9 +1,8 @@
-"""The pytest plugin: options, devices, guards; torch comes only when a claim runs."""
+"""The pytest plugin's hooks: options, devices, guards. torch is imported only for claims."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
     from initcheck.initializers import Initializer
     from initcheck.plugin.session import Session
 
-LOADED = time.perf_counter()  # start-up is counted from here: pytest's own is not ours
+LOADED = time.perf_counter()  # start-up is counted from here, without pytest's own
 
 
 # --- options ------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One option, one ini key and one environment variable a setting."""
+    """Add an option and an ini key per setting."""
     group = parser.getgroup("initcheck", "claims about weight initialization")
     for option in OPTIONS:
         group.addoption(f"--initcheck-{option.name}", **option.argparse())
@@ -33,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse wrong options and missing devices before anything is collected or trained."""
+    """Refuse wrong options and missing devices before collection and training."""
     config.addinivalue_line(
         "markers", "initcheck_claim(source, kind): a claim about weight initialization"
     )
@@ -46,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def seed_fault(config: pytest.Config, name: str) -> None:
-    """Break one thing until pytest is done with its configuration."""
+    """Break one thing until pytest ends."""
     from initcheck import faults
 
     try:
@@ -63,7 +62,7 @@ def seed_fault(config: pytest.Config, name: str) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``initcheck_init``: once an initializer; ``initcheck_device``: once a device, last in ids."""
+    """Parametrize ``initcheck_init`` and ``initcheck_device``, whose ids come last."""
     if "initcheck_init" in metafunc.fixturenames:
         given = open_session(metafunc.config).initializers or packaged()
         names = [initializer.name for initializer in given]
@@ -74,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def packaged() -> tuple[Initializer, ...]:
-    """What the conformance claims judge where no ``--initcheck-init`` is given."""
+    """The initializers that the conformance claims judge without ``--initcheck-init``."""
     from initcheck.initializers import every, he_normal_
 
     return (every(he_normal_, name="he_normal_"),)
@@ -82,7 +81,7 @@ def packaged() -> tuple[Initializer, ...]:
 
 @pytest.fixture
 def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
-    """Trains, measures and judges; see ``Verdict.holds`` and ``Verdict.gains``."""
+    """Declares comparisons: see ``Verdict.holds``, ``Verdict.gains`` and ``Verdict.rate``."""
     if request.node.get_closest_marker("initcheck_claim") is None:
         pytest.fail(f"{request.node.name} uses 'verdict' but is not marked @claim", pytrace=False)
     return open_session(request.config).verdict(request.node, initcheck_device)
@@ -90,64 +89,81 @@ def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
 
 @pytest.fixture(scope="session")
 def initcheck_session(request: pytest.FixtureRequest) -> Session:
-    """For timings: the devices, the settings and the laboratory of this session."""
+    """For timing tests: the devices, settings and trainer of this session."""
     return open_session(request.config)
 
 
 # --- running ------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a claim's test: its verdict decides, whatever the test itself thought."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Call a claim's test, unless that is done, and judge what it declared."""
     if pyfuncitem.get_closest_marker("initcheck_claim") is None:
-        return (yield)
+        return None
     began = time.perf_counter()
     session = open_session(pyfuncitem.config)
     session.laboratory.profile.purposes.setdefault("start-up", began - LOADED)
-    found: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
+    verdict: Verdict | None = pyfuncitem.funcargs.get("verdict")  # type: ignore[assignment] # ours
     try:
         with session.laboratory.profile.spent("statistics"):
-            outcome = yield
-    except BaseException as crash:
-        _stopped(pyfuncitem, found, time.perf_counter() - began, crash)
+            _call_and_judge(pyfuncitem, verdict)
+    except BaseException as error:
+        _stopped(pyfuncitem, verdict, time.perf_counter() - began, error)
         raise
     finally:
         session.progress.clear()
-    result = session.result(pyfuncitem, found, time.perf_counter() - began)
-    refused = session.record(found, result) if found is not None else ""
+    result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
+    refused = session.record(verdict, result) if verdict is not None else ""
     ship(pyfuncitem, result)
-    if refused or result["verdict"] != "pass":
-        pytest.fail(refused or result["message"], pytrace=False)
-    return outcome
+    if refused or result.verdict != "pass":
+        pytest.fail(refused or result.message, pytrace=False)
+    return True
+
+
+def _call_and_judge(item: pytest.Function, verdict: Verdict | None) -> None:
+    """A test that skips itself is judged on what it declared before."""
+    skipped: BaseException | None = None
+    try:
+        if verdict is None or not verdict.called:
+            names = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for the arguments
+            item.obj(**{name: item.funcargs[name] for name in names})
+        elif verdict.error is not None:
+            raise verdict.error
+    except pytest.skip.Exception as error:
+        skipped = error
+    if verdict is not None:
+        verdict.judge()
+    if skipped is not None:
+        raise skipped
 
 
 def _stopped(
-    item: pytest.Function, found: Verdict | None, seconds: float, crash: BaseException
+    item: pytest.Function, verdict: Verdict | None, seconds: float, error: BaseException
 ) -> None:
     """A claim that did not reach its end: skipped, interrupted, or invalid.
 
-    What a comparison has already shown is not skipped with those after it.
+    A comparison that is already red is not skipped with those after it.
     """
-    from initcheck.datasets.arrays import DataError
+    from initcheck.datasets import DataError
 
-    if isinstance(crash, pytest.exit.Exception | KeyboardInterrupt):
+    if isinstance(error, pytest.exit.Exception | KeyboardInterrupt):
         return
     session = open_session(item.config)
-    if not isinstance(crash, DataError | pytest.skip.Exception):
-        ship(item, session.result(item, found, seconds, crash))
+    if not isinstance(error, DataError | pytest.skip.Exception):
+        ship(item, session.result(item, verdict, seconds, error))
         return
-    result = session.unfinished(item, found, seconds, crash)
+    result = session.unfinished(item, verdict, seconds, error)
     if result is not None:
         ship(item, result)
-        pytest.fail(result["message"], pytrace=False)
-    if isinstance(crash, DataError):  # of data that nobody demanded, else it had become a verdict
-        pytest.skip(str(crash))
+        pytest.fail(result.message, pytrace=False)
+    if isinstance(error, DataError):  # nobody demanded these data, or they had become a verdict
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Guards that need to know whether there are claims: reruns, limits that belong to none."""
+    """Refuse reruns of claims, and limits that belong to no claim."""
     claims = [item for item in items if item.get_closest_marker("initcheck_claim")]
     if not claims or config.option.collectonly:
         return
@@ -159,18 +175,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
-        config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only tell, and run nothing
+        config.workeroutput[REFUSAL] = str(
+            error
+        )  # an xdist worker can only report it, and run nothing
         items.clear()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Timings come last, when nothing trains beside them; the claims' arms are sent for."""
+    """Timings come last, when nothing else trains; training of the claims' arms starts here."""
     config = session.config
     ours = opened(config)
     if ours is None or config.option.collectonly or hasattr(config, "workerinput"):
         return
     session.items.sort(key=lambda item: item.get_closest_marker("initcheck_claim") is None)
-    ours.train_ahead(session.items)
+    ours.plan(session.items)
     config.add_cleanup(ours.close)
 
 

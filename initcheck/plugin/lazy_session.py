@@ -15,12 +15,12 @@ SESSION = pytest.StashKey["Session"]()
 
 
 def opened(config: pytest.Config) -> Session | None:
-    """The session, or None where nothing has needed one."""
+    """The session, or None if nothing has needed one."""
     return config.stash.get(SESSION, None)
 
 
 def open_session(config: pytest.Config, settings: Settings | None = None) -> Session:
-    """The session, opened now if it is not yet.
+    """The session, opened now if it is not open yet.
 
     Raises:
         pytest.UsageError: see ``Session.open``.

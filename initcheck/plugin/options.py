@@ -1,4 +1,4 @@
-"""Every option once: its command-line form, ini key, environment variable and check. No torch."""
+"""Every option: its command-line form, ini key, environment variable and check. No torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import pytest
 if TYPE_CHECKING:
     from typing import Self
 
+    from initcheck.gate.verdict import Judge
+
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
+JUDGED = ("all", "outcomes", "record")
 REFUSED_IN_CI = (
-    "is refused where CI is set: evidence is recorded by people, on a machine they know, and "
-    "reviewed. Record it there and commit the files."
+    "is refused where CI is set: people record evidence on a machine they know, and review it. "
+    "Record it there and commit the files."
 )
 
 
@@ -44,17 +47,17 @@ class Option:
         return f"INITCHECK_{self.key.upper()}"
 
     def argparse(self) -> dict[str, Any]:
-        """Arguments for ``addoption``; values stay texts until they are checked."""
+        """Arguments for ``addoption``; values stay strings until they are checked."""
         common = {"dest": f"initcheck_{self.key}", "default": None, "help": self.help}
         if self.flag:
             return common | {"action": "store_const", "const": "true"}
         return common | {"metavar": self.metavar, "action": "append" if self.many else "store"}
 
     def value(self, config: pytest.Config) -> Any:
-        """Command line before environment before ini file before default.
+        """The value: command line first, then environment, ini file, default.
 
         Raises:
-            pytest.UsageError: a value that cannot be, in a sentence.
+            pytest.UsageError: the value is invalid; the message is a sentence.
         """
         given = config.getoption(f"initcheck_{self.key}")
         where = f"--initcheck-{self.name}"
@@ -72,14 +75,14 @@ class Option:
             OSError,
             RuntimeError,
         ) as error:
-            # the latter two of a path: not to be looked at, or below a home that nobody has
+            # the latter two come from paths: unreadable, or below the home of an unknown user
             raise pytest.UsageError(f"{where}: {error}") from None
 
 
 def _devices(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
-        raise ValueError("names no device. Give one or more, parted by commas, or auto.")
+        raise ValueError("names no device. Give one or more, separated by commas, or auto.")
     return names
 
 
@@ -121,9 +124,9 @@ def _file(text: str) -> Path:
     path = Path(text).expanduser()
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file.")
-    target = path.resolve()  # a link may lead to where no file can be
-    there = next((place for place in target.parents if place.exists()), path)
-    if not (there.is_dir() and os.access(path if path.exists() else there, os.W_OK)):
+    target = path.resolve()  # a link may lead to a place where no file can be
+    parent = next((place for place in target.parents if place.exists()), path)
+    if not (parent.is_dir() and os.access(path if path.exists() else parent, os.W_OK)):
         raise ValueError(f"{path} cannot be written. Name a file in a folder that can be.")
     return path
 
@@ -136,7 +139,7 @@ def _reason(text: str) -> str:
 
 def _name(text: str) -> str:
     if not text.strip():
-        raise ValueError("names nothing. Give a name, or leave it out.")
+        raise ValueError("names nothing. Give a name, or leave the option out.")
     return text.strip()
 
 
@@ -149,7 +152,7 @@ def _function(text: str) -> str:
 
 OPTIONS = (
     Option("device", "devices that must run, or auto", _devices, ("auto",), "NAME,…"),
-    Option("seeds", "replicas an arm and stage", _count, None, "N"),
+    Option("seeds", "replicas per arm and stage", _count, None, "N"),
     Option("scale", "brief (minutes) or full (the notebooks' own protocols)",
            _one_of(*SCALES), "brief", "brief|full"),
     Option("engine", "ensemble (all replicas at once) or module (plain loops)",
@@ -159,15 +162,18 @@ OPTIONS = (
     Option("baselines", "another folder of limits and evidence", _folder, None, "DIR"),
     Option("record", "write evidence, for this reason; the run then fails once",
            _reason, None, "REASON"),
-    Option("accept-drift", "record although outcomes are far from those first recorded, and why",
+    Option("accept-drift", "record although outcomes moved from the first record, and why",
            _reason, None, "REASON"),
     Option("require-evidence", "a comparison without evidence is invalid", _yes, False, flag=True),
-    Option("init", "put an initializer of your own through the conformance claims; repeatable",
+    Option("init", "judge your own initializer by the conformance claims; repeatable",
            _function, (), "MODULE:FUNCTION", many=True),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
-    Option("profile", "say where the time went: the dearest arms, and the share of each purpose",
+    Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
            _yes, False, flag=True),
+    Option("judge", "all, or a part of it for measuring error rates: outcomes without the rounding "
+           "envelope, or the record without measured limits",
+           _one_of(*JUDGED), "all", "|".join(JUDGED)),
     Option("salt", "draw other stage seeds", str, "", "TEXT"),
     Option("fault", "break one thing on purpose, to see a claim go red; such a run never passes "
            "(initcheck explain CLAIM lists the faults)", _name, None, "NAME"),
@@ -176,7 +182,7 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options said, checked."""
+    """The checked values of all options."""
 
     device: tuple[str, ...]
     seeds: int | None
@@ -192,6 +198,7 @@ class Settings:
     json: Path | None
     html: Path | None
     profile: bool
+    judge: Judge
     salt: str
     fault: str | None
 
@@ -200,30 +207,34 @@ class Settings:
         """Read every option.
 
         Raises:
-            pytest.UsageError: an option that is wrong, or recording where it is refused.
+            pytest.UsageError: an option is wrong, or recording is refused.
         """
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
         if settings.record is not None and os.environ.get("CI"):
             raise pytest.UsageError(f"--initcheck-record {REFUSED_IN_CI}")
         if settings.record is not None and settings.fault is not None:
             raise pytest.UsageError(
-                "--initcheck-record is refused with --initcheck-fault: what a seeded fault does is "
-                "no evidence. Leave out one of them."
+                "--initcheck-record is refused with --initcheck-fault: a run under a seeded fault "
+                "is no evidence. Leave out one of them."
             )
         if settings.record is not None and settings.init:
             raise pytest.UsageError(
-                "--initcheck-record is refused with --initcheck-init: evidence that is named after "
-                "an initializer of yours belongs to no claim of a run without it. Leave out one of "
-                "them."
+                "--initcheck-record is refused with --initcheck-init: evidence for your "
+                "initializer would belong to no claim in a run without it. Leave out one of them."
+            )
+        if settings.record is not None and settings.judge != "all":
+            raise pytest.UsageError(
+                f"--initcheck-record is refused with --initcheck-judge {settings.judge}: only a "
+                "claim that is judged completely is recorded. Leave out one of them."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(
-                "--initcheck-accept-drift says why a recording may differ: it needs "
-                "--initcheck-record REASON beside it."
+                "--initcheck-accept-drift says why a recording may differ, so it needs "
+                "--initcheck-record REASON too."
             )
         return settings
 
     @property
     def demanded(self) -> tuple[str, ...]:
-        """Devices named by the user: each must run."""
+        """Devices named by the user, each of which must run."""
         return () if self.device == ("auto",) else self.device

@@ -1,8 +1,8 @@
-"""What the collected claims are about to ask for, told before any of them runs.
+"""Plans training: calls each claim's test for its comparisons, and sorts the arms into jobs.
 
-pytest runs one claim after the other, though no arm waits for another. So every claim is rehearsed,
-which tells its comparisons and judges nothing, and every arm of theirs goes into one errand: all
-its seeds, probed and held against its envelope, under the very comparison that will ask for them.
+pytest runs claims one after another, although no arm waits for another. So each test is called
+once after collection, and every arm that any claim declares goes into one job: all its seeds,
+measured for every comparison that uses it.
 """
 
 from __future__ import annotations
@@ -16,144 +16,148 @@ import pytest
 from initcheck.arms import Arm
 from initcheck.gate import seeds
 from initcheck.gate.comparison import Pair
-from initcheck.gate.verdict import Key, Known, Verdict
+from initcheck.gate.trainer import Laboratory
+from initcheck.gate.verdict import Key, Measured, Verdict
 from initcheck.networks import Network
 from initcheck.training import train as training
 
-OURS = ("request", "verdict", "initcheck_device", "initcheck_init")  # fixtures that change nothing
-# How a test ends itself: none of them is an Exception, so that no test swallows them by accident.
-OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception)
+# Fixtures that a test may use and still be called before its turn.
+KNOWN_FIXTURES = ("request", "verdict", "initcheck_device", "initcheck_init")
 
 
-class Rehearsal(Verdict):
-    """A verdict that notes its comparisons and judges none."""
+def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
+    """Call a claim's test, so that its comparisons are known; False if it must wait for its turn.
 
-    def _judge(self, pair: Pair) -> None:
-        self.pairs.append(pair)
-
-
-def rehearse(item: pytest.Item, verdict: Rehearsal) -> Rehearsal | None:
-    """The comparisons of a claim's test, or None where it needs more than its parameters.
-
-    A fixture, even one that nobody asks for by name, may skip the test, or make something else of
-    a parameter. So may a comparison be one that nothing can be trained for.
+    It must if it needs more than its parameters. Any other fixture, even one that applies without
+    being named, may skip the test or change a parameter. What the test raises is kept for its turn.
     """
     if not isinstance(item, pytest.Function) or item.cls is not None or _may_skip(item):
-        return None
-    given = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
-    if not set(item.fixturenames) <= {*given, *OURS} or _made_of(item, {*given}.difference(OURS)):
-        return None
-    asked = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
+        return False
+    arguments = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
+    others = {*arguments}.difference(KNOWN_FIXTURES)
+    if not set(item.fixturenames) <= {*arguments, *KNOWN_FIXTURES} or _has_fixture(item, others):
+        return False
+    names = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
+    verdict.called = True
     try:
-        item.function(**{name: given[name] for name in asked})
-        for pair in verdict.pairs:
-            for side, arm in pair.arms.items():
-                _ = verdict.key(pair, side), hash(arm), arm.initializer.remembers
-    except (Exception, *OUTCOMES):  # noqa: BLE001 -- the test itself will say what it is
-        return None
-    return verdict
+        item.obj(**{name: arguments[name] for name in names})
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except BaseException as error:  # noqa: BLE001 -- a skip and SystemExit are none of Exception
+        verdict.error = error
+    return True
 
 
-def _made_of(item: pytest.Function, parameters: Iterable[str]) -> bool:
-    """Whether a fixture stands between a parameter and what the test is given."""
-    known = item.session._fixturemanager  # noqa: SLF001 -- no public name says where a value is from
-    return any(known.getfixturedefs(name, item) for name in parameters)
+def _has_fixture(item: pytest.Function, parameters: Iterable[str]) -> bool:
+    """Whether a fixture computes what the test receives from a parameter."""
+    manager = item.session._fixturemanager  # noqa: SLF001 -- no public name tells a value's origin
+    return any(manager.getfixturedefs(name, item) for name in parameters)
 
 
 def _may_skip(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in ("skip", "skipif", "usefixtures"))
 
 
-Asked = tuple[Verdict, Pair, str]  # one side of a comparison
+Use = tuple[Verdict, Pair, str]  # one side of a comparison
 
 
 @dataclass
-class Errand:
-    """Arms for one process, and every comparison in which each has a side."""
+class Job:
+    """Arms for one process, each with every comparison that uses it."""
 
-    asked: dict[Arm, list[Asked]] = field(default_factory=dict)
+    uses: dict[Arm, list[Use]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
-        """Replica-steps, without the starts."""
-        return sum(len(drawn(asked)) * arm.recipe.steps for arm, asked in self.asked.items())
-
-    def answers(self) -> Iterator[Key]:
-        """What comes home."""
-        return (v.key(pair, side) for asked in self.asked.values() for v, pair, side in asked)
-
-    def run(self) -> dict[Key, Known]:
-        """Train, then measure for each comparison what it will ask for."""
-        kinds: dict[object, dict[Arm, list[Asked]]] = {}
-        for arm, asked in self.asked.items():
-            kinds.setdefault(_kind(arm), {})[arm] = asked
-        return {key: known for same in kinds.values() for key, known in self._run(same).items()}
-
-    def _run(self, same: dict[Arm, list[Asked]]) -> dict[Key, Known]:
-        """All seeds together, of arms that share network, recipe and data."""
-        first = self.verdict
-        wanted = {arm: drawn(asked) for arm, asked in same.items()}
-        first.laboratory.train_together(wanted, first.device)
-        found = {
-            verdict.key(pair, side): verdict.look(pair, side)
-            for asked in same.values() for verdict, pair, side in asked
-        }  # fmt: skip
-        for arm in wanted:
-            first.laboratory.release(arm, first.device)
-        return found
+        """Replica-steps; building the starts is not counted."""
+        return sum(len(seeds_of(uses)) * arm.recipe.steps for arm, uses in self.uses.items())
 
     @property
-    def verdict(self) -> Verdict:
-        """Any of those that ask: they share laboratory and device."""
-        return next(iter(self.asked.values()))[0][0]
+    def keys(self) -> Iterator[Key]:
+        """The sides of comparisons that this job measures."""
+        return (v.key(pair, side) for uses in self.uses.values() for v, pair, side in uses)
+
+    def run(self, laboratory: Laboratory) -> dict[Key, Measured]:
+        """Train, then measure what each comparison needs."""
+        groups: dict[object, dict[Arm, list[Use]]] = {}
+        for arm, uses in self.uses.items():
+            groups.setdefault(_replicas_of(arm), {})[arm] = uses
+        measured: dict[Key, Measured] = {}
+        for group in groups.values():
+            measured |= _run(group, laboratory)
+        return measured
 
 
-def drawn(asked: Iterable[Asked]) -> tuple[int, ...]:
-    """The seeds of all comparisons, once each."""
-    every = [verdict.drawn(seeds.FIRST) + verdict.referred() for verdict, _, _ in asked]
+def _run(group: dict[Arm, list[Use]], laboratory: Laboratory) -> dict[Key, Measured]:
+    """Train arms of one network, recipe and data set together, all seeds at once."""
+    device = next(iter(group.values()))[0][0].device
+    laboratory.train_together({arm: seeds_of(uses) for arm, uses in group.items()}, device)
+    measured = {
+        verdict.key(pair, side): verdict.measure(pair, side, laboratory)
+        for uses in group.values() for verdict, pair, side in uses
+    }  # fmt: skip
+    for arm in group:
+        laboratory.release(arm, device)
+    return measured
+
+
+def seeds_of(uses: Iterable[Use]) -> tuple[int, ...]:
+    """The seeds of all these comparisons, once each."""
+    every = [v.stage_seeds(seeds.FIRST) + v.envelope_seeds() for v, _, _ in uses]
     return tuple(dict.fromkeys(seed for some in every for seed in some))
 
 
-def errands(verdicts: Iterable[Verdict]) -> list[Errand]:
-    """Every arm in one errand, in the order in which claims of one device first ask.
+def jobs(verdicts: Iterable[Verdict]) -> list[Job]:
+    """Every arm in one job, in the order in which claims of one device first use it.
 
-    Arms that differ in their start alone go together while they have room in one chunk: a chunk of
-    four replicas takes nearly as long as one of sixteen. So do those from a start that a process
-    remembers, whatever their network: two processes would work it out twice.
+    Arms that differ only in their start share a job while one chunk has room for them: a chunk of
+    four replicas takes nearly as long as one of sixteen. Arms whose start is cached per process
+    share a job whatever their network, or two processes would compute the start twice.
     """
-    asked: dict[Arm, list[Asked]] = {}
+    uses: dict[Arm, list[Use]] = {}
     for verdict in verdicts:
+        for pair in verdict.pairs if _can_be_trained(verdict) else ():
+            for side, arm in pair.arms.items():
+                uses.setdefault(arm, []).append((verdict, pair, side))
+    planned: list[Job] = []
+    open_jobs: dict[tuple[object, ...], tuple[Job, int]] = {}  # the last of each kind, room left
+    for arm, of_arm in uses.items():
+        cached = arm.initializer.remembers
+        kind = (arm.initializer,) if cached else _replicas_of(arm)
+        count = len(seeds_of(of_arm))
+        job, room = open_jobs.get(kind, (None, 0))
+        if job is None or (count > room and not cached):
+            job, room = Job(), _room(arm, of_arm[0][0].device)
+            planned.append(job)
+        job.uses[arm] = of_arm
+        open_jobs[kind] = job, room - count
+    return planned
+
+
+def _can_be_trained(verdict: Verdict) -> bool:
+    """Whether every arm can be a key; the claim itself reports what is wrong otherwise."""
+    try:
         for pair in verdict.pairs:
             for side, arm in pair.arms.items():
-                asked.setdefault(arm, []).append((verdict, pair, side))
-    found: list[Errand] = []
-    room: dict[tuple[object, ...], tuple[Errand, int]] = {}  # the last of its kind, places left
-    for arm, those in asked.items():
-        alike = arm.initializer.remembers
-        kind = (arm.initializer,) if alike else _kind(arm)
-        count = len(drawn(those))
-        errand, places = room.get(kind, (None, 0))
-        if errand is None or (count > places and not alike):
-            errand, places = Errand(), _places(arm, those[0][0].device)
-            found.append(errand)
-        errand.asked[arm] = those
-        room[kind] = errand, places - count
-    return found
+                _ = verdict.key(pair, side), hash(arm), arm.initializer.remembers
+    except Exception:  # noqa: BLE001 -- any error of a user's own arm
+        return False
+    return True
 
 
-def _kind(arm: Arm) -> tuple[object, ...]:
-    """What arms must share to be replicas of one another."""
+def _replicas_of(arm: Arm) -> tuple[object, ...]:
+    """What arms must share to be trained as replicas of one network."""
     return arm.network, arm.recipe, arm.data
 
 
-def _places(arm: Arm, device: str) -> int:
-    """How many replicas go into one chunk; none where the network cannot even be built."""
+def _room(arm: Arm, device: str) -> int:
+    """How many replicas fit into one chunk; 0 if the network cannot be built."""
     try:
-        return _room(arm.network, device)
-    except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
+        return _room_for(arm.network, device)
+    except Exception:  # noqa: BLE001 -- the claim meets the same error and reports it
         return 0
 
 
 @functools.cache  # a network of millions of weights takes 20 ms to build, and arms share them
-def _room(network: Network, device: str) -> int:
+def _room_for(network: Network, device: str) -> int:
     return training.room(network.fresh(0), device)

@@ -1,7 +1,7 @@
-"""Trains ahead: what the collected claims are about to ask for, all seeds of an arm at once.
+"""Prefetches what claims will need: trains and measures planned arms, all seeds of each at once.
 
-On the CPU in processes of their own, on an accelerator in this one, when a claim first asks. Only
-numbers come back; whatever does not come back, the claim works out itself.
+On the CPU, worker processes do it; on an accelerator, this process does, when a claim first needs
+an arm. Only numbers come back. A claim computes for itself what could not be prefetched.
 """
 
 from __future__ import annotations
@@ -9,229 +9,166 @@ from __future__ import annotations
 import contextlib
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cached_property
-from multiprocessing.connection import Connection
-from typing import Generic, TypeVar
+from typing import Protocol
 
-import pytest
 import torch
 
 from initcheck import devices
-from initcheck.datasets.arrays import DataError
+from initcheck.datasets import DataError
 from initcheck.devices import forks
 from initcheck.gate.profile import WAITING
 from initcheck.gate.trainer import Laboratory
-from initcheck.gate.verdict import Key, Known
-from initcheck.plugin.plan import Errand, Rehearsal, errands, rehearse
+from initcheck.gate.verdict import Key, Measured
+from initcheck.plugin.plan import Job
 
-WORTH = 4000  # replica-steps; below, a process takes longer to start than to be of use
-LOOK = 0.2  # seconds between two looks at what the processes have done
+WORTH = 4000  # replica-steps; starting a process takes longer than training fewer
+POLL = 0.2  # seconds between two updates of the progress line
 
-# --- processes ------------------------------------------------------------------------------------
 
-_WAITING: list[Errand] = []  # a process that is forked finds them here, and is told a number
+class Prefetch(Protocol):
+    """Gives what was measured for one side of a comparison."""
+
+    def measured(self, key: Key) -> Measured | None:
+        """None if the claim has to compute it."""
+
+    def close(self) -> None:
+        """Run no more jobs."""
+
+
+# --- worker processes -----------------------------------------------------------------------------
+
+_JOBS: list[Job] = []  # a forked worker finds the jobs here, and receives a number
+_LABORATORY: list[Laboratory] = []  # the workers' own: empty, one thread, no progress line
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What an errand brings home: numbers, and where its time went."""
+class JobResult:
+    """What a job measured, and where its time went."""
 
-    known: dict[Key, Known]
+    measured: dict[Key, Measured]
     purposes: dict[str, float]
     arms: dict[str, float]
 
 
-def _go(number: int) -> Parcel:
-    errand = _WAITING[number]
-    profile = errand.verdict.laboratory.profile
-    profile.clear()
-    return Parcel(errand.run(), dict(profile.purposes), dict(profile.arms))
+def _work(number: int) -> JobResult:
+    (laboratory,) = _LABORATORY
+    laboratory.profile.clear()
+    measured = _JOBS[number].run(laboratory)
+    return JobResult(measured, dict(laboratory.profile.purposes), dict(laboratory.profile.arms))
 
 
-def load() -> None:
-    """Make torch import what the first optimizer of a process needs, so that a fork has it.
+def load_optimizers() -> None:
+    """Make torch import what the first optimizer of a process needs, so that forks inherit it.
 
-    It is much of torch's compiler, 850 modules: else every process spends 1.7 s on them. They stay
-    until the end, so Python need not look whether they are garbage: that took 2 s, most at exit.
+    That is much of torch's compiler, 850 modules, and takes 1.7 s. The garbage collector need not
+    search them: that took 2 s, most of it at exit.
     """
-    with devices.letting_sleep():  # an optimizer asks for accelerators
+    with devices.letting_sleep():  # an optimizer looks for accelerators
         torch.optim.SGD([torch.zeros(1)]).step()
     gc.freeze()
 
 
-def _settle() -> None:
-    """A process of its own trains on one thread of the CPU: as many run as there are cores."""
+def _use_one_core() -> None:
+    """Workers train on one thread each, since as many run as there are cores."""
     torch.set_num_threads(1)
     devices.hide_accelerators()
 
 
-def _go_early(number: int) -> Parcel:
-    _settle()
-    return _go(number)
+class Workers:
+    """Jobs in worker processes; reports their time and progress to ``laboratory``."""
 
-
-class Ahead:
-    """Errands on their way; ``laboratory`` is told of their time and progress."""
-
-    def __init__(self, laboratory: Laboratory, work: Sequence[Errand], processes: int) -> None:
+    def __init__(self, laboratory: Laboratory, jobs: Sequence[Job], processes: int) -> None:
         self._laboratory = laboratory
-        _WAITING[:] = work
-        untrained = [number for number, errand in enumerate(work) if not errand.steps]
-        self._early = Early(untrained, _go_early)  # these need nothing of what is loaded now
-        load()
-        begun = self._early.call_in()
+        _JOBS[:], _LABORATORY[:] = jobs, [laboratory.alone()]
+        load_optimizers()
         self._pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("fork"), initializer=_settle
+            processes, multiprocessing.get_context("fork"), initializer=_use_one_core
         )
         with forks.quietly():
-            self._sent = {
-                number: self._pool.submit(_go, number)
-                for number in range(len(work)) if number not in begun
-            }  # fmt: skip
-        self._steps = [errand.steps for errand in work]
-        self._wanted = {k: number for number, errand in enumerate(work) for k in errand.answers()}
-        self._home: dict[int, Parcel | None] = {}
+            self._submitted = [self._pool.submit(_work, number) for number in range(len(jobs))]
+        self._steps = [job.steps for job in jobs]
+        self._job_of = {key: number for number, job in enumerate(jobs) for key in job.keys}
+        self._results: dict[int, JobResult | None] = {}
 
-    def known(self, key: Key) -> Known | None:
-        """What was found for this side of a comparison, or None: then it has to be worked out."""
-        number = self._wanted.get(key)
+    def measured(self, key: Key) -> Measured | None:
+        """What a worker measured for this side of a comparison; waits for it."""
+        number = self._job_of.get(key)
         if number is None:
             return None
-        if number not in self._home:
-            self._home[number] = self._fetched(number)
-        parcel = self._home[number]
-        return None if parcel is None else parcel.known[key]
+        if number not in self._results:
+            self._results[number] = self._wait_for(self._submitted[number])
+        result = self._results[number]
+        return None if result is None else result.measured[key]
 
-    def _fetched(self, number: int) -> Parcel | None:
+    def _wait_for(self, job: Future[JobResult]) -> JobResult | None:
         with self._laboratory.profile.spent(WAITING):
-            parcel = self._parcel(number)
-        if parcel is not None:
-            self._laboratory.profile.add(parcel.purposes, parcel.arms)
-        return parcel
+            while not wait([job], timeout=POLL).done:
+                self._report_progress()
+        if job.cancelled() or job.exception() is not None:
+            return None  # the claim meets the same error and reports it
+        result = job.result()
+        self._laboratory.profile.add(result.purposes, result.arms)
+        return result
 
-    def _parcel(self, number: int) -> Parcel | None:
-        if number not in self._sent:
-            return self._early.found.get(number)
-        errand = self._sent[number]
-        self._wait(errand)
-        try:
-            return errand.result()
-        except Exception:  # noqa: BLE001 -- the claim meets the same error, and words it
-            return None
-
-    def _wait(self, errand: Future[Parcel]) -> None:
-        while not wait([errand], timeout=LOOK).done:
-            done = sum(self._steps[number] for number, sent in self._sent.items() if sent.done())
-            self._laboratory.progress("all arms", done, sum(self._steps))
+    def _report_progress(self) -> None:
+        pairs = zip(self._steps, self._submitted, strict=True)
+        done = sum(steps for steps, job in pairs if job.done())
+        self._laboratory.progress("all arms", done, sum(self._steps))
 
     def close(self) -> None:
-        """Call back whoever is still out."""
-        self._wanted.clear()
+        """Stop the workers."""
+        self._job_of.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()
 
 
-class AtOnce:
-    """Errands that this process runs itself, each when a claim first asks for a part of it."""
+# --- this process ---------------------------------------------------------------------------------
 
-    def __init__(self, work: Iterable[Errand]) -> None:
-        self._wanted = {key: errand for errand in work for key in errand.answers()}
-        self._found: dict[Key, Known] = {}
 
-    def known(self, key: Key) -> Known | None:
-        """What is found for this side of a comparison, or None: then it has to be worked out."""
-        errand = self._wanted.get(key)
-        if errand is not None:
-            for one in errand.answers():
-                del self._wanted[one]
-            with contextlib.suppress(Exception):  # the claim meets the same error, and words it
-                self._found.update(errand.run())
-        return self._found.get(key)
+class OnDemand:
+    """Jobs that this process runs, each when a claim first needs a part of it."""
+
+    def __init__(self, laboratory: Laboratory, jobs: Sequence[Job]) -> None:
+        self._laboratory = laboratory
+        self._job_of = {key: job for job in jobs for key in job.keys}
+        self._measured: dict[Key, Measured] = {}
+
+    def measured(self, key: Key) -> Measured | None:
+        """What was measured for this side of a comparison, together with the rest of its job."""
+        job = self._job_of.get(key)
+        if job is not None:
+            for each in job.keys:
+                del self._job_of[each]
+            with contextlib.suppress(Exception):  # the claim meets the same error and reports it
+                self._measured.update(job.run(self._laboratory))
+        return self._measured.get(key)
 
     def close(self) -> None:
-        """Run no more of them."""
-        self._wanted.clear()
+        """Run no more jobs."""
+        self._job_of.clear()
 
 
-Rehearsals = Iterable[tuple[pytest.Item, Rehearsal]]
-
-
-def send(rehearsals: Rehearsals, laboratory: Laboratory, processes: int) -> Ahead | None:
-    """Rehearse the claims and send for their arms, or None where that would gain nothing."""
-    if processes < 2 or not devices.forkable():
-        return None
-    work = errands_of(rehearsals)
-    if sum(errand.steps for errand in work) < WORTH:
-        return None
+def start(laboratory: Laboratory, jobs: Sequence[Job], device: str, processes: int) -> Prefetch:
+    """The prefetch of one device's jobs."""
+    if device != "cpu":
+        return OnDemand(laboratory, jobs)
+    worthwhile = sum(job.steps for job in jobs) >= WORTH
+    if processes < 2 or not worthwhile or not devices.forkable():
+        return OnDemand(laboratory, ())
     if laboratory.download:
-        _fetch(work, laboratory)
+        _download(laboratory, jobs)
     try:
-        return Ahead(laboratory, work, processes)
-    except OSError:  # no more processes are to be had here: the claims train for themselves
-        return None
+        return Workers(laboratory, jobs, processes)
+    except OSError:  # the system allows no more processes: the claims train for themselves
+        return OnDemand(laboratory, ())
 
 
-def _fetch(work: Iterable[Errand], laboratory: Laboratory) -> None:
-    """Download what is missing once, before several processes would write to the same files."""
-    for name in dict.fromkeys(arm.data for errand in work for arm in errand.asked):
-        with contextlib.suppress(DataError):  # the claim meets the same error, and words it
+def _download(laboratory: Laboratory, jobs: Sequence[Job]) -> None:
+    """Download missing data once, before several processes would write the same files."""
+    for name in dict.fromkeys(arm.data for job in jobs for arm in job.uses):
+        with contextlib.suppress(DataError):  # the claim meets the same error and reports it
             laboratory.data(name)
-
-
-def at_once(rehearsals: Rehearsals) -> AtOnce:
-    """Rehearse the claims of an accelerator, on which arms that go together cost little more."""
-    return AtOnce(errands_of(rehearsals))
-
-
-def errands_of(rehearsals: Rehearsals) -> list[Errand]:
-    """All arms of these claims."""
-    rehearsed = [rehearse(item, verdict) for item, verdict in rehearsals]
-    return errands(verdict for verdict in rehearsed if verdict is not None)
-
-
-Found = TypeVar("Found")
-
-
-class Early(Generic[Found]):
-    """Works through numbered errands, one after the other, until it is called in."""
-
-    def __init__(self, numbers: Sequence[int], go: Callable[[int], Found]) -> None:
-        context = multiprocessing.get_context("fork")
-        self._numbers = numbers
-        self._begun = context.Value("i", 0)  # how many, whichever process looks
-        self._ours, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=self._work, args=(go, theirs), daemon=True)
-        with forks.quietly():
-            self._process.start()
-        theirs.close()  # so that the end of the process is the end of what it says
-
-    def call_in(self) -> frozenset[int]:
-        """Let it begin no other errand; returns those that it has begun."""
-        with self._begun.get_lock():
-            begun, self._begun.value = self._begun.value, len(self._numbers)
-        return frozenset(self._numbers[:begun])
-
-    @cached_property
-    def found(self) -> dict[int, Found]:
-        """What came of each errand; waits for the last one. One that failed is missing."""
-        try:
-            found: dict[int, Found] = self._ours.recv()
-        except EOFError:  # it died
-            return {}
-        self._process.join()
-        return found
-
-    def _work(self, go: Callable[[int], Found], theirs: Connection) -> None:
-        found = {}
-        for place, number in enumerate(self._numbers):
-            with self._begun.get_lock():
-                if self._begun.value > place:
-                    break
-                self._begun.value = place + 1
-            with contextlib.suppress(Exception):
-                found[number] = go(number)
-        theirs.send(found)

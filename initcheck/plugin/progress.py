@@ -1,4 +1,4 @@
-"""Progress while arms train: a few words behind pytest's own line; nothing in a log."""
+"""Progress while arms train: a few words after pytest's own line, and nothing in a log."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from threading import Lock
 
 import pytest
 
-TAKEN = 50  # columns left to pytest's own line, so that ours does not wrap
-SAVE, RESTORE, ERASE = "\x1b7", "\x1b8", "\x1b[K"  # the cursor's place; to the end of the line
-EVERY = 0.2  # seconds between two writings: pytest's capture is lifted for each
+TAKEN = 50  # columns that pytest's own line may need, so that ours does not wrap
+SAVE, RESTORE, ERASE = (
+    "\x1b7",
+    "\x1b8",
+    "\x1b[K",
+)  # save and restore the cursor; erase to the end of the line
+EVERY = 0.2  # seconds between two updates: each suspends pytest's capture
 
 
 class Progress:
@@ -22,25 +26,25 @@ class Progress:
             "terminalreporter"
         )
         self._capture = config.pluginmanager.get_plugin("capturemanager")
-        self._lock = Lock()  # chunks of an arm report from threads of their own
+        self._lock = Lock()  # the chunks of an arm report from several threads
         self._last = 0.0
         self._shown = False
 
     @property
     def wanted(self) -> bool:
-        """Whether there is a terminal to write to, and a reader who did not ask for quiet."""
+        """Whether the output is a terminal and pytest is not quiet."""
         reporter = self._reporter
         return reporter is not None and bool(reporter.isatty) and reporter.verbosity >= 0
 
     def __call__(self, arm: str, done: int, total: int) -> None:
-        """Say how far the arm is, if the last time was long enough ago."""
+        """Show how far the arm is, unless the last update was a moment ago."""
         with self._lock:
             if self.wanted and time.monotonic() - self._last >= EVERY:
                 self._last = time.monotonic()
                 self._write(f"{done / max(total, 1):.0%} of {total} steps of {arm}")
 
     def clear(self) -> None:
-        """Take the line away, before pytest writes its own."""
+        """Erase the text before pytest writes its own line."""
         with self._lock:
             if self._shown:
                 self._write("")

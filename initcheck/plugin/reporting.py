@@ -1,4 +1,4 @@
-"""What a run reports: header, table, files and exit code, on the process that reports."""
+"""Reports a run: header, table, files and exit code, in the process that reports."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.results import ClaimResult, from_plain, to_plain
 
 if TYPE_CHECKING:
     from initcheck.plugin.session import Session
 
-PROPERTY = "initcheck"  # the user property that carries a claim's result, through xdist too
+PROPERTY = "initcheck"  # the user property that carries a claim's result, also through xdist
 REFUSAL = "initcheck_refusal"  # why an xdist worker runs no claim
-TRIES_INIT = "initcheck_tries_init"  # whether a test of an xdist worker takes initcheck_init
+TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses initcheck_init
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
-def ship(item: pytest.Function, result: dict[str, Any]) -> None:
-    """Hand a result to the process that reports, with what only this process knows."""
+def ship(item: pytest.Function, result: ClaimResult) -> None:
+    """Send a result to the process that reports, with what only this process knows."""
     session = open_session(item.config)
     parcel = {
-        "result": result, "folder": str(session.baselines.folder),
+        "result": to_plain(result), "folder": str(session.baselines.folder),
         "place": session.places.get(item.nodeid, 0), "recorded": session.recorded[-1:],
     }  # fmt: skip
     session.recorded.clear()
@@ -32,7 +33,7 @@ def ship(item: pytest.Function, result: dict[str, Any]) -> None:
 
 
 class Reporting:
-    """Header, table, files and the exit code, on the process that reports."""
+    """Header, table, files and exit code, in the process that reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -45,32 +46,32 @@ class Reporting:
         self.is_worker = hasattr(config, "workerinput")
 
     @property
-    def results(self) -> list[dict[str, Any]]:
-        """Every claim's result, in the order of collection, whichever process was first."""
+    def results(self) -> list[ClaimResult]:
+        """Every claim's result, in the order of collection, whichever process ran it."""
         parcels = sorted(self.parcels, key=lambda parcel: parcel["place"])
-        return [parcel["result"] for parcel in parcels]
+        return [from_plain(parcel["result"]) for parcel in parcels]
 
-    @pytest.hookimpl(optionalhook=True)  # there is none without pytest-benchmark
+    @pytest.hookimpl(optionalhook=True)  # exists only with pytest-benchmark
     def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
-        """Add torch and the devices, and leave out what differs at every look."""
+        """Add torch and the devices, and remove what differs from moment to moment."""
         for key in ("hz_actual", "hz_actual_friendly"):  # pytest-benchmark compares it, and warns
             machine_info.get("cpu", {}).pop(key, None)
         session = opened(self.config)
         if session is not None:
-            known = session.conditions.environment()
+            known = to_plain(session.conditions.environment())
             wanted = ("torch", "devices", "matmul precision", "threads")
             machine_info["initcheck"] = {key: known[key] for key in wanted}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Whether a selected test takes what --initcheck-init gives; an xdist worker tells it."""
+        """Note whether a selected test uses --initcheck-init; an xdist worker reports it."""
         fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
         self.tries_init |= "initcheck_init" in fixtures
         if self.is_worker:
             self.config.workeroutput[TRIES_INIT] = self.tries_init  # type: ignore[attr-defined]
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """The header comes when claims were found, so that other test runs never see it."""
+        """Show the header only if claims were found, so that other test runs never see it."""
         session = opened(self.config)
         if session is None:
             return []
@@ -97,21 +98,21 @@ class Reporting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What an xdist worker refused to run, and why; all of them say the same."""
-        told = getattr(node, "workeroutput", {})
-        self.tries_init |= told.get(TRIES_INIT, False)
-        refusal = told.get(REFUSAL)
+        """Note why an xdist worker refused to run; all workers give the same reason."""
+        output = getattr(node, "workeroutput", {})
+        self.tries_init |= output.get(TRIES_INIT, False)
+        refusal = output.get(REFUSAL)
         if refusal and refusal not in self.troubles:
             self.troubles.append(refusal)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The closing table, one row a comparison, and what has to be said in words."""
+        """Print the closing table, and what only sentences can say."""
         if self.is_worker:
             return
         for trouble in self.troubles:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
         for reason in dict.fromkeys(self.skipped.values()):
-            count = sum(said == reason for said in self.skipped.values())
+            count = sum(other == reason for other in self.skipped.values())
             _say(terminalreporter, f"{count} claims skipped: {reason}")
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
@@ -125,18 +126,19 @@ class Reporting:
         if results:
             terminalreporter.section("claims")
             whole = session.conditions.whole(results)
-            head = [] if self.headed else session.conditions.header()
-            lines = [*head, *terminal.table(whole)]
-            lines += terminal.closing(whole, whole["settings"]["contract"])
+            verbose, columns = self.config.option.verbose > 0, terminal.width()
+            lines = [] if self.headed else session.conditions.header()
+            lines += terminal.table(results, verbose=verbose, columns=columns)
+            lines += terminal.closing(whole, verbose=verbose, columns=columns)
             for line in lines:
                 terminalreporter.line(line, **_colour(line))
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
-        for line in last_words(session, results, recorded):
+        for line in closing_notes(session, results, recorded):
             _say(terminalreporter, line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the files, and let nothing that did not run look green."""
+        """Write the files, and let nothing look green that did not run."""
         if self.is_worker or self.config.option.collectonly:
             return
         if self.parcels:
@@ -147,55 +149,55 @@ class Reporting:
             trouble = _write(ours, self.results)
             self.troubles += [trouble] if trouble else []
         if not self.troubles and session.exitstatus in (0, 1, 5):
-            self.troubles += self._undone()
+            self.troubles += self._not_done()
         session.exitstatus = self.exit_status(int(session.exitstatus))
 
-    def _undone(self) -> list[str]:
-        """What the command line asked for and no test of this run was there to do, in sentences.
+    def _not_done(self) -> list[str]:
+        """Sentences on what the command line requested and no test of this run could do.
 
-        Not what a variable or an ini file says: a run of other tests merely inherits it.
+        Variables and ini files do not count: a run of other tests merely inherits them.
         """
-        asked = {
+        requested = {
             name: getattr(self.config.option, f"initcheck_{name}")
             for name in ("json", "html", "record", "fault", "init")
         }
-        said = [
-            f"--initcheck-{name} {asked[name]}: no claim ran, so nothing came of it. "
+        sentences = [
+            f"--initcheck-{name} {requested[name]}: no claim ran, so it had no effect. "
             "Name a path with claims, as in `pytest benchmarks`, or leave the option out."
             for name in ("json", "html", "record", "fault")
-            if asked[name] is not None and opened(self.config) is None
+            if requested[name] is not None and opened(self.config) is None
         ]
-        if asked["init"] and not self.tries_init:
-            said.append(
-                f"--initcheck-init {' '.join(asked['init'])}: no selected test takes an "
+        if requested["init"] and not self.tries_init:
+            sentences.append(
+                f"--initcheck-init {' '.join(requested['init'])}: no selected test uses an "
                 "initializer, so none was tried. Name a path with conformance claims, as in "
                 "`pytest benchmarks/test_conformance.py`, or leave the option out."
             )
-        return said
+        return sentences
 
     def exit_status(self, status: int) -> int:
-        """The status pytest found, except where it would look green and is not.
+        """The status of pytest, unless it would be green without reason.
 
-        4 where something that was asked for did not happen: a device on which no claim ran, a file
-        that was not written, an initializer that was not tried, claims of which none could run. 1
-        where a verdict other than pass was excused, and where evidence was recorded.
+        4 if a request was not met: no claim ran on a device, a file was not written, an initializer
+        was not tried, or all claims were skipped. 1 if a verdict other than pass was excused, a
+        fault was seeded, or evidence was recorded.
         """
         ours = opened(self.config)
-        idle = ours is not None and self._asked_here(ours) and ours.idle(self.results)
+        idle = ours is not None and self._is_meant(ours) and ours.idle(self.results)
         none_ran = bool(self.skipped) and not self.parcels
         if status in (0, 5) and (self.troubles or idle or none_ran):
             return int(pytest.ExitCode.USAGE_ERROR)
-        excused = any(result["verdict"] != "pass" for result in self.results)
+        excused = any(result.verdict != "pass" for result in self.results)
         never = ours is not None and (ours.settings.record or ours.settings.fault)
         return 1 if status == 0 and (excused or never) else status
 
-    def _asked_here(self, session: Session) -> bool:
-        """Not where a variable meant for the gate is seen by a run that has no claims."""
+    def _is_meant(self, session: Session) -> bool:
+        """Whether the requested devices concern this run; a variable also reaches other runs."""
         return self.config.option.initcheck_device is not None or session.folder is not None
 
 
-def _write(session: Session, results: list[dict[str, Any]]) -> str:
-    """The files that were asked for; a file that cannot be written comes back in words."""
+def _write(session: Session, results: Sequence[ClaimResult]) -> str:
+    """Write the requested files; returns a sentence if one cannot be written."""
     settings = session.settings
     if settings.json is None and settings.html is None:
         return ""
@@ -209,13 +211,13 @@ def _write(session: Session, results: list[dict[str, Any]]) -> str:
             files.write(settings.json, whole)
         if settings.html is not None:
             write_atomic(settings.html, html.page(whole))
-    except (OSError, ValueError) as error:  # ValueError: what neither schema nor encoding takes
+    except (OSError, ValueError) as error:  # ValueError: the schema or the encoding refuses it
         return f"The results were not written: {error}. Name another file."
     return ""
 
 
 def _say(reporter: pytest.TerminalReporter, sentence: str) -> None:
-    """A sentence in lines of at most 100 columns; no path or command is broken."""
+    """Print a sentence in lines of at most 100 columns, without breaking paths or commands."""
     lines = textwrap.wrap(
         sentence, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
@@ -231,58 +233,59 @@ def _colour(line: str) -> dict[str, bool]:
     return {"red": True} if last and last[0] in VERDICTS else {}
 
 
-Result = dict[str, Any]
-
-SAID_OF = {
+DRIFT_NOTES = {
     "no evidence": "no evidence yet, so only their limits were judged",
     "stale": "stale evidence, treated as missing; record it again",
     "other start": (
-        "arms that start elsewhere than under the recorded torch, so that no trajectory could be "
-        "followed and outcomes alone were compared, where 64 of them are recorded"
+        "the starts differ from those under the recorded torch, so no trajectory could be "
+        "compared; outcomes were, if 64 of them are recorded"
     ),
 }
 
 
-def last_words(session: Session, results: Sequence[Result], recorded: Sequence[str]) -> list[str]:
-    """All of them; ``recorded`` are the claims whose evidence was written."""
+def closing_notes(
+    session: Session, results: Sequence[ClaimResult], recorded: Sequence[str]
+) -> list[str]:
+    """Sentences below the table; ``recorded`` are the claims whose evidence was written."""
     from initcheck import faults
 
     settings = session.settings
-    said = [
-        f"{name} was demanded and no claim ran on it: all were skipped or deselected, so this "
+    notes = [
+        f"{name} was requested, but no claim ran on it: all were skipped or deselected, so this "
         "run is not green. Widen the selection, or leave the device out."
         for name in session.idle(results)
     ]
-    for state, words in SAID_OF.items():
-        names = dict.fromkeys(r["id"] for r in results if _has_drift(r, state))
+    for state, words in DRIFT_NOTES.items():
+        names = dict.fromkeys(r.id for r in results if _has_drift(r, state))
         if names:
-            said.append(f"{words}: {', '.join(names)}")
+            notes.append(f"{words}: {', '.join(names)}")
     if settings.record is not None:
-        said.append(
+        notes.append(
             f"Evidence of {len(recorded)} claims was written below "
             f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
             "the difference, then run again without --initcheck-record."
         )
+    if settings.judge != "all":
+        notes.append(
+            f"Only a part was judged (--initcheck-judge {settings.judge}): a green run says less "
+            "than one without that option."
+        )
     if settings.profile:
-        said += session.laboratory.profile.lines()
+        notes += session.laboratory.profile.lines()
     if settings.fault is not None:
-        said.append(_fate(settings.fault, faults.bound(session.baselines.limits), results))
-    return said
+        notes.append(_fate(settings.fault, faults.bound(session.baselines.limits), results))
+    return notes
 
 
-def _has_drift(result: Result, state: str) -> bool:
-    return any(
-        drift.get("verdict") == state
-        for probe in result["probes"]
-        for drift in (probe["drift"] or {}).values()
-    )
+def _has_drift(result: ClaimResult, state: str) -> bool:
+    return any(drift.verdict == state for probe in result.probes for drift in probe.drift.values())
 
 
-def _fate(fault: str, bound: dict[str, Any], results: Sequence[Result]) -> str:
-    """Who caught a seeded fault, and who should have."""
-    red = dict.fromkeys(r["claim"] for r in results if r["verdict"] != "pass")
-    blind = [r["claim"] for r in results if r["claim"] in bound[fault] and r["claim"] not in red]
+def _fate(fault: str, bound: dict[str, Any], results: Sequence[ClaimResult]) -> str:
+    """Which claims caught a seeded fault, and which should have."""
+    red = dict.fromkeys(r.claim for r in results if r.verdict != "pass")
+    missed = [r.claim for r in results if r.claim in bound[fault] and r.claim not in red]
     if not red:
         return f"fault {fault} survived: no claim that ran went red."
-    said = f"fault {fault} was caught by {', '.join(red)}"
-    return f"{said}; bound to it and still green: {', '.join(blind)}." if blind else f"{said}."
+    caught = f"fault {fault} was caught by {', '.join(red)}"
+    return f"{caught}; bound to it but green: {', '.join(missed)}." if missed else f"{caught}."

@@ -1,4 +1,4 @@
-"""One pytest session: its devices, baselines and laboratory, and what becomes of every claim."""
+"""One pytest session: its devices, baselines and trainer, and the result of every claim."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -14,26 +13,23 @@ import torch
 from initcheck import devices
 from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
-from initcheck.claims import claim_of, id_of, node_of
+from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
 from initcheck.gate import record as recorder
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Setting, Verdict
 from initcheck.initializers import Initializer, InitializerError, user
-from initcheck.plugin import check_baselines, prefetch
+from initcheck.plugin import check_baselines, plan, prefetch
 from initcheck.plugin.environment import Conditions
 from initcheck.plugin.options import Settings
-from initcheck.plugin.plan import Rehearsal
-from initcheck.plugin.prefetch import Ahead, AtOnce, Rehearsals
+from initcheck.plugin.prefetch import Prefetch
 from initcheck.plugin.progress import Progress
-
-Result = dict[str, Any]
-V = TypeVar("V", bound=Verdict)
+from initcheck.results import ClaimResult
 
 
 @dataclass
 class Session:
-    """What the plugin opens when a claim, or a demanded device, first needs torch."""
+    """Opened by the plugin when a claim, or a requested device, first needs torch."""
 
     settings: Settings
     devices: tuple[str, ...]
@@ -44,18 +40,21 @@ class Session:
     initializers: tuple[Initializer, ...] = ()
     folder: Path | None = None
     recorded: list[str] = field(default_factory=list)
-    places: dict[str, int] = field(default_factory=dict)  # of each claim's test, as collected
+    places: dict[str, int] = field(
+        default_factory=dict
+    )  # each claim's position in the order of collection
     expected: dict[str, set[str]] = field(default_factory=dict)  # claim: ids of all its tests
     ran: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: ids
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
-    ahead: dict[str, Ahead | AtOnce] = field(default_factory=dict)  # by device
+    planned: dict[str, Verdict] = field(default_factory=dict)  # by node id
+    prefetches: list[Prefetch] = field(default_factory=list)  # one per device
 
     @classmethod
     def open(cls, settings: Settings, config: pytest.Config) -> Session:
         """Find the devices and set the arithmetic.
 
         Raises:
-            pytest.UsageError: a demanded device is missing or cannot compute, or an initializer
+            pytest.UsageError: a requested device is missing or cannot compute, or an initializer
                 cannot be imported (exit 4).
         """
         threads = _share(config, settings.device)
@@ -76,7 +75,7 @@ class Session:
     # --- baselines ------------------------------------------------------------------------------
 
     def check_collected(self, claims: Sequence[pytest.Item], *, all_ids: bool) -> None:
-        """Find the baselines and hold them against all claims of the collected files.
+        """Find the baselines and check them against all claims of the collected files.
 
         Raises:
             pytest.UsageError: unusable baselines, or a limit or evidence that no claim uses.
@@ -87,7 +86,7 @@ class Session:
         self.expected = {claim_of(item): set[str]() for item in claims}
         for item in claims:
             self.expected[claim_of(item)].add(id_of(item))
-        if not all_ids:  # who else there is remains unknown, except where there is only one
+        if not all_ids:  # other parameters of a claim are unknown, unless it has none
             self.expected = {c: ids if ids == {c} else set() for c, ids in self.expected.items()}
         try:
             check_baselines.check(self.baselines, claims, all_ids=all_ids)
@@ -97,113 +96,120 @@ class Session:
 
     @cached_property
     def baselines(self) -> Baselines:
-        """The baselines in use, once claims were collected."""
+        """The baselines in use, known once claims are collected."""
         return Baselines(self.folder or self.settings.baselines or self.root / "baselines")
 
     @property
     def conditions(self) -> Conditions:
-        """For the header and the results file."""
+        """What the header and the results file say of this run."""
         return Conditions(
             self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
         )
 
-    def idle(self, results: Sequence[Result]) -> list[str]:
-        """Demanded devices on which no claim ran."""
-        ran = {result["device"] for result in results}
+    def idle(self, results: Sequence[ClaimResult]) -> list[str]:
+        """Requested devices on which no claim ran."""
+        ran = {result.device for result in results}
         return [name for name in self.devices if self.settings.demanded and name not in ran]
 
-    def train_ahead(self, items: Sequence[pytest.Item]) -> None:
-        """See to what these tests will ask each device for, unless evidence is recorded."""
+    def plan(self, items: Sequence[pytest.Item]) -> None:
+        """Call the claims' tests and start training their arms, unless evidence is recorded."""
         if self.settings.record is not None:
             return
         for device in self.devices:
-            rehearsals = self.rehearsals(items, device)
-            if device != "cpu":
-                self.ahead[device] = prefetch.at_once(rehearsals)
-            elif sent := prefetch.send(rehearsals, self.laboratory, self.threads):
-                self.ahead[device] = sent
+            verdicts = self.declared(items, device)
+            self.planned |= verdicts
+            started = prefetch.start(
+                self.laboratory, plan.jobs(verdicts.values()), device, self.threads
+            )
+            self.prefetches.append(started)
+            for verdict in verdicts.values():
+                verdict.prefetched = started.measured
 
-    def rehearsals(self, items: Sequence[pytest.Item], device: str) -> Rehearsals:
-        """The claims of a device, each with a verdict that only notes what it would compare."""
-        there = self.laboratory.alone() if device == "cpu" else self.laboratory
-        return [
-            (item, self._verdict(Rehearsal, item, device, there))
+    def declared(self, items: Sequence[pytest.Item], device: str) -> dict[str, Verdict]:
+        """By node id, the verdicts of a device's claims that could be called before their turn."""
+        verdicts = {
+            item.nodeid: (item, self._verdict(item, device))
             for item in items if _device(item) == device
-        ]  # fmt: skip
+        }  # fmt: skip
+        return {
+            node: verdict for node, (item, verdict) in verdicts.items()
+            if plan.call_before_its_turn(item, verdict)
+        }  # fmt: skip
 
     def close(self) -> None:
-        """Stop what still trains."""
-        for each in self.ahead.values():
+        """Stop what is still training."""
+        for each in self.prefetches:
             each.close()
 
     # --- one claim ------------------------------------------------------------------------------
 
     def verdict(self, item: pytest.Item, device: str) -> Verdict:
         """The fixture of one claim on one device."""
-        made = self._verdict(Verdict, item, device, self.laboratory)
-        there = self.ahead.get(device)
-        return made if there is None else replace(made, ahead=there.known)
+        return self.planned.pop(item.nodeid, None) or self._verdict(item, device)
 
-    def _verdict(self, kind: type[V], item: pytest.Item, device: str, laboratory: Laboratory) -> V:
+    def _verdict(self, item: pytest.Item, device: str) -> Verdict:
         setting = Setting(
             count=self.settings.seeds, salt=self.settings.salt,
             require_evidence=self.settings.require_evidence, recording=self.settings.record,
-            scale=self.settings.scale,
+            scale=self.settings.scale, judge=self.settings.judge,
         )  # fmt: skip
         mark = next(item.iter_markers("initcheck_claim"))
-        return kind(
+        return Verdict(
             claim=claim_of(item), claim_id=id_of(item), device=device,
-            kind=mark.kwargs["kind"], laboratory=laboratory, baselines=self.baselines,
+            kind=mark.kwargs["kind"], laboratory=self.laboratory, baselines=self.baselines,
             setting=setting,
         )  # fmt: skip
 
     def result(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float,
         crash: BaseException | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> ClaimResult:  # fmt: skip
         """The claim's entry in the results file, with its failure message."""
         trouble = f"{type(crash).__name__}: {crash}" if crash else self._trouble(verdict)
         return self._entry(item, verdict, seconds, trouble, crashed=crash is not None)
 
     def unfinished(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float, crash: BaseException
-    ) -> Result | None:
-        """The entry of a claim that is skipped though a comparison is not green; else None."""
+    ) -> ClaimResult | None:
+        """The result of a skipped claim if one of its comparisons is not green, else None."""
         why = str(crash)
-        # the comparison that lacks its data gives the same reason, and was not judged
-        judged = [entry for entry in verdict.probes if entry["reason"] != why] if verdict else []
-        red = [entry for entry in judged if entry["verdict"] != "pass"]
+        # the comparison that lacks its data has the same reason, and was not judged
+        judged = [probe for probe in verdict.probes if probe.reason != why] if verdict else []
+        red = [place for place, probe in enumerate(judged) if probe.verdict != "pass"]
         if verdict is None or not red:
             return None
-        red[-1]["reason"] = "; ".join(filter(None, [red[-1]["reason"], f"then skipped: {why}"]))
+        last = judged[red[-1]]
+        reason = "; ".join(filter(None, [last.reason, f"then skipped: {why}"]))
+        judged[red[-1]] = replace(last, reason=reason)
         return self._entry(item, replace(verdict, probes=judged), seconds)
 
     def _entry(
         self, item: pytest.Function, verdict: Verdict | None, seconds: float, trouble: str = "",
         *, crashed: bool = False,
-    ) -> Result:  # fmt: skip
+    ) -> ClaimResult:  # fmt: skip
         from initcheck.report import failure
 
         mark = next(item.iter_markers("initcheck_claim"))
-        found: Result = {
-            "claim": claim_of(item), "id": item.name.removeprefix("test_"),
-            "node": node_of(item),
-            "device": verdict.device if verdict else "none",
-            "kind": mark.kwargs["kind"], "source": mark.kwargs["source"],
-            "statement": " ".join((item.function.__doc__ or "").split()),
-            "verdict": "invalid" if trouble or verdict is None else verdict.summary(),
-            "seconds": seconds, "probes": verdict.probes if verdict else [], "message": trouble,
-        }  # fmt: skip
-        if not crashed and found["verdict"] != "pass":
-            found["message"] = failure.failure(found, self.conditions.shown_settings())
-        return found
+        result = ClaimResult(
+            claim=claim_of(item), id=item.name.removeprefix("test_"),
+            node=node_of(item),
+            device=verdict.device if verdict else "none",
+            kind=mark.kwargs["kind"], source=mark.kwargs["source"],
+            statement=statement_of(item.function)[0],
+            verdict="invalid" if trouble or verdict is None else verdict.summary(),
+            seconds=seconds, probes=verdict.probes if verdict else [], message=trouble,
+        )  # fmt: skip
+        if crashed or result.verdict == "pass":
+            return result
+        message = failure.failure(result, self.conditions.shown_settings())
+        return replace(result, message=message)
 
     def _trouble(self, verdict: Verdict | None) -> str:
-        """What is wrong with a claim that ran to its end, whatever its comparisons say."""
+        """What is wrong with a claim that ran to its end, apart from its comparisons."""
         if verdict is None or not verdict.pairs:
-            return "It judged nothing. Ask for 'verdict' and call its holds, gains or rate."
+            return "It judged nothing. Use the fixture 'verdict' and call its holds, gains or rate."
         claim, device = verdict.claim, verdict.device
-        used = verdict.spared.union(pair.name for pair in verdict.pairs)
+        used = verdict.skipped.union(pair.name for pair in verdict.pairs)
         self.used.setdefault((claim, device), set()).update(used)
         ran = self.ran.setdefault((claim, device), set())
         ran.add(verdict.claim_id)
@@ -216,9 +222,9 @@ class Session:
             "judge that probe" for probe in unused
         )  # fmt: skip
 
-    def record(self, verdict: Verdict, result: Result) -> str:
-        """Write a claim's evidence, unless it does not hold; a refusal comes back in words."""
-        if self.settings.record is None or result["verdict"] not in ("pass", "drifted"):
+    def record(self, verdict: Verdict, result: ClaimResult) -> str:
+        """Write a claim's evidence if the claim holds; returns a sentence if that is refused."""
+        if self.settings.record is None or result.verdict not in ("pass", "drifted"):
             return ""
         try:
             recorder.record(verdict, self.settings.record, self.settings.accept_drift)
@@ -229,7 +235,7 @@ class Session:
 
 
 def _device(item: pytest.Item) -> str:
-    """The device of a claim's test, or nothing for a test that is no claim."""
+    """The device of a claim's test, or an empty text for a test that is no claim."""
     if item.get_closest_marker("initcheck_claim") is None:
         return ""
     device: str = getattr(getattr(item, "callspec", None), "params", {}).get("initcheck_device", "")
@@ -239,18 +245,18 @@ def _device(item: pytest.Item) -> str:
 def _share(config: pytest.Config, names: Sequence[str]) -> int:
     """Take this process's share of the machine: threads, and one accelerator among several.
 
-    Not where a device is asked for by its number, which it would have no more.
+    Not if a device is named by index: hiding the others would renumber it.
     """
     threads = _threads(config)
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     if worker:
-        torch.set_num_threads(threads)  # starts and probes compute outside of training, too
+        torch.set_num_threads(threads)  # starts and probes compute outside of training too
         if not any(":" in name for name in names):
             devices.take_one(int(worker.removeprefix("gw")))
     return threads
 
 
 def _threads(config: pytest.Config) -> int:
-    """Threads for training: the machine's, shared among xdist's workers."""
+    """Threads for training: the machine's, divided among xdist's workers."""
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return max(1, torch.get_num_threads() // workers)

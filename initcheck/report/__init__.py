@@ -1,1 +1,1 @@
-"""What a run found, written for a terminal, a machine, a pull request and a browser."""
+"""Writes the results of a run for a terminal, a pull request and a browser."""

@@ -1,21 +1,16 @@
-"""How numbers, ranges, limits and commands are written: the same in every report."""
+"""How numbers, ranges, limits, tables and commands are written, the same in every report."""
 
 from __future__ import annotations
 
 import math
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any
 
-Record = Mapping[str, Any]
-ARMS = ("treated", "control")
+from initcheck.results import ENVELOPE_LIMIT, SIDES, ClaimResult, Comparison, Drift, Settings
 
-#: Unchanged while the distance to the reference is at most this many rounding envelopes.
-ENVELOPE_LIMIT = 10
-
-#: What `pytest benchmarks` does when no option is given: such options need no repeating.
+#: What `pytest benchmarks` does without options: these values are left out of commands.
 DEFAULTS = {"scale": "brief", "engine": "ensemble"}
 
 
@@ -32,7 +27,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def span(values: Sequence[float], digits: int = 3) -> str:
-    """The range `lo..hi` of the finite values; what is not finite is named after it."""
+    """The range `lo..hi` of the finite values, followed by what is not finite."""
     finite = [value for value in values if math.isfinite(value)]
     broken = [number(value) for value in values if not math.isfinite(value)]
     ends = [number(end, digits) for end in (min(finite), max(finite))] if finite else []
@@ -40,18 +35,17 @@ def span(values: Sequence[float], digits: int = 3) -> str:
     return ", ".join([*ranges, *dict.fromkeys(broken)]) or "-"
 
 
-def arm(probe: Record, name: str, digits: int = 3) -> str:
-    """An arm's range over its seeds; for a rate, on how many seeds it happened: `9 of 12`."""
-    values = probe.get(name) or []
-    if values and probe.get("form") == "rate" and set(values) <= {0, 1}:
+def arm(comparison: Comparison, side: str, digits: int = 3) -> str:
+    """An arm's range over its seeds; for a rate, the number of seeds that succeed: `9 of 12`."""
+    values = comparison.values(side)
+    if values and comparison.form == "rate" and set(values) <= {0, 1}:
         return f"{sum(values):g} of {len(values)}"
     return span(values, digits)
 
 
-def limit(probe: Record, digits: int = 3) -> str:
-    """The limit of a probe: `<= 1.2`, `>= 3`, `0.1..0.2`, `= 0`, `gain > 0.02` or `none`."""
-    bounds = probe.get("limit") or {}
-    low, high, margin = (bounds.get(key) for key in ("min", "max", "margin"))
+def limit(comparison: Comparison, digits: int = 3) -> str:
+    """The limit of a comparison: `<= 1.2`, `>= 3`, `0.1..0.2`, `= 0`, `gain > 0.02` or `none`."""
+    low, high, margin = (comparison.limit.get(key) for key in ("min", "max", "margin"))
     if margin is not None:
         return f"gain > {number(margin, digits)}"
     if low is None and high is None:
@@ -61,84 +55,98 @@ def limit(probe: Record, digits: int = 3) -> str:
     return f"= {number(low, digits)}" if low == high else span([low, high], digits)
 
 
-def margin(probe: Record, digits: int = 3) -> str:
-    """How far the arms are from the limit; `dec` stands for decades."""
-    value = probe.get("margin")
-    decades = probe.get("margin_unit") == "decades" and value is not None and math.isfinite(value)
-    return number(value, digits) + " dec" * decades
+def margin(comparison: Comparison, digits: int = 3) -> str:
+    """The number that decides: the distance to the limit, or the p-value of a gain.
 
-
-def ratios(probe: Record) -> str:
-    """How closely treated and control follow their record, in rounding envelopes: `0.2/0`.
-
-    `~0` is less than 0.05, `>10` too far; a dash stands for an arm that is not judged.
+    The distance is in the probe's unit, in decades (`2.9 dec`), or for a rate in `seeds`.
     """
-    drifts = probe.get("drift") or {}
-    return "/".join(_ratio((drifts.get(side) or {}).get("r")) for side in ARMS)
+    if comparison.form == "gains":
+        p = comparison.p_value
+        return "-" if p is None else f"p {number(p, digits)}"
+    value = comparison.margin
+    if value is None or not math.isfinite(value):
+        return number(value, digits)
+    unit = " seeds" if comparison.form == "rate" else ""
+    return number(value, digits) + (" dec" if comparison.margin_unit == "decades" else unit)
+
+
+def ratios(comparison: Comparison) -> str:
+    """How far treated and control are from their record, in rounding envelopes: `0.2/0`.
+
+    `~0` is less than 0.05, `>10` is too far, and a dash is an arm that is not judged.
+    """
+    drifts = (comparison.drift.get(side) for side in SIDES)
+    return "/".join(_ratio(drift.r if drift else None) for drift in drifts)
 
 
 def _ratio(r: float | None) -> str:
     if r is None:
         return "-"
-    if not r <= ENVELOPE_LIMIT:  # so is NaN
+    if not r <= ENVELOPE_LIMIT:  # NaN too
         return f">{ENVELOPE_LIMIT}"
     return "~0" if 0 < r < 0.05 else f"{round(r, 1):g}"
 
 
-def title(probe: Record) -> str:
-    """The probe's name, with its case where it has one."""
-    return f"{probe['probe']} ({probe['case']})" if probe.get("case") else str(probe["probe"])
+def drifts(comparison: Comparison) -> list[tuple[str, Drift]]:
+    """The sides that were compared with their evidence, each with its drift."""
+    return [(side, comparison.drift[side]) for side in SIDES if side in comparison.drift]
 
 
-def inside(value: float, bounds: Record) -> bool:
-    """Whether a value lies within `min` and `max`; what is not finite never does."""
-    low, high = bounds.get("min"), bounds.get("max")
-    return (
-        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
-    )
+def sentence(text: str) -> str:
+    """The text with a capital at its start and a full stop at its end."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + "." * (text[-1:] not in (*".!?", ""))
 
 
-def moved(drift: Record) -> float | None:
-    """By how many recorded standard deviations an arm's mean has moved; None if not known."""
-    mean, recorded, std = (drift.get(key) for key in ("mean", "recorded_mean", "recorded_std"))
-    if mean is None or recorded is None or not std:
-        return None
-    return float((mean - recorded) / std)
+def aligned(
+    rows: Sequence[Sequence[str]], *, right: Collection[int] = (), columns: int = 10_000
+) -> list[str]:
+    """Rows of cells as lines with aligned columns, two spaces apart.
+
+    Args:
+        rows: of equal length, except those of one cell, which are lines of their own.
+        right: numbers of the columns that are aligned to the right.
+        columns: width of the table. The first column is made narrower to fit: a cell that is too
+            long for it gets a line of its own, above the rest of its row.
+    """
+    full = [row for row in rows if len(row) > 1]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    widths[:1] = [max(0, min(widths[0], columns - sum(width + 2 for width in widths[1:])))]
+    lines = []
+    for first, *others in rows:
+        alone = not others or len(first) > widths[0]
+        lines += [first] * alone
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip([first, *others], widths, strict=False))
+        ]
+        cells[:1] = [" " * widths[0]] if alone else cells[:1]
+        lines += ["  ".join(cells).rstrip()] * bool(others)
+    return lines
 
 
-def reproduce(result: Record, settings: Record, *more: str) -> list[str]:
-    """The words of the command that runs one claim again on its device, and no other claim."""
-    # a file from before nodes were kept has none
-    where = [result["node"]] if result.get("node") else ["benchmarks", "-k", result["claim"]]
-    words = ["pytest", *where, "--initcheck-device", result["device"]]
+def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
+    """The words of the command that runs this claim again on its device, and no other claim."""
+    words = ["pytest", result.node, "--initcheck-device", result.device]
     for name in ("seeds", "scale", "engine", "data_root", "salt"):
-        value = settings.get(name)
+        value = getattr(settings, name)
         if value not in (None, "", DEFAULTS.get(name)):
             words += [f"--initcheck-{name.replace('_', '-')}", str(value)]
-    baselines = _baselines_given(settings)
-    if baselines:
-        words += ["--initcheck-baselines", str(baselines)]
-    for name in settings.get("init") or ():
-        words += ["--initcheck-init", str(name)]
-    # without these a claim that is red for want of evidence, or under a fault, would be green
-    if settings.get("require_evidence"):
+    if settings.baselines_given:
+        words += ["--initcheck-baselines", settings.baselines_given]
+    for name in settings.init:
+        words += ["--initcheck-init", name]
+    # Without these, a claim that is red for lack of evidence, or under a fault, would be green.
+    if settings.require_evidence:
         words.append("--initcheck-require-evidence")
-    if settings.get("fault"):
-        words += ["--initcheck-fault", str(settings["fault"])]
+    if settings.fault:
+        words += ["--initcheck-fault", settings.fault]
     return [*words, *more]
 
 
-def _baselines_given(settings: Record) -> str | None:
-    """The folder that was asked for; a file that does not say has only the folder in use."""
-    if "baselines_given" in settings:
-        return settings["baselines_given"]  # type: ignore[no-any-return]
-    used = settings.get("baselines")
-    return used if used and PurePath(used).name != "baselines" else None
-
-
-def limits_file(settings: Record) -> str:
-    """Where the limits in use stand, as seen from here."""
-    folder, here = PurePath(settings.get("baselines") or "baselines"), Path.cwd()
+def limits_file(settings: Settings) -> str:
+    """The path of the limits in use, relative to the current folder if they are below it."""
+    folder, here = PurePath(settings.baselines or "baselines"), Path.cwd()
     near = folder.relative_to(here) if folder.is_relative_to(here) else folder
     return str(near / "limits.toml")
 

@@ -1,99 +1,145 @@
-"""What stands out in a run: the smallest margin, the largest drift, p-values out of line."""
+"""What stands out in a run: comparisons close to their limits, large drifts, odd p-values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from initcheck.report import formatting
-from initcheck.report.formatting import Record
+from initcheck.results import ENVELOPE_LIMIT, GAIN_P, SIDES, ClaimResult, Comparison, Drift
 
 ENOUGH = 8  # fewer p-values say nothing about uniformity
+FEW = 3  # comparisons shown as the closest to their limits
+
+Results = Sequence[ClaimResult]
+Named = tuple[ClaimResult, Comparison]
 
 # Which p-values
 # --------------
-# A gain's own p-value is small when all is well, so the uniformity of those would tell nothing.
-# What is uniform on unchanged code is the p-value of an arm's mean against its evidence: those
-# notice a release that nudges everything slightly.
+# A gain's own p-value is small when all is well, so uniformity of those would tell nothing. On
+# unchanged code the p-value of an arm's mean against its evidence is uniform. Those p-values show
+# a release that shifts everything slightly.
+
+# How close a limit is
+# --------------------
+# Margins in nats, shares and ranks have no common scale. What they have in common are their seeds:
+# a margin is compared with the range of the same arm over its seeds. A gain is decided by its
+# p-value and a rate by a number of seeds, so each of those forms has a ranking of its own.
 
 
-def margins(results: Record) -> Iterator[str]:
-    """The smallest margin in decades, and the smallest in a probe's own units."""
-    for unit in ("decades", "units"):
-        found = [
-            (value, name)
-            for name, probe in _probes(results)
-            if probe.get("margin_unit") == unit
-            and (value := probe.get("margin")) is not None
-            and math.isfinite(value)
-        ]
-        if found:
-            value, name = min(found)
-            yield f"smallest margin: {formatting.number(value)} {unit}, {name}"
-
-
-def envelope(results: Record) -> Iterator[str]:
-    """The largest envelope ratio; one that is not a number counts as larger than all."""
-    found = [
-        (math.inf if math.isnan(ratio) else ratio, name)
-        for name, _, drift in _drifts(results)
-        if (ratio := drift.get("r")) is not None
+def closest(results: Results) -> list[Named]:
+    """The passing comparisons that are closest to failing: a few limits, one gain and one rate."""
+    green = [(one, c) for one in results for c in one.probes if c.verdict == "pass"]
+    held = [(ranges, named) for named in green if (ranges := room(named[1])) is not None]
+    gains = [(-c.p_value, (one, c)) for one, c in green if c.form == "gains" and c.p_value]
+    rates = [(c.margin, (one, c)) for one, c in green if c.form == "rate" and c.margin is not None]
+    return [
+        named
+        for ranked, count in ((held, FEW), (gains, 1), (rates, 1))
+        for _, named in sorted(ranked, key=lambda pair: pair[0])[:count]
     ]
-    if found:
-        value, name = max(found)
-        allowed = formatting.ENVELOPE_LIMIT
-        yield f"largest envelope ratio: r = {formatting.number(value)} of {allowed} allowed, {name}"
 
 
-def advice(results: Record) -> Iterator[str]:
-    """Whether many small drifts add up: told, never gated on (see the note `Which p-values`)."""
-    found = [
+def room(comparison: Comparison) -> float | None:
+    """The smallest distance to the limit, in ranges of that arm over its seeds.
+
+    None if it is no such limit or neither arm varies. An arm that is on the limit, as in a claim of
+    equality, is left out.
+    """
+    if comparison.form != "holds":
+        return None
+    rooms = []
+    for side in SIDES:
+        values = _scaled(comparison, comparison.values(side))
+        ends = _scaled(comparison, [end for end in comparison.limit.values() if end is not None])
+        if not values or not ends or not all(map(math.isfinite, [*values, *ends])):
+            continue
+        gap = min(abs(value - end) for value in values for end in ends)
+        width = max(values) - min(values)
+        if gap and width:
+            rooms.append(gap / width)
+    return min(rooms, default=None)
+
+
+def _scaled(comparison: Comparison, values: Sequence[float]) -> list[float]:
+    """The values on the scale of the margin."""
+    if comparison.margin_unit != "decades":
+        return [*values]
+    return [math.log10(value) if value > 0 else -math.inf for value in values]
+
+
+def margins(results: Results) -> Iterator[str]:
+    """A line on each of the closest comparisons, with the number that decides."""
+    for result, comparison in closest(results):
+        name = f"{result.id} {comparison.title}"
+        if comparison.form == "gains":
+            p = formatting.number(comparison.p_value)
+            yield f"closest gain: p = {p} of {GAIN_P} allowed, {name}"
+        elif comparison.form == "rate":
+            yield f"closest rate: {formatting.margin(comparison)} to spare, {name}"
+        else:
+            unit = comparison.unit if comparison.margin_unit == "units" else ""
+            margin = f"{formatting.margin(comparison)} {unit}".rstrip()
+            ranges = formatting.number(room(comparison))
+            yield f"close to its limit: {margin}, {ranges} x the range over seeds, {name}"
+
+
+def envelope(results: Results) -> Iterator[str]:
+    """A line on the largest envelope ratio; NaN counts as larger than all."""
+    named_ratios = [
+        (math.inf if math.isnan(drift.r) else drift.r, name)
+        for name, _, drift in _drifts(results)
+        if drift.r is not None
+    ]
+    if named_ratios:
+        r, name = max(named_ratios)
+        yield (
+            f"largest envelope ratio: r = {formatting.number(r)} of {ENVELOPE_LIMIT} allowed, "
+            f"{name}"
+        )
+
+
+def advice(results: Results) -> Iterator[str]:
+    """A line on whether many small drifts add up, which gates nothing (note `Which p-values`)."""
+    named_p_values = [
         (p, name)
         for name, seeds, drift in _drifts(results)
         if (p := drift_p_value(drift, seeds)) is not None
     ]
-    if len(found) < ENOUGH:
+    if len(named_p_values) < ENOUGH:
         return
     from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 
-    p_values, names = zip(*found, strict=True)
+    p_values, names = zip(*named_p_values, strict=True)
     q, name = min(zip(stats.false_discovery_control(p_values), names, strict=True))
     uniform = stats.kstest(p_values, "uniform").pvalue
     yield (
-        f"advisory, gates nothing: {len(found)} arms against their evidence, smallest "
+        f"advisory, gates nothing: {len(named_p_values)} arms against their evidence, smallest "
         f"Benjamini-Hochberg q = {formatting.number(float(q))} ({name}), "
         f"uniformity of the p-values by kstest p = {formatting.number(float(uniform))}"
     )
 
 
-def drift_p_value(drift: Record, seeds: int) -> float | None:
-    """Two-sided p-value of an arm's mean over some seeds against its recording, by Student's t."""
-    if (known := drift.get("p_value")) is not None:
-        return float(known) if 0 <= known <= 1 else None
-    distance, recorded = formatting.moved(drift), drift.get("recorded_n") or 0
-    if distance is None or not math.isfinite(distance) or recorded < 2 or seeds < 1:
+def drift_p_value(drift: Drift, seeds: int) -> float | None:
+    """Two-sided p-value of an arm's mean over some seeds against its record, by Student's t."""
+    shift, recorded = drift.shift, drift.recorded_n or 0
+    if shift is None or not math.isfinite(shift) or recorded < 2 or seeds < 1:
         return None
     from scipy import special  # type: ignore[import-untyped,unused-ignore]
 
-    t = abs(distance) / math.sqrt(1 / seeds + 1 / recorded)
+    t = abs(shift) / math.sqrt(1 / seeds + 1 / recorded)
     return float(2 * special.stdtr(recorded - 1, -t))  # stats.t.sf takes 50 times as long
 
 
-def ratios(results: Record) -> list[float]:
+def ratios(results: Results) -> list[float]:
     """The envelope ratio of every arm that has one."""
-    drifts = (drift for _, _, drift in _drifts(results))
-    return [ratio for drift in drifts if (ratio := drift.get("r")) is not None]
+    return [drift.r for _, _, drift in _drifts(results) if drift.r is not None]
 
 
-def _probes(results: Record) -> Iterator[tuple[str, Record]]:
-    for result in results["results"]:
-        for probe in result["probes"]:
-            yield f"{result['id']} {formatting.title(probe)}", probe
-
-
-def _drifts(results: Record) -> Iterator[tuple[str, int, Record]]:
+def _drifts(results: Results) -> Iterator[tuple[str, int, Drift]]:
     """The name, number of seeds and drift of each arm that was compared with its evidence."""
-    for name, probe in _probes(results):
-        for arm in formatting.ARMS:
-            if drift := (probe.get("drift") or {}).get(arm):
-                yield f"{name}, {arm}", len(probe[arm]), drift
+    for result in results:
+        for comparison in result.probes:
+            for side, drift in formatting.drifts(comparison):
+                name = f"{result.id} {comparison.title}, {side}"
+                yield name, len(comparison.values(side)), drift

@@ -1,22 +1,22 @@
-"""Strip plots: where each seed's value, the limit and the ticks stand, in percent of the width.
+"""Strip plots: the places of each seed's value, the limit and the ticks, in percent of the width.
 
-What is drawn from these is the template's business.
+The template draws them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from initcheck.report import formatting
-from initcheck.report.formatting import Record
+from initcheck.results import ENVELOPE_LIMIT, SIDES, Comparison
 
-LEFT, RIGHT = 4.0, 96.0  # percent; a dot at either end stays whole
-AFTER_ZERO = 14.0  # percent; on a logarithmic axis, zero stands apart at the left end
+LEFT, RIGHT = 4.0, 96.0  # percent; a dot at either end is not cut
+AFTER_ZERO = 14.0  # percent; on a logarithmic axis, zero has its own place at the left end
 WIDE = 50  # above this ratio an axis is logarithmic
 TICKS = 5
-FAR = 1e300  # beyond this a difference of two values could overflow; such dots stand at the end
+FAR = 1e300  # beyond this a difference of two values could overflow; such dots are at the end
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Axis:
     zero: bool = False
 
     def place(self, value: float) -> float:
-        """The percentage of the width at which a value stands."""
+        """The place of a value, in percent of the width."""
         left = AFTER_ZERO if self.zero else LEFT
         if self.logarithmic and value <= 0:
             return LEFT
@@ -48,7 +48,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Row:
-    """One arm: its name, its range in words, and where its dots stand."""
+    """One arm: its name, its range in words, and the places of its dots."""
 
     role: str
     name: str
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Strip:
-    """All that is drawn for one probe."""
+    """All that is drawn for one comparison."""
 
     label: str
     rows: list[Row]
@@ -71,7 +71,7 @@ class Strip:
 
 
 def axis(values: Iterable[float]) -> Axis:
-    """An axis on which all finite values have a place."""
+    """An axis on which each finite value has a place."""
     finite = sorted(max(-FAR, min(value, FAR)) for value in values if math.isfinite(value))
     positive = [value for value in finite if value > 0]
     if positive and finite[0] >= 0 and positive[-1] > WIDE * positive[0]:
@@ -83,30 +83,30 @@ def axis(values: Iterable[float]) -> Axis:
     return Axis(low, high)
 
 
-def of_probe(probe: Record) -> Strip:
-    """Both arms of a probe above one axis, with the limit where it is one of values."""
-    bounds = (probe.get("limit") or {}) if probe["form"] == "holds" else {}
+def of_comparison(probe: Comparison) -> Strip:
+    """Both arms above one axis, with the limit if it is on the values themselves."""
+    bounds = probe.limit if probe.form == "holds" else {}
     ends = [end for key in ("min", "max") if (end := bounds.get(key)) is not None]
-    recorded = {arm: _recorded(probe, arm) for arm in ("treated", "control")}
-    seen = [*probe["treated"], *probe["control"], *ends]
+    recorded = {side: _recorded(probe, side) for side in SIDES}
+    seen = [*probe.treated, *probe.control, *ends]
     floor = min(filter(math.isfinite, seen), default=0.0)
-    usual = [value for three in recorded.values() for value in three]
+    usual = [value for ends_and_mean in recorded.values() for value in ends_and_mean]
     line = axis([*seen, *(value for value in usual if value >= min(floor, 0.0))])
     return Strip(
-        label=f"{formatting.title(probe)}: treated {formatting.arm(probe, 'treated')}, "
+        label=f"{probe.title}: treated {formatting.arm(probe, 'treated')}, "
         f"control {formatting.arm(probe, 'control')}, limit {formatting.limit(probe)}",
-        rows=[_row(probe, arm, line, recorded[arm]) for arm in recorded],
+        rows=[_row(probe, side, line, recorded[side]) for side in SIDES],
         ticks=line.ticks(),
         limits=[line.place(end) for end in ends if math.isfinite(end)],
         limit_text=formatting.limit(probe),
         allowed=_allowed(bounds, line) if ends else None,
-        pairs=_pairs(probe, line) if probe["form"] == "gains" else [],
+        pairs=_pairs(probe, line) if probe.form == "gains" else [],
     )
 
 
 def of_envelopes(ratios: Sequence[float]) -> Strip:
-    """The envelope ratio of every arm, with the one that is allowed."""
-    allowed = formatting.ENVELOPE_LIMIT
+    """The envelope ratio of every arm, with the largest that is allowed."""
+    allowed = ENVELOPE_LIMIT
     line = axis([*ratios, allowed])
     dots = [line.place(ratio) for ratio in ratios if math.isfinite(ratio)]
     text = formatting.span(ratios)
@@ -120,33 +120,34 @@ def of_envelopes(ratios: Sequence[float]) -> Strip:
     )
 
 
-def _row(probe: Record, arm: str, line: Axis, recorded: Sequence[float]) -> Row:
-    text = f"{formatting.arm(probe, arm)} {probe['unit']}".rstrip()
-    dots = [line.place(value) for value in probe[arm] if math.isfinite(value)]
+def _row(probe: Comparison, side: str, line: Axis, recorded: Sequence[float]) -> Row:
+    text = f"{formatting.arm(probe, side)} {probe.unit}".rstrip()
+    dots = [line.place(value) for value in probe.values(side) if math.isfinite(value)]
     low, mean, high = map(line.place, recorded) if recorded else (0.0, 0.0, 0.0)
-    name = probe.get(f"{arm}_name") or arm
-    return Row(arm, name, text, dots, (low, mean, high) if recorded else None)
+    return Row(side, probe.name(side) or side, text, dots, (low, mean, high) if recorded else None)
 
 
-def _recorded(probe: Record, arm: str) -> list[float]:
-    """The recorded mean less, without and with its deviation, if on the scale of the values."""
-    drift = (probe.get("drift") or {}).get(arm) or {}
-    mean, std = drift.get("recorded_mean"), drift.get("recorded_std")
-    if mean is None or std is None or drift.get("transform") in ("log", "logit"):
+def _recorded(probe: Comparison, side: str) -> list[float]:
+    """The recorded mean minus, without and plus its deviation; empty if on another scale."""
+    drift = probe.drift.get(side)
+    if drift is None or drift.transform in ("log", "logit"):
+        return []
+    mean, std = drift.recorded_mean, drift.recorded_std
+    if mean is None or std is None:
         return []
     return [mean - std, mean, mean + std] if math.isfinite(mean + std) else []
 
 
-def _allowed(bounds: Record, line: Axis) -> tuple[float, float]:
+def _allowed(bounds: Mapping[str, float | None], line: Axis) -> tuple[float, float]:
     low, high = bounds.get("min"), bounds.get("max")
     left = 0.0 if low is None else line.place(low)
     right = 100.0 if high is None else line.place(high)
     return left, round(right - left, 2)
 
 
-def _pairs(probe: Record, line: Axis) -> list[tuple[float, float]]:
-    """Where the two values of each seed stand."""
-    both = zip(probe["treated"], probe["control"], strict=False)
+def _pairs(probe: Comparison, line: Axis) -> list[tuple[float, float]]:
+    """The places of the two values of each seed."""
+    both = zip(probe.treated, probe.control, strict=False)
     return [(line.place(a), line.place(b)) for a, b in both if math.isfinite(a + b)]
 
 

@@ -1,130 +1,175 @@
-"""What a run prints: its surroundings at the head, one line a probe, the extremes at the end."""
+"""What a run prints: its environment at the head, and at the end what needs a look."""
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from initcheck.report import formatting, highlights
-from initcheck.report.formatting import Record
-from initcheck.results import ORDER
+from initcheck.results import ORDER, ClaimResult, Comparison, Environment, Run, Settings, worst
 
-WIDTH = 100
-GAP = "  "
-COLUMNS = ("device", "treated", "limit", "control", "margin", "r", "seconds", "verdict")
-RIGHT = {"margin", "r", "seconds"}
-RANGE = 16  # -1e-300..-2e-300 just fits, so some significant digit always does
-MARGIN = 11  # -1e-300 dec, likewise
+NARROW, USUAL, WIDE = 80, 100, 160  # columns
+COLUMNS = ("claim", "treated", "limit", "control", "margin", "r", "verdict")
+RIGHT = {COLUMNS.index("margin"), COLUMNS.index("r")}
+RANGE, NARROW_RANGE = 16, 12  # columns for a range; in a narrow table it has fewer digits
+SHORT = 12  # comparisons that are all shown: leaving some out would save nothing
+
+Rows = Sequence[tuple[ClaimResult, Sequence[Comparison]]]
 
 
-def header(environment: Record, settings: Record, contract: str | None = None) -> list[str]:
-    """What ran where and how, for the head of a run; `contract` is the line on false alarms."""
+def width() -> int:
+    """Columns of the terminal, within reason; 100 where there is none."""
+    return min(WIDE, max(NARROW, shutil.get_terminal_size((USUAL, 24)).columns))
+
+
+def header(
+    environment: Environment, settings: Settings, contract: str | None = None, columns: int = USUAL
+) -> list[str]:
+    """Where and how a run takes place, for its head; ``contract`` is the line on false alarms."""
     versions = ("torch", "torchvision", "numpy", "scipy", "python")
-    found = [f"{name} {environment[name]}" for name in versions if environment.get(name)]
-    seeds = settings.get("seeds") or "as each claim needs"
-    precision, threads = environment.get("matmul precision", "?"), environment.get("threads", "?")
-    scale, engine = settings.get("scale", "?"), settings.get("engine", "?")
-    baselines = settings.get("baselines") or "none"
+    named = [f"{name} {version}" for name in versions if (version := getattr(environment, name))]
+    precision = environment.matmul_precision or "?"
+    seeds = settings.seeds or "as each claim needs"
+    baselines = f"baselines {settings.baselines or 'none'}"
     lines = [
-        f"initcheck: {', '.join([*found, environment.get('platform') or 'unknown platform'])}",
-        f"devices: {', '.join(_device(device) for device in environment.get('devices', []))}",
-        f"arithmetic: {threads} threads, float32 matrix products {precision}",
-        f"settings: scale {scale}, engine {engine}, seeds {seeds}, baselines {baselines}",
+        f"initcheck: {', '.join([*named, environment.platform or 'unknown platform'])}",
+        f"devices: {', '.join(map(device, environment.devices))}",
+        f"arithmetic: {environment.threads or '?'} threads, float32 matrix products {precision}",
+        f"settings: scale {settings.scale}, engine {settings.engine}, seeds {seeds}, {baselines}",
     ]
-    if settings.get("record"):
-        lines.append(f"recording ({settings['record']}): this run fails once, whatever it finds")
-    if settings.get("fault"):
-        lines.append(f"FAULT {settings['fault']} is seeded: this run must fail")
-    return [folded for line in [*lines, contract or ""] for folded in _fold(line)]
+    if settings.record:
+        lines.append(f"recording ({settings.record}): this run does not pass, whatever it finds")
+    if settings.fault:
+        lines.append(f"FAULT {settings.fault} is seeded: this run must fail")
+    return [folded for line in [*lines, contract or ""] for folded in _fold(line, columns)]
 
 
-def table(results: Record) -> list[str]:
-    """One line a probe under a head of column names; at most 100 columns of plain ASCII."""
-    rows = [row for result in results["results"] for row in _rows(result)]
-    if not rows:
+def device(description: Mapping[str, Any]) -> str:
+    """A device's name, with its hardware in parentheses if that is known."""
+    hardware = description.get("hardware")
+    return f"{description['name']} ({hardware})" if hardware else str(description["name"])
+
+
+def table(
+    results: Sequence[ClaimResult], *, verbose: bool = False, columns: int = USUAL
+) -> list[str]:
+    """The claims that are not green, those closest to their limits, and a line per mechanism.
+
+    Every claim if ``verbose``, or if there are few. Plain ASCII, in lines of at most ``columns``.
+    """
+    if not results:
         return ["initcheck: no claim ran"]
-    widths = [
-        max(len(name), *(len(cells[column]) for _, cells in rows))
-        for column, name in enumerate(COLUMNS)
+    lines = [[*COLUMNS]]
+    for title, rows in _parts(results, verbose=verbose).items():
+        lines += [[title]] * bool(title)
+        lines += [
+            line for result, comparisons in rows for line in _rows(result, comparisons, columns)
+        ]
+    aligned = formatting.aligned(lines, right=RIGHT, columns=columns)
+    aligned.insert(1, "-" * len(aligned[0]))
+    folded = [
+        part for line in aligned for part in textwrap.wrap(line, columns, subsequent_indent="    ")
     ]
-    room = WIDTH - sum(widths) - len(GAP) * len(widths)
-    longest = max(len("claim"), *(len(name) for name, _ in rows))
-    first = max(0, min(longest, room))
-    lines = [_line("claim", COLUMNS, first, widths)]
-    lines.append("-" * len(lines[0]))
-    for name, cells in rows:
-        if len(name) > first:
-            lines.append(name[:WIDTH])
-        lines.append(_line(name if len(name) <= first else "", cells, first, widths))
-    return lines
+    return [*folded, "", *mechanisms(results)]
 
 
-def closing(results: Record, contract: str | None = None) -> list[str]:
-    """The extremes of a run, the number of each verdict, and what the p-values look like."""
+def _parts(results: Sequence[ClaimResult], *, verbose: bool) -> dict[str, Rows]:
+    """What the table shows, by the title of each part."""
+    if verbose or sum(len(result.probes) for result in results) <= SHORT:
+        return {"": [(result, result.probes) for result in results]}
+    parts: dict[str, Rows] = {
+        "not green:": [(result, result.probes) for result in results if result.verdict != "pass"],
+        "closest to their limits:": _by_claim(highlights.closest(results)),
+    }
+    return {title: rows for title, rows in parts.items() if rows}
+
+
+def _rows(
+    result: ClaimResult, comparisons: Sequence[Comparison], columns: int
+) -> Iterator[list[str]]:
+    """A line on the claim, and a row of cells per comparison."""
+    yield [f"{_ascii(result.id)}  {_seconds(result.seconds)} s  {result.verdict}"]
+    room = RANGE if columns >= USUAL else NARROW_RANGE
+    for comparison in comparisons:
+        yield [
+            f"  {_ascii(comparison.title)}",
+            _fit(partial(formatting.arm, comparison, "treated"), room),
+            _fit(partial(formatting.limit, comparison), room),
+            _fit(partial(formatting.arm, comparison, "control"), room),
+            formatting.margin(comparison),
+            formatting.ratios(comparison),
+            comparison.verdict,
+        ]
+
+
+def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
+    """A line per file of claims: how many there are, the time they took, the worst verdict."""
+    by_name: dict[str, list[ClaimResult]] = {}
+    for result in results:
+        by_name.setdefault(result.mechanism, []).append(result)
+    rows = [
+        [
+            _ascii(name),
+            _count(len(of_name), "claim"),
+            _count(sum(len(result.probes) for result in of_name), "comparison"),
+            f"{_seconds(sum(result.seconds for result in of_name))} s",
+            worst(result.verdict for result in of_name),
+        ]
+        for name, of_name in by_name.items()
+    ]
+    return formatting.aligned(rows, right={1, 2, 3})
+
+
+def closing(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[str]:
+    """The extremes of a run, the number of each verdict, and what the p-values look like.
+
+    The comparisons closest to their limits are named if ``verbose``; else the table shows them.
+    """
     lines = [
-        *highlights.margins(results),
-        *highlights.envelope(results),
-        f"verdicts: {counts(results)}",
-        *highlights.advice(results),
-        contract or "",
+        *(highlights.margins(run.results) if verbose else ()),
+        *highlights.envelope(run.results),
+        *highlights.advice(run.results),
+        f"verdicts: {counts(run.results)}",
+        run.settings.contract or "",
     ]
-    return [folded for line in lines for folded in _fold(line)]
+    return [folded for line in lines for folded in _fold(line, columns)]
 
 
-def counts(results: Record) -> str:
+def counts(results: Sequence[ClaimResult]) -> str:
     """The number of claims by verdict, from best to worst."""
-    found = Counter(result["verdict"] for result in results["results"])
-    return ", ".join(f"{found[key]} {key}" for key in ORDER if found[key]) or "no claim ran"
+    counted = Counter(result.verdict for result in results)
+    return ", ".join(f"{counted[key]} {key}" for key in ORDER if counted[key]) or "no claim ran"
 
 
-def _fold(line: str) -> list[str]:
-    return textwrap.wrap(_ascii(line), WIDTH, subsequent_indent="  ")
+def _fold(line: str, columns: int) -> list[str]:
+    return textwrap.wrap(_ascii(line), columns, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _ascii(text: str) -> str:
     return " ".join(text.encode("ascii", "backslashreplace").decode().split())
 
 
-def _device(device: Record) -> str:
-    hardware = device.get("hardware")
-    return f"{device['name']} ({hardware})" if hardware else str(device["name"])
-
-
-def _rows(result: Record) -> Iterator[tuple[str, list[str]]]:
-    """The first column and the others, for each probe; for one line if there is no probe."""
-    device, seconds = _ascii(result["device"])[:7], _seconds(result["seconds"])
-    for place, probe in enumerate(result["probes"] or [{}]):
-        cells = [
-            device,
-            _fit(partial(formatting.arm, probe, "treated")),
-            _fit(partial(formatting.limit, probe)),
-            _fit(partial(formatting.arm, probe, "control")),
-            _fit(partial(formatting.margin, probe), MARGIN),
-            formatting.ratios(probe),
-        ]
-        if place == 0:
-            yield _ascii(result["claim"]), [*cells, seconds, result["verdict"]]
-        else:
-            yield f"  {_ascii(formatting.title(probe))}", [*cells, "", probe["verdict"]]
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _seconds(took: float) -> str:
     return f"{took:.1f}" if took < 1000 else f"{took:.0f}"
 
 
-def _fit(write: Callable[[int], str], room: int = RANGE) -> str:
+def _by_claim(named: Sequence[highlights.Named]) -> Rows:
+    """Comparisons under their claims, each claim once, in the order of appearance."""
+    kept: dict[str, tuple[ClaimResult, list[Comparison]]] = {}
+    for result, comparison in named:
+        kept.setdefault(result.id, (result, []))[1].append(comparison)
+    return [*kept.values()]
+
+
+def _fit(write: Callable[[int], str], room: int) -> str:
     """`write(digits)` with as many significant digits, three at most, as have room."""
     texts = [write(digits) for digits in (3, 2, 1)]
-    fitting = (text for text in texts if len(text) <= room)
-    broken = texts[-1].partition(", ")[2]  # what is not finite comes last
-    return next(fitting, (broken or texts[-1])[:room])
-
-
-def _line(first: str, cells: Sequence[str], room: int, widths: Sequence[int]) -> str:
-    padded = [
-        cell.rjust(width) if name in RIGHT else cell.ljust(width)
-        for name, cell, width in zip(COLUMNS, cells, widths, strict=True)
-    ]
-    return GAP.join([first.ljust(room), *padded]).rstrip()
+    return next((text for text in texts if len(text) <= room), texts[-1])

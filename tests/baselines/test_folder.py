@@ -33,7 +33,7 @@ def written(folder, entry=GOOD, head="a_claim.a_probe"):
 # --- limits -------------------------------------------------------------------------------------
 
 
-def test_limit_as_written(tmp_path):
+def test_a_limit_is_read_as_written(tmp_path):
     limit = read_limits(written(tmp_path, GOOD | {"min": 0, "margin": 2}))["a_claim"]["a_probe"]
     assert (limit.low, limit.high, limit.margin) == (0.0, 1.0, 2.0)
     assert (limit.unit, limit.kind, limit.why, limit.fault) == tuple(GOOD.values())[1:]
@@ -42,7 +42,7 @@ def test_limit_as_written(tmp_path):
     assert limit.shown("holds") == {"min": 0.0, "max": 1.0}
 
 
-def test_open_end_is_shown_as_none(tmp_path):
+def test_an_open_end_is_shown_as_none(tmp_path):
     limit = read_limits(written(tmp_path))["a_claim"]["a_probe"]
     assert limit.low == -math.inf
     assert limit.shown("holds") == {"min": None, "max": 1.0}
@@ -58,7 +58,7 @@ def test_open_end_is_shown_as_none(tmp_path):
         ({"margin": 0.0}, {"gains"}),
     ],
 )
-def test_limit_serves(tmp_path, given, forms):
+def test_a_limit_serves_some_forms_of_comparison(tmp_path, given, forms):
     words = {key: value for key, value in GOOD.items() if key != "max"}
     limit = read_limits(written(tmp_path, words | given))["a_claim"]["a_probe"]
     assert {form for form in ("holds", "gains", "rate") if limit.serves(form)} == forms
@@ -76,7 +76,7 @@ def test_limit_serves(tmp_path, given, forms):
         ({"min": 2}, "has min 2 above max 1.0"),
     ],
 )
-def test_bad_entry_is_refused_with_its_place(tmp_path, change, sentence):
+def test_a_wrong_entry_is_refused_with_its_place(tmp_path, change, sentence):
     path = written(tmp_path, GOOD | change)
     with pytest.raises(BaselineError) as error:
         read_limits(path)
@@ -92,7 +92,7 @@ def test_limit_that_is_not_finite_is_refused(tmp_path, value):
         read_limits(path)
 
 
-def test_entry_without_a_number_is_refused(tmp_path):
+def test_an_entry_without_a_number_is_refused(tmp_path):
     words = {key: value for key, value in GOOD.items() if key != "max"}
     with pytest.raises(BaselineError, match="Add 'max' or 'min' for holds, or 'margin'"):
         read_limits(written(tmp_path, words))
@@ -103,14 +103,14 @@ def test_table_without_a_probe_is_refused(tmp_path):
         read_limits(written(tmp_path, head="a_claim"))
 
 
-def test_broken_toml_names_the_line(tmp_path):
+def test_broken_toml_is_refused_with_its_line(tmp_path):
     path = tmp_path / "limits.toml"
     path.write_text("[a.b]\nmax = \n")
     with pytest.raises(BaselineError, match=r"at line 2, column 7.*Correct that line"):
         read_limits(path)
 
 
-def test_missing_file_says_where_it_belongs(tmp_path):
+def test_a_missing_file_is_refused_with_its_place(tmp_path):
     with pytest.raises(
         BaselineError, match=r"There is no .*limits\.toml, which must hold the limits"
     ):
@@ -151,7 +151,7 @@ def whole(*entries):
     return {"schema": 1, "claim": "a_claim", "environments": list(entries)}
 
 
-def test_evidence_fits_its_schema(tmp_path):
+def test_valid_evidence_is_accepted(tmp_path):
     check_evidence(tmp_path, whole(entry()))
 
 
@@ -188,7 +188,7 @@ def test_evidence_fits_its_schema(tmp_path):
         (("origin",), {}, "origin/loss: the comparison has no origin"),
     ],
 )
-def test_unfitting_evidence_names_the_place(tmp_path, path, value, place):
+def test_invalid_evidence_is_refused_with_its_place(tmp_path, path, value, place):
     made = entry()
     *parents, last = path
     inner = made
@@ -212,14 +212,14 @@ def test_unfitting_evidence_names_the_place(tmp_path, path, value, place):
         ("[]", "does not fit its schema at the top"),
     ],
 )
-def test_unreadable_evidence(tmp_path, text, sentence):
+def test_unreadable_evidence_is_refused(tmp_path, text, sentence):
     path = tmp_path / "a_claim.json"
     path.write_text(text)
     with pytest.raises(BaselineError, match=sentence):
         read_evidence(path)
 
 
-def test_evidence_that_is_a_folder_cannot_be_read(tmp_path):
+def test_evidence_that_is_a_folder_is_refused(tmp_path):
     with pytest.raises(BaselineError, match="cannot be read"):
         read_evidence(tmp_path)
 
@@ -243,7 +243,7 @@ def on(kind, device):
         ((), on("cpu", "a CPU"), None),
     ],
 )
-def test_evidence_is_that_of_the_same_device_else_the_reference(recorded, machine, chosen):
+def test_the_evidence_of_the_same_device_comes_before_the_reference(recorded, machine, chosen):
     assert choose(whole(*recorded), machine) == chosen
 
 
@@ -266,7 +266,7 @@ def test_entry_replaces_that_of_the_same_device(old, new, left):
 # --- the origin ---------------------------------------------------------------------------------
 
 
-def test_origin_never_moves():
+def test_the_origin_never_moves():
     evidence = whole(entry(date="2026-01-01"))
     for month in range(2, 6):  # each moves a little, and none is far from the first
         made = entry(date=f"2026-{month:02}-01", treated_mean=1.0 + month / 60)
@@ -300,7 +300,7 @@ def test_drift_beyond_a_tenth_of_the_distance_needs_a_reason(means, far):
     assert "--initcheck-accept-drift REASON" in str(error.value)
 
 
-def test_accepted_drift_is_kept_with_its_reason():
+def test_an_accepted_drift_is_kept_with_its_reason():
     old = whole(entry(date="2026-01-01"))
     drifted = merged(old, entry(treated_mean=1.5), accept="torch 3 rounds otherwise")
     (kept,) = drifted["environments"]
@@ -309,13 +309,15 @@ def test_accepted_drift_is_kept_with_its_reason():
     assert accepted["reason"] == "torch 3 rounds otherwise"
     assert accepted["means"]["treated_mean"] == 1.5
     check_evidence(Path("x"), drifted)
-    again = merged(drifted, entry(treated_mean=1.52))  # near what was accepted: no new reason
+    again = merged(
+        drifted, entry(treated_mean=1.52)
+    )  # close to what was accepted, so no new reason is needed
     assert len(again["environments"][0]["accepted"]) == 1
     with pytest.raises(BaselineError):
         merged(drifted, entry(treated_mean=1.7))
 
 
-def test_reason_is_kept_only_where_something_drifted():
+def test_a_reason_is_kept_only_for_a_drift():
     (kept,) = merged(whole(entry()), entry(), accept="just in case")["environments"]
     assert kept["accepted"] == []
 
@@ -363,7 +365,9 @@ def test_store_waits_while_another_process_stores(tmp_path):
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.2)
             old = {"schema": 1, "claim": "a_claim", "environments": []}
-            two.write("a_claim", merged(old, H200))  # as if read before the other had stored
+            two.write(
+                "a_claim", merged(old, H200)
+            )  # as if this process had read before the other one stored
         waiting.result()
     entries = read_evidence(one.path("a_claim"))["environments"]
     assert [e["environment"]["device type"] for e in entries] == ["cpu", "cuda"]
@@ -375,7 +379,7 @@ def test_folders_do_not_wait_for_each_other(tmp_path):
     assert Baselines(tmp_path / "two").files()
 
 
-def test_what_does_not_fit_is_not_stored(tmp_path):
+def test_invalid_evidence_is_not_stored(tmp_path):
     baselines = Baselines(tmp_path)
     baselines.store("a_claim", CPU)
     before = baselines.path("a_claim").read_bytes()
@@ -386,10 +390,10 @@ def test_what_does_not_fit_is_not_stored(tmp_path):
 
 def test_registered_counts_three_per_comparison(tmp_path):
     written(tmp_path)
-    assert Baselines(tmp_path).registered == 3  # no evidence: one a limit
+    assert Baselines(tmp_path).registered == 3  # without evidence, one per limit
     baselines = Baselines(tmp_path)
     for name in ("a_claim[relu]", "a_claim[celu]"):
         baselines.store(name, entry())
-    assert Baselines(tmp_path).registered == 6  # one a limit and parameter
+    assert Baselines(tmp_path).registered == 6  # one per limit and parameter
     baselines.store("a_claim[relu]", H200)
     assert Baselines(tmp_path).registered == 6  # error rates are stated per device

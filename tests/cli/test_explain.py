@@ -1,7 +1,8 @@
-"""`initcheck explain`, on a made-up project: every line comes from the files."""
+"""`initcheck explain`, on a made-up project: every line comes from its files."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import NormalDist
 
 import pytest
@@ -23,102 +24,155 @@ fault = "leaky_relu"
 """
 TEST = '''
 import pytest
+from initcheck import SGD, Arm, Recipe, mlp
+from initcheck.initializers import he, zeros
 
-@pytest.mark.initcheck_claim(source="everyday life", kind="measured")
-def test_sun_rises():
-    """The sun rises."""
+def accuracy(trained): ...
+
+@pytest.fixture
+def verdict(): ...
+
+@pytest.mark.initcheck_claim(source="everyday life; x-1", kind="measured")
+def test_sun_rises(verdict):
+    """The sun rises.
+
+    Every day."""
+    recipe = Recipe(SGD(lr=0.1), batch=32, steps=5)
+    warm, cold = (Arm(mlp(784, 8, 10), start, recipe) for start in (he, zeros))
+    verdict.holds(accuracy, treated=warm, control=cold)
+    verdict.gains(accuracy, better=warm, worse=cold, case="no better")
 '''
+SOURCES = '| <a id="x-1"></a>`x-1` | It `rises`, see [it](#it). | a window |\n'
 VALUES = [NormalDist(0.803, 0.002).inv_cdf((i + 0.5) / 64) for i in range(64)]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, request):
+def project(tmp_path, monkeypatch):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "baselines" / "evidence").mkdir(parents=True)
     ini = "[pytest]\naddopts = -p no:initcheck\nmarkers = initcheck_claim\n"
     (tmp_path / "pytest.ini").write_text(ini)
-    name = f"test_of_{request.node.name}.py"
-    (tmp_path / "benchmarks" / name).write_text(TEST)
+    # This process keeps test modules by name, so each project has its own name.
+    (tmp_path / "benchmarks" / f"{tmp_path.name}.py").write_text(TEST)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "sources.md").write_text(SOURCES)
     (tmp_path / "baselines" / "limits.toml").write_text(LIMITS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def told(capsys, name="sun_rises", code=0):
-    assert main(["explain", name]) == code
+def explained(capsys, *arguments, name="sun_rises", code=0):
+    """What the command prints, with the folds of long lines taken out."""
+    assert main(["explain", name, *arguments]) == code
     captured = capsys.readouterr()
     return " ".join((captured.out + captured.err).split())
 
 
-def test_claim_without_evidence(project, capsys):
-    said = told(capsys)
-    assert "statement The sun rises. kind measured source everyday life" in said
-    assert "limit accuracy: min 0.5, gain above -0.05 share (measured)" in said
-    assert "why there it always did" in said
-    assert f"must notice leaky_relu: {FAULTS['leaky_relu'].breaks}" in said
-    assert "evidence none was recorded" in said
-    assert "at most 3.3e-03 of runs a comparison, 1% shared among 3" in said
-    node = "pytest benchmarks/test_of_test_claim_without_evidence.py::test_sun_rises"
-    assert f"run it {node} see it red {node} --initcheck-fault leaky_relu" in said
+def test_a_claim_is_explained_from_its_test_its_limits_and_its_sources(project, capsys):
+    text = explained(capsys)
+    assert "statement The sun rises. details Every day. kind measured: the limit is placed" in text
+    assert "regime ReLU network 784-8-10; SGD (lr 0.1) for 5 steps; batch 32; mnist5k" in text
+    assert (
+        "judged accuracy (share): treated at least 0.5, control below (measured) "
+        "judged accuracy, no better (share): better less than 0.05 below worse, paired by seed "
+        "(measured) why there it always did "
+        "must notice leaky_relu: ReLU lets a hundredth of its negative side through." in text
+    )
+    assert "source everyday life; x-1 x-1: It rises, see it. (a window) written in" in text
+    assert "evidence none is recorded" in text
+    assert "split over 3 registered comparisons: 3.3e-03 each" in text
 
 
-def test_folder_that_was_asked_for_stays_in_the_commands(project, capsys):
+def test_the_commands_run_the_claim_break_it_and_record_it(project, capsys):
+    (file,) = (project / "benchmarks").iterdir()
+    run = f"pytest benchmarks/{file.name}::test_sun_rises"
+    text = explained(capsys)
+    assert f"run it {run} see it fail {run} --initcheck-fault leaky_relu record it {run} " in text
+
+
+def test_all_but_the_commands_fits_in_80_columns(project, capsys):
+    main(["explain", "sun_rises"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80 and " pytest " not in line] == []
+
+
+def test_a_claim_whose_test_needs_other_fixtures_shows_its_limits_alone(project, capsys):
+    (file,) = (project / "benchmarks").iterdir()
+    other = "@pytest.fixture\ndef other(): ...\n"
+    file.write_text(TEST.replace('(verdict):\n    "', '(verdict, other):\n    "') + other)
+    text = explained(capsys)
+    assert "regime Known only when the claim runs: its test uses the fixture other." in text
+    assert "judged accuracy: min 0.5, gain above -0.05 share (measured) why there it" in text
+
+
+def test_a_comparison_without_a_usable_limit_is_named(project, capsys):
+    (project / "baselines" / "limits.toml").write_text(LIMITS.replace("margin = -0.05", ""))
+    assert "judged accuracy (no better): no limit to judge by why there" in explained(capsys)
+
+
+def test_other_faults_that_the_claim_must_notice_are_listed_by_name(project, capsys, monkeypatch):
+    kills = replace(FAULTS["lr_halved"], kills=("sun_rises",))
+    monkeypatch.setitem(FAULTS, "lr_halved", kills)
+    assert "negative side through. and lr_halved source" in explained(capsys)
+
+
+def test_the_commands_name_baselines_that_were_requested(project, capsys):
     (project / "baselines").rename(project / "other")
-    assert main(["explain", "sun_rises", "--baselines", "other"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "::test_sun_rises --initcheck-baselines other --initcheck-fault leaky_relu" in said
+    text = explained(capsys, "--baselines", "other")
+    assert "::test_sun_rises --initcheck-baselines other --initcheck-fault leaky_relu" in text
 
 
-def test_commands_ask_for_the_scale_that_the_claim_asks_for(project, capsys):
+def test_the_commands_of_a_claim_of_full_scale_request_full_scale(project, capsys):
     """At brief scale a claim that uses the fixture full_scale is skipped."""
     marked = '@pytest.mark.usefixtures("full_scale")\n@pytest.mark.initcheck_claim'
     fixture = "@pytest.fixture\ndef full_scale():\n    pytest.skip()\n"
     (file,) = (project / "benchmarks").iterdir()
     file.write_text(TEST.replace("@pytest.mark.initcheck_claim", marked) + fixture)
-    said = told(capsys)
     run = f"pytest benchmarks/{file.name}::test_sun_rises --initcheck-scale full"
-    assert f"run it {run} see it red {run} --initcheck-fault leaky_relu record it {run} " in said
+    text = explained(capsys)
+    assert f"run it {run} see it fail {run} --initcheck-fault leaky_relu record it {run} " in text
 
 
-def test_claim_with_evidence(project, capsys):
+def test_recorded_evidence_is_shown_with_the_shift_that_is_detected(project, capsys):
     text = evidence("sun_rises", accuracy=comparison(VALUES))
     (project / "baselines" / "evidence" / "sun_rises.json").write_text(text)
-    said = told(capsys)
-    assert "2026-11-22, torch 2.14.1, cpu (an abacus), commit unknown: first light" in said
-    assert "accuracy, treated warm: 0.803 +- 0.002 (N = 64); a shift of" in said
-    assert "of logit" in said
-    assert "accuracy, control cold: 0.1 (N = 64); exact" in said
+    text = explained(capsys)
+    assert "2026-11-22, torch 2.14.1, cpu (an abacus), commit unknown: first light" in text
+    assert "accuracy, treated warm: 0.803 +- 0.002 (N = 64); a shift of" in text
+    assert "in logit" in text
+    assert "accuracy, control cold: 0.1 (N = 64); equal on all seeds" in text
 
 
 @pytest.mark.parametrize(
     ("recorded", "words"),
     [
         (comparison([0.8 + 0.1 * (v > 0.803) + v / 1e3 for v in VALUES]), "; by ranks, a shift of"),
-        (comparison([0.8] * 63 + [0.81]), "compared by ranks, which see no shift"),
+        (comparison([0.8] * 63 + [0.81]), "compared by ranks, which detect no shift"),
         (comparison(VALUES[:20]), "too few seeds to compare outcomes"),
     ],
-    ids=["ranks", "ranks see nothing", "few"],
+    ids=["ranks", "ranks detect nothing", "few seeds"],
 )
-def test_outcomes_that_cannot_be_compared_are_told(project, capsys, recorded, words):
+def test_it_says_how_far_outcomes_can_be_compared(project, capsys, recorded, words):
     text = evidence("sun_rises", accuracy=recorded)
     (project / "baselines" / "evidence" / "sun_rises.json").write_text(text)
-    assert words in told(capsys)
+    assert words in explained(capsys)
 
 
-def test_unknown_claim_is_answered_with_near_ones(project, capsys):
-    said = told(capsys, "sun_rise", code=4)
-    assert said == "initcheck: there is no claim 'sun_rise'. Did you mean sun_rises?"
+def test_an_unknown_claim_is_refused_with_similar_names(project, capsys):
+    error = explained(capsys, name="sun_rise", code=4)
+    assert error == "initcheck: There is no claim 'sun_rise'. Did you mean sun_rises?"
 
 
-def test_nothing_near_is_not_made_up(project, capsys):
-    assert told(capsys, "qqq", code=4).endswith("`initcheck claims` lists all.")
+def test_a_name_like_no_other_is_refused_with_the_command_that_lists_claims(project, capsys):
+    error = explained(capsys, name="qqq", code=4)
+    assert error.endswith("`initcheck claims` lists all claims.")
 
 
 def claim(name, file="benchmarks/test_a.py"):
     return Claim(claim=name, kind="exact", source="", statement="", file=file, line=1)
 
 
-def test_parameters_are_found_together_and_alone():
+def test_a_claim_is_found_with_all_its_parameters_or_with_one_set():
     claims = [claim("a[x]"), claim("a[y]"), claim("b")]
     assert find("test_a", claims) == claims[:2]
     assert find("a[y]", claims) == [claims[1]]
@@ -126,7 +180,7 @@ def test_parameters_are_found_together_and_alone():
         find("a[z]", claims)
 
 
-def test_baselines_beside_the_claim_win(project):
+def test_the_baselines_next_to_the_claim_come_first(project):
     inner = project / "benchmarks" / "baselines"
     inner.mkdir()
     assert folder_of(claim("a")) == project / "baselines"
@@ -134,14 +188,13 @@ def test_baselines_beside_the_claim_win(project):
     assert folder_of(claim("a")) == inner
 
 
-def test_baselines_of_a_claim_may_lie_any_number_of_folders_up(project):
+def test_the_baselines_of_a_claim_may_be_any_number_of_folders_up(project):
     assert folder_of(claim("a", "benchmarks/deep/er/test_a.py")) == project / "baselines"
     (project / "baselines" / "limits.toml").unlink()
     deep = folder_of(claim("a", "benchmarks/deep/test_a.py"))
-    assert deep == project / "benchmarks" / "baselines"  # where they would be missed
+    assert deep == project / "benchmarks" / "baselines"  # where limits.toml is then missing
 
 
-def test_missing_limits_ask_for_an_option_that_the_command_has(project, capsys):
+def test_missing_limits_are_refused_with_an_option_that_the_command_has(project, capsys):
     (project / "baselines" / "limits.toml").unlink()
-    said = told(capsys, code=4)
-    assert "Name another folder with --baselines DIR, which pytest knows as --init" in said
+    assert "--baselines DIR" in explained(capsys, code=4)

@@ -1,4 +1,4 @@
-"""Recording in parts gives what recording at once gives, and merging loses nothing."""
+"""Recording in parts gives the evidence of a single recording, and merging keeps all of it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.helpers import projects
 ANOTHER = projects.CLAIMS.replace("test_zeros_stay", "test_zeros_remain")
 REMAIN = projects.limit("zeros_remain", "weight_magnitude", "max = 0")
 CLAIMS = ["zeros_stay", "zeros_remain"]
-WHEN = ("reason", "date", "commit")  # of a recording
+WHEN_AND_WHY = ("reason", "date", "commit")  # these differ between two recordings
 
 
 @pytest.fixture
 def two(project, monkeypatch):
-    """Two files of one claim each."""
+    """A project with two files of one claim each."""
     project.claims()
     project.claims(ANOTHER, name="test_more_claims")
     project.limits(projects.ZEROS_STAY + REMAIN)
@@ -37,36 +37,37 @@ def two(project, monkeypatch):
 
 
 def recorded(folder):
-    """All evidence of a folder of baselines, without when, why and on how many threads."""
-    found = {path.stem: read_evidence(path) for path in Baselines(folder).files()}
+    """The evidence of a folder by claim, without reason, date, commit and number of threads."""
+    files = {path.stem: read_evidence(path) for path in Baselines(folder).files()}
     return {
         claim: [
-            {k: v for k, v in entry.items() if k not in WHEN}
+            {k: v for k, v in entry.items() if k not in WHEN_AND_WHY}
             | {"environment": entry["environment"] | {"threads": 0}}
             for entry in evidence["environments"]
         ]
-        for claim, evidence in found.items()
+        for claim, evidence in files.items()
     }
 
 
 def claims(*files):
+    """One claim in each of these files."""
     return [Claim(f"in_{file}", "exact", "a test", "so", file, 1) for file in files]
 
 
-def test_shards_are_every_nth_file_and_nothing_twice(tmp_path):
+def test_each_file_is_in_one_shard(tmp_path):
     every = claims("a", "a", "b", "c", "d", "e")
     parts = [record.jobs(every, [], tmp_path, shard=(i, 3)) for i in (1, 2, 3)]
     assert [[job.file for job in part] for part in parts] == [["a", "d"], ["b", "e"], ["c"]]
     assert parts[0][0].claims == ("in_a", "in_a")
 
 
-def test_jobs_share_the_cores(tmp_path, monkeypatch):
+def test_jobs_share_the_cores_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "CORES", 8)
     assert [j.threads for j in record.jobs(claims("a"), [], tmp_path, workers=3)] == [2]
     assert [j.threads for j in record.jobs(claims("a"), [], tmp_path, workers=9)] == [1]
 
 
-def test_two_shards_merged_are_what_one_recording_writes(two, capsys):
+def test_two_merged_shards_equal_one_recording(two, capsys):
     (two.path / "at_once").mkdir()
     (two.path / "at_once" / "limits.toml").write_text(projects.ZEROS_STAY + REMAIN)
     two.run("--initcheck-record=at once", "--initcheck-baselines=at_once")
@@ -81,27 +82,27 @@ def test_two_shards_merged_are_what_one_recording_writes(two, capsys):
     assert two.run("--initcheck-require-evidence").ret == 0
 
 
-def test_recording_again_what_is_there_already_is_no_miss(two, capsys):
+def test_equal_evidence_is_recorded_again(two, capsys):
     two.run("--initcheck-record=why", "test_claims.py")
     assert main(["record", "why", "test_claims.py"]) == 0
     assert "not of" not in capsys.readouterr().out
 
 
-def test_a_claim_that_does_not_hold_is_named_and_not_recorded(two, capsys):
+def test_a_refuted_claim_is_named_and_not_recorded(two, capsys):
     two.limits(projects.ZEROS_STAY + REMAIN.replace("max = 0", "min = 0.1"))
     assert main(["record", "why", "test_more_claims.py"]) == 1
-    said = capsys.readouterr().out
-    assert "test_more_claims.py: evidence of 0 claims; not of zeros_remain" in said
-    assert "REFUTED" in said
+    output = capsys.readouterr().out
+    assert "test_more_claims.py: evidence of 0 claims; not of zeros_remain" in output
+    assert "REFUTED" in output
     assert not two.evidence("zeros_remain").exists()
 
 
-def test_a_claim_that_is_skipped_is_named_and_nothing_is_wrong(two, capsys):
+def test_a_skipped_claim_is_named_and_the_exit_code_is_0(two, capsys):
     skipped = ANOTHER.replace("@claim", "import pytest\n@pytest.mark.skip\n@claim")
     two.claims(skipped, name="test_more_claims")
     assert main(["record", "why", "test_more_claims.py"]) == 0
-    said = capsys.readouterr().out
-    assert "test_more_claims.py: evidence of 0 claims; skipped zeros_remain" in said
+    output = capsys.readouterr().out
+    assert "test_more_claims.py: evidence of 0 claims; skipped zeros_remain" in output
 
 
 FULL = """
@@ -114,7 +115,7 @@ def full_scale(initcheck_session):
 """
 
 
-def test_a_claim_of_full_scale_is_recorded_where_that_is_asked_for(two, capsys):
+def test_a_claim_of_full_scale_is_recorded_with_scale_full(two, capsys):
     two.claims(FULL + ANOTHER.replace("(verdict)", "(verdict, full_scale)"), "test_more_claims")
     assert main(["record", "why", "test_more_claims.py"]) == 0
     assert "evidence of 0 claims; skipped zeros_remain" in capsys.readouterr().out
@@ -129,29 +130,29 @@ def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
 
 
 @pytest.fixture
-def untried(two, monkeypatch):
-    """Two files of claims, and a list of those that were tried, which must stay empty."""
-    tried = []
-    monkeypatch.setattr(record, "run", lambda job: tried.append(job.file))
-    return two, tried
+def recorder(two, monkeypatch):
+    """A project with two files of claims, and a list of the files that would be recorded."""
+    started = []
+    monkeypatch.setattr(record, "run", lambda job: started.append(job.file))
+    return two, started
 
 
-def test_baselines_without_limits_are_refused(untried, capsys):
-    two, tried = untried
+def test_baselines_without_limits_are_refused(recorder, capsys):
+    two, started = recorder
     assert main(["record", "why", ".", "--baselines", str(two.path / "nope")]) == 4
     assert "nope holds no limits.toml" in capsys.readouterr().err
-    assert tried == []
+    assert started == []
 
 
 @pytest.mark.parametrize("out", ["pytest.ini", "pytest.ini/below"])
-def test_out_that_cannot_be_a_folder_is_refused_before_training(untried, capsys, out):
-    _, tried = untried
+def test_a_folder_that_cannot_be_written_is_refused_before_training(recorder, capsys, out):
+    _, started = recorder
     assert main(["record", "why", ".", "--out", out]) == 4
-    assert f"{out} cannot take evidence: " in capsys.readouterr().err
-    assert tried == []
+    assert f"Evidence cannot be written to {out}: " in capsys.readouterr().err
+    assert started == []
 
 
-def test_evidence_that_cannot_be_kept_is_a_sentence(two, monkeypatch, capsys):
+def test_evidence_that_cannot_be_written_is_reported_in_a_sentence(two, monkeypatch, capsys):
     def full(done, folder):
         raise OSError(28, "No space left on device")
 
@@ -161,31 +162,50 @@ def test_evidence_that_cannot_be_kept_is_a_sentence(two, monkeypatch, capsys):
     assert "The evidence was not written: [Errno 28] No space" in capsys.readouterr().err
 
 
-def test_option_that_pytest_refuses_stops_at_the_first_file(two, capsys):
+def test_an_option_that_pytest_refuses_stops_at_the_first_file(two, capsys):
     assert main(["record", "why", ".", "--device", "nonsense"]) == 4
-    said = capsys.readouterr().out
-    assert "nonsense" in said
-    assert said.count("evidence of 0 claims; not of") == 1
+    output = capsys.readouterr().out
+    assert "nonsense" in output
+    assert output.count("evidence of 0 claims; not of") == 1
 
 
 @pytest.mark.parametrize(
     "wrong", [("--shard", "3/2"), ("--shard", "0/2"), ("--shard", "one"), ("--jobs", "0")]
 )
 def test_a_wrong_option_is_refused(wrong, capsys):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main(["record", "why", *wrong])
-    assert left.value.code == 4
+    assert exited.value.code == 4
     assert wrong[1] in capsys.readouterr().err
 
 
-def test_a_reason_is_needed(capsys):
-    with pytest.raises(SystemExit) as left:
-        main(["record", " "])
-    assert left.value.code == 4
-    assert "a reason is needed" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (" ", "a reason is needed, in quotes"),
+        ("benchmarks/test_x.py", "'benchmarks/test_x.py' is a path. A reason in quotes comes"),
+        ("test_x.py::test_claim", "is a path"),
+        ("benchmarks/", "is a path"),
+        ("test_claims.py", "is a path"),
+        ("baselines", "is a path"),
+    ],
+)
+def test_a_missing_reason_is_refused(two, capsys, reason, words):
+    with pytest.raises(SystemExit) as exited:
+        main(["record", reason])
+    assert exited.value.code == 4
+    assert words in capsys.readouterr().err
 
 
-def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
+@pytest.mark.parametrize("reason", ["why", "torch 2.15/CUDA 13", "see notes.py for the reason"])
+def test_a_reason_in_words_is_accepted(two, monkeypatch, reason):
+    options = []
+    monkeypatch.setattr(record, "run_all", lambda jobs, *_: options.extend(jobs[0].options) or [])
+    assert main(["record", reason, "."]) == 0
+    assert options == [f"--initcheck-record={reason}"]
+
+
+def test_a_missing_dask_is_reported_with_the_command_that_installs_it(monkeypatch):
     imported = builtins.__import__
 
     def without(name, *more, **named):
@@ -203,7 +223,7 @@ def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
 
 @pytest.fixture
 def parts(two):
-    """A recording that lies in a folder of its own."""
+    """A project whose evidence was recorded into the folder part."""
     (two.path / "part").mkdir()
     (two.path / "part" / "limits.toml").write_text(projects.ZEROS_STAY + REMAIN)
     two.run("--initcheck-record=first", "--initcheck-baselines=part")
@@ -211,7 +231,7 @@ def parts(two):
 
 
 def rewritten(path, change):
-    """The same evidence, changed."""
+    """Write the evidence of this file again, with a change."""
     evidence = json.loads(path.read_text())
     change(evidence["environments"][0])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,13 +251,13 @@ def test_a_folder_without_evidence_is_refused(parts, capsys):
     assert not (parts.path / "baselines" / "evidence").exists()
 
 
-def test_a_target_without_limits_is_refused_and_not_made(parts, capsys):
+def test_a_target_without_limits_is_refused_and_not_created(parts, capsys):
     assert main(["merge", "part", "--baselines", "typo"]) == 4
     assert "typo holds no limits.toml" in capsys.readouterr().err
     assert not (parts.path / "typo").exists()
 
 
-def test_a_shard_with_nothing_to_record_merges(parts, capsys):
+def test_a_shard_without_claims_can_be_merged(parts, capsys):
     assert main(["record", "why", ".", "--shard", "40/50", "--out", "last"]) == 0
     assert list((parts.path / "last" / "evidence").iterdir()) == []
     assert main(["merge", "last", "part"]) == 0
@@ -255,7 +275,7 @@ def test_evidence_of_another_device_is_added(parts):
 
 
 def shift(entry):
-    """Outcomes far from those first recorded, by who recorded without knowing of them."""
+    """Move the outcomes away from those first recorded, as on a machine that lacks these."""
     for known in entry["origin"].values():
         known["control_mean"] *= 2
 
@@ -265,9 +285,9 @@ def test_outcomes_far_from_the_origin_need_a_reason(parts, capsys):
     before = parts.evidence("zeros_stay").read_bytes()
     rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", shift)
     assert main(["merge", "part"]) == 4
-    said = capsys.readouterr().err
-    assert "in the first recording of" in said
-    assert "give the reason with --accept-drift REASON" in said
+    error = capsys.readouterr().err
+    assert "in the first recording of" in error
+    assert "give the reason with --accept-drift REASON" in error
     assert parts.evidence("zeros_stay").read_bytes() == before
     assert main(["merge", "part", "--accept-drift", "another start"]) == 0
     (entry,) = read_evidence(parts.evidence("zeros_stay"))["environments"]
@@ -275,13 +295,13 @@ def test_outcomes_far_from_the_origin_need_a_reason(parts, capsys):
 
 
 def accepted(entry):
-    """What a recording with --accept-drift upon this very evidence leaves."""
+    """Add what a recording with --accept-drift adds to this evidence."""
     (key,) = entry["comparisons"]
     means = entry["origin"][key] | {"control_mean": 7.0}
     entry["accepted"] = [{"comparison": key, "reason": "meant", "means": means}]
 
 
-def test_a_drift_accepted_where_it_was_recorded_needs_no_second_reason(parts):
+def test_a_drift_accepted_while_recording_needs_no_second_reason(parts):
     main(["merge", "part"])
     rewritten(parts.path / "part" / "evidence" / "zeros_stay.json", accepted)
     assert main(["merge", "part"]) == 0

@@ -1,4 +1,4 @@
-"""`initcheck report` and `initcheck compare`, of results files that runs have left."""
+"""`initcheck report` and `initcheck compare`, on results files."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import pytest
 
 from initcheck.cli.main import main
 from initcheck.results import write
-from tests.helpers.results import drifted, example, passing, refuted
+from tests.helpers.results import drifted, example, passing, probe, refuted, result
 
 
 @pytest.fixture
 def files(tmp_path):
-    """Results of two runs, of which the second has one more claim."""
-    found = [tmp_path / "a.json", tmp_path / "b.json"]
-    write(found[0], example(passing(), drifted()))
-    write(found[1], example(passing(), drifted(), refuted()))
-    return [str(file) for file in found]
+    """Results files of two runs; the second run has one more claim."""
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    write(paths[0], example(passing(), drifted()))
+    write(paths[1], example(passing(), drifted(), refuted()))
+    return [str(path) for path in paths]
 
 
 def test_a_report_of_several_runs_is_one_page(files, tmp_path):
@@ -26,26 +26,35 @@ def test_a_report_of_several_runs_is_one_page(files, tmp_path):
     assert "run 2" in text
 
 
-def test_a_report_without_a_page_is_printed_run_by_run(files, capsys):
+def test_a_report_without_a_page_prints_one_run_after_the_other(files, capsys):
     assert main(["report", *files]) == 0
-    said = capsys.readouterr().out
-    assert "verdicts: 1 pass, 1 drifted\n" in said
-    assert "verdicts: 1 pass, 1 drifted, 1 refuted\n" in said
-    assert said.count("torch 2.14.1") == 2
+    output = capsys.readouterr().out
+    assert "verdicts: 1 pass, 1 drifted\n" in output
+    assert "verdicts: 1 pass, 1 drifted, 1 refuted\n" in output
+    assert output.count("torch 2.14.1") == 2
 
 
-def test_a_report_for_a_job_is_printed_as_markdown(files, capsys):
+def test_a_report_shows_every_claim_only_on_request(tmp_path, capsys):
+    file = tmp_path / "many.json"
+    write(file, example(*(result(f"claim_{n}", probe()) for n in range(20))))
+    assert main(["report", str(file)]) == 0
+    assert capsys.readouterr().out.count("[cpu]  1.2 s  pass") == 3
+    assert main(["report", str(file), "-v"]) == 0
+    assert capsys.readouterr().out.count("[cpu]  1.2 s  pass") == 20
+
+
+def test_a_report_is_printed_as_markdown(files, capsys):
     assert main(["report", files[1], "--markdown"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("## initcheck: 1 pass, 1 drifted, 1 refuted\n")
-    assert "|verdict|claim|treated|" in said
+    output = capsys.readouterr().out
+    assert output.startswith("## initcheck: 1 pass, 1 drifted, 1 refuted\n")
+    assert "|verdict|claim|treated|" in output
 
 
-def test_annotations_name_what_is_not_green_and_are_none_on_green(files, tmp_path, capsys):
+def test_annotations_name_each_claim_that_is_not_green(files, tmp_path, capsys):
     assert main(["report", files[1], "--annotations"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 2
-    assert all(line.startswith("::error ") for line in said)
+    output = capsys.readouterr().out.splitlines()
+    assert len(output) == 2
+    assert all(line.startswith("::error ") for line in output)
     write(tmp_path / "green.json", example(passing()))
     assert main(["report", str(tmp_path / "green.json"), "--annotations"]) == 0
     assert capsys.readouterr().out == ""
@@ -59,13 +68,18 @@ def test_a_page_that_cannot_be_written_is_refused(files, tmp_path, capsys):
 
 def test_a_comparison_names_files_and_counts_verdicts(files, capsys):
     assert main(["compare", *files]) == 0
-    said = capsys.readouterr().out
-    assert all(file in said for file in files)
-    assert said.rstrip().endswith("2 claims in all 2 files, 0 with another verdict")
+    output = capsys.readouterr().out
+    assert all(file in output for file in files)
+    assert "he_beats_randn" not in output
+    assert output.rstrip().endswith(
+        "2 claims in all 2 files: 2 agree, 0 differ, 0 of them in the verdict"
+    )
+    assert main(["compare", *files, "--all"]) == 0
+    assert "he_beats_randn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])
-def test_a_file_that_is_no_results_is_refused_in_a_sentence(command, files, tmp_path, capsys):
+def test_a_broken_results_file_is_refused_in_a_sentence(command, files, tmp_path, capsys):
     broken = tmp_path / "broken.json"
     broken.write_text("{")
     assert main([command, files[0], str(broken)]) == 4
@@ -74,6 +88,6 @@ def test_a_file_that_is_no_results_is_refused_in_a_sentence(command, files, tmp_
 
 @pytest.mark.parametrize("command", ["report", "compare"])
 def test_a_command_without_files_is_refused(command):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main([command])
-    assert left.value.code == 4
+    assert exited.value.code == 4

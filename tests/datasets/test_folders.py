@@ -83,7 +83,7 @@ def test_image_that_does_not_decode_is_named(tmp_path: Path, kept: int) -> None:
 def test_folder_without_a_part_is_refused(tmp_path: Path, part: str) -> None:
     path = make_folder(tmp_path / "insects")
     (path / part).rename(path / "elsewhere")
-    assert f"holds no image named like {part}/CLASS/IMAGE.png" in message(f"folder:{path}")
+    assert f"has no image named like {part}/CLASS/IMAGE.png" in message(f"folder:{path}")
 
 
 def test_class_without_training_images_is_named(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_class_without_training_images_is_named(tmp_path: Path) -> None:
 def test_broken_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK but no archive")
     text = message(f"folder:{tmp_path / 'broken.zip'}")
-    assert f"{tmp_path / 'broken.zip'} is not a whole zip archive" in text
+    assert f"{tmp_path / 'broken.zip'} is not an intact zip archive" in text
 
 
 def test_image_whose_packed_bytes_are_damaged_is_named(tmp_path: Path) -> None:

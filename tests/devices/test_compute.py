@@ -1,4 +1,4 @@
-"""Arithmetic is what it is set to, whatever was set before, and is put back where that is said."""
+"""Arithmetic is set whatever was set before, and is restored where the docstring says so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from initcheck.devices.compute import matmul_precision, threads
 
 
 def run_alone(code: str) -> str:
-    """Run `code` in a process of its own: torch's precision switches cannot all be set back."""
+    """Run `code` in its own process: not all of torch's precision switches can be restored."""
     package = str(Path(compute.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -31,8 +31,8 @@ def run_alone(code: str) -> str:
 
 
 def test_ieee_float32_overrides_what_was_set_before() -> None:
-    """Whatever set of switches was used before, every float32 operator is IEEE afterwards."""
-    told = run_alone(
+    """Every float32 operator is IEEE afterwards, whichever switches were set before."""
+    precisions = run_alone(
         "import torch\n"
         "from initcheck.devices.compute import matmul_precision, use_ieee_float32\n"
         "torch.set_float32_matmul_precision('high')\n"
@@ -44,13 +44,13 @@ def test_ieee_float32_overrides_what_was_set_before() -> None:
         "'fp32_precision') else torch.backends.cuda.matmul.fp32_precision)\n"
         "print(torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction)\n"
     ).splitlines()
-    assert "tf32" in told[0]
-    assert told[1] == "ieee"
-    assert told[2] in ("highest", "ieee")
-    assert told[3] == "False"
+    assert "tf32" in precisions[0]
+    assert precisions[1] == "ieee"
+    assert precisions[2] in ("highest", "ieee")
+    assert precisions[3] == "False"
 
 
-def test_precision_differing_between_operators_is_told_for_each(
+def test_the_precision_of_each_operator_is_reported_if_they_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     switches = {
@@ -70,7 +70,7 @@ def test_threads_are_restored_even_after_an_error() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+def test_freed_memory_is_kept_if_the_c_library_can(monkeypatch):
     assert compute.keep_freed_memory() == (compute.platform.libc_ver()[0] == "glibc")
     monkeypatch.setattr(compute.platform, "libc_ver", lambda: ("", ""))
     assert not compute.keep_freed_memory()

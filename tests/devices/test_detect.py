@@ -1,4 +1,4 @@
-"""The device layer believes no backend: fakes that lie about themselves are found out."""
+"""The device layer tests what backends report: fakes that compute wrongly are found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from initcheck.devices import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FAKE = "xpu"  # a device type that every torch can name and no test machine needs to have
+FAKE = "xpu"  # a device type that every torch can name and no test machine has
 ABSENT = "hpu"  # likewise, without a module in torch
 
 
@@ -45,7 +45,7 @@ def right_product(_name: str) -> torch.Tensor:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
-    """Install a backend of type FAKE that works, unless told otherwise."""
+    """Install a backend of type FAKE, which works unless an argument breaks it."""
     real = backends.named
 
     def install(
@@ -88,7 +88,7 @@ def test_cpu_works_and_names_its_hardware() -> None:
     assert finding.hardware
 
 
-def test_probed_product_is_neither_zero_nor_symmetric() -> None:
+def test_the_test_product_is_neither_zero_nor_symmetric() -> None:
     """A device that returns zeros, its input or a transposed product does not pass."""
     factor = detect._integers()
     product = factor @ factor
@@ -98,13 +98,13 @@ def test_probed_product_is_neither_zero_nor_symmetric() -> None:
     assert product.abs().max() <= 256  # bfloat16 holds every integer up to 256
 
 
-def test_backend_that_computes_rightly_works(fake: Callable[..., SimpleNamespace]) -> None:
+def test_a_backend_that_computes_correctly_works(fake: Callable[..., SimpleNamespace]) -> None:
     fake()
     assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
     assert examine(f"{FAKE}:1").works
 
 
-def test_backend_that_computes_one_wrong_number_does_not_work(
+def test_a_backend_that_computes_one_wrong_number_does_not_work(
     fake: Callable[..., SimpleNamespace],
 ) -> None:
     def wrong(name: str) -> torch.Tensor:
@@ -142,7 +142,7 @@ def test_backend_that_computes_one_wrong_number_does_not_work(
         ),
     ],
 )
-def test_backend_that_fails_a_step_is_told_why(
+def test_the_reason_of_a_failing_backend_is_reported(
     fake: Callable[..., SimpleNamespace], attributes: dict[str, Any], reason: str
 ) -> None:
     fake(**attributes)
@@ -151,10 +151,10 @@ def test_backend_that_fails_a_step_is_told_why(
     assert reason in finding.reason
 
 
-def test_warning_of_a_backend_becomes_part_of_the_reason(
+def test_a_warning_of_a_backend_becomes_part_of_the_reason(
     fake: Callable[..., SimpleNamespace],
 ) -> None:
-    """Backends explain themselves in warnings, which as errors would end the session."""
+    """Backends explain failures in warnings. As errors, these would end the session."""
 
     def is_available() -> bool:
         warnings.warn("The driver is too old.\nUpdate it.", stacklevel=2)
@@ -168,16 +168,16 @@ def test_warning_of_a_backend_becomes_part_of_the_reason(
 
 
 @pytest.mark.parametrize("name", ["nonsense", f"{FAKE}:x", ""])
-def test_name_that_torch_cannot_read_does_not_work(name: str) -> None:
+def test_a_name_that_torch_cannot_read_does_not_work(name: str) -> None:
     assert examine(name).reason == f"Torch {torch.__version__} knows no device of this name."
 
 
 @pytest.mark.parametrize("name", ["meta", ABSENT])
-def test_type_without_a_backend_does_not_work(name: str) -> None:
+def test_a_type_without_a_backend_does_not_work(name: str) -> None:
     assert not examine(name).works
 
 
-def test_index_beyond_the_count_does_not_work(fake: Callable[..., SimpleNamespace]) -> None:
+def test_an_index_beyond_the_count_does_not_work(fake: Callable[..., SimpleNamespace]) -> None:
     fake()
     assert (
         examine(f"{FAKE}:2").reason == f"The backend '{FAKE}' counts 2 device(s), numbered from 0."
@@ -185,7 +185,7 @@ def test_index_beyond_the_count_does_not_work(fake: Callable[..., SimpleNamespac
     assert not examine("cpu:1").works
 
 
-def test_findings_are_kept(fake: Callable[..., SimpleNamespace]) -> None:
+def test_a_device_is_examined_once(fake: Callable[..., SimpleNamespace]) -> None:
     calls: list[str] = []
 
     def product(name: str) -> torch.Tensor:
@@ -197,12 +197,12 @@ def test_findings_are_kept(fake: Callable[..., SimpleNamespace]) -> None:
     assert calls == [FAKE]
 
 
-# ---- an accelerator that is asleep ---------------------------------------------------------------
+# ---- an accelerator that is not started ----------------------------------------------------------
 
 
 @pytest.fixture
 def asleep(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
-    """A working backend that nobody has started; the products that this process asked of it."""
+    """A working backend that is not started, and the products that this process computed."""
 
     def install(say: Callable[[str], torch.Tensor] = right_product, **more: Any) -> list[str]:
         here: list[str] = []
@@ -221,7 +221,7 @@ FORKS = pytest.mark.skipif(not forks.possible(), reason="no process can be forke
 
 
 @FORKS
-def test_accelerator_is_asked_elsewhere(asleep: Callable[..., list[str]]) -> None:
+def test_an_accelerator_is_examined_in_another_process(asleep: Callable[..., list[str]]) -> None:
     here = asleep()
     assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
     assert describe(FAKE)["driver"] == "1.2"
@@ -229,7 +229,7 @@ def test_accelerator_is_asked_elsewhere(asleep: Callable[..., list[str]]) -> Non
 
 
 @FORKS
-def test_accelerator_that_ends_its_process_does_not_end_ours(
+def test_an_accelerator_that_ends_its_process_does_not_end_ours(
     asleep: Callable[..., list[str]],
 ) -> None:
     here = asleep(lambda _: os._exit(9))
@@ -238,7 +238,7 @@ def test_accelerator_that_ends_its_process_does_not_end_ours(
 
 
 @FORKS
-def test_accelerator_that_does_not_answer_is_given_up(
+def test_an_accelerator_that_does_not_answer_times_out(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detect, "PATIENCE", 0.5)
@@ -247,10 +247,10 @@ def test_accelerator_that_does_not_answer_is_given_up(
 
 
 @FORKS
-def test_accelerator_that_a_fork_cannot_use_is_asked_here(
+def test_an_accelerator_that_a_fork_cannot_use_is_examined_in_this_process(
     asleep: Callable[..., list[str]],
 ) -> None:
-    """A driver that was started before us, without torch's knowledge, fails in forked processes."""
+    """A driver that was started without torch's knowledge fails in forked processes."""
     ours = os.getpid()
 
     def say(name: str) -> torch.Tensor:
@@ -264,7 +264,7 @@ def test_accelerator_that_a_fork_cannot_use_is_asked_here(
 
 
 @pytest.mark.parametrize("awake", [True, False])
-def test_accelerator_that_is_awake_is_asked_here(
+def test_a_started_accelerator_is_examined_in_this_process(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
 ) -> None:
     monkeypatch.setattr(forks, "possible", lambda: awake)  # or where nothing can be forked
@@ -275,7 +275,7 @@ def test_accelerator_that_is_awake_is_asked_here(
 
 @FORKS
 @pytest.mark.parametrize("awake", [True, False])
-def test_process_that_started_an_accelerator_is_not_to_be_forked(
+def test_a_process_that_started_an_accelerator_must_not_be_forked(
     asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
 ) -> None:
     asleep(is_initialized=lambda: awake)
@@ -299,7 +299,7 @@ def test_available_lists_a_working_accelerator_once(
     assert available().count(FAKE) == 1
 
 
-def test_available_leaves_out_what_computes_wrongly(fake: Callable[..., SimpleNamespace]) -> None:
+def test_available_omits_devices_that_compute_wrongly(fake: Callable[..., SimpleNamespace]) -> None:
     fake(product=lambda name: -right_product(name))
     assert FAKE not in available()
 
@@ -317,12 +317,12 @@ def test_require_keeps_order_and_removes_duplicates(fake: Callable[..., SimpleNa
     assert require([f"{FAKE}:0", FAKE, "cpu:0", "cpu"]) == (f"{FAKE}:0", "cpu:0")
 
 
-def test_require_auto_is_what_is_available() -> None:
+def test_require_auto_gives_the_available_devices() -> None:
     assert require(["auto"]) == available()
     assert require(["cpu", "auto"]) == available()
 
 
-def test_require_names_the_missing_device_the_reason_and_the_mend(
+def test_require_names_the_missing_device_the_reason_and_the_fix(
     fake: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(device_count=lambda: 0)
@@ -358,7 +358,9 @@ def test_describe_cpu() -> None:
     assert described["capability"]
 
 
-def test_describe_accelerator_tells_driver_and_memory(fake: Callable[..., SimpleNamespace]) -> None:
+def test_describe_gives_driver_and_memory_of_an_accelerator(
+    fake: Callable[..., SimpleNamespace],
+) -> None:
     fake()
     assert describe(f"{FAKE}:1") == {
         "name": f"{FAKE}:1",
@@ -374,12 +376,12 @@ def test_describe_refuses_a_device_that_does_not_work() -> None:
         describe("nonsense")
 
 
-def test_processor_has_a_name_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_processor_has_a_name_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_text", raising(OSError()))
     assert hardware._processor()
 
 
-def test_nvidia_driver_version_is_read_from_the_kernel_module(
+def test_the_nvidia_driver_version_is_read_from_the_kernel_module(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024"
@@ -388,14 +390,14 @@ def test_nvidia_driver_version_is_read_from_the_kernel_module(
 
 
 @pytest.mark.parametrize("name", ["cpu", FAKE, "cuda", "nonsense"])
-def test_examining_leaves_the_environment_as_it_was(name: str) -> None:
+def test_examining_leaves_the_environment_unchanged(name: str) -> None:
     before = dict(os.environ)
     examine(name)
     assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize(("hardware", "listed"), [("TPU", True), ("CPU", False)])
-def test_xla_is_automatic_only_where_it_drives_other_hardware(
+def test_xla_is_automatic_only_if_it_drives_other_hardware(
     monkeypatch: pytest.MonkeyPatch, hardware: str, listed: bool
 ) -> None:
     cpu = examine("cpu")
@@ -406,7 +408,7 @@ def test_xla_is_automatic_only_where_it_drives_other_hardware(
     assert require(["xla"]) == ("xla",)
 
 
-# ---- who names them ------------------------------------------------------------------------------
+# ---- only this package names them ----------------------------------------------------------------
 
 
 def test_no_other_package_names_an_accelerator() -> None:

@@ -1,4 +1,4 @@
-"""What running on a device takes: each backend is asked in its own way."""
+"""Synchronizing, ending a step and measuring memory, as each backend requires."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from initcheck.devices import (
     synchronize,
 )
 
-FAKE = "xpu"  # a device type that every torch can name and no test machine needs to have
+FAKE = "xpu"  # a device type that every torch can name and no test machine has
 
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A backend with these attributes, whatever type of device is asked for."""
+    """A backend with these attributes for every type of device."""
     return lambda **attributes: monkeypatch.setattr(
         backends, "named", lambda kind: SimpleNamespace(**attributes)
     )
@@ -34,22 +34,22 @@ def test_only_some_devices_lack_float64(fake):
     assert not has_float64(FAKE)
 
 
-def test_optimizers_are_fused_where_every_supported_torch_can():
-    """Adagrad on the CPU alone, and none where torch's kernels differ by release."""
+def test_optimizers_are_fused_if_every_supported_torch_can():
+    """Adagrad on the CPU only, and none whose kernels differ between releases of torch."""
     assert fused_optimizers("cpu") - fused_optimizers("cuda:1") == {"Adagrad"}
     assert fused_optimizers("cuda:1") == {"SGD", "Adam", "AdamW"}
     assert not fused_optimizers("xla") | fused_optimizers("mps") | fused_optimizers(FAKE)
 
 
-def test_synchronize_asks_the_named_device(fake):
-    asked = []
-    fake(synchronize=asked.append)
+def test_synchronize_waits_for_the_named_device(fake):
+    synchronized = []
+    fake(synchronize=synchronized.append)
     synchronize("cpu")
     synchronize(f"{FAKE}:1")
-    assert asked == [torch.device(FAKE, 1)]
+    assert synchronized == [torch.device(FAKE, 1)]
 
 
-def test_end_step_cuts_the_graph_of_a_lazy_backend_only(monkeypatch):
+def test_end_step_ends_the_graph_of_a_lazy_backend_only(monkeypatch):
     cuts = []
     lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
     monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
@@ -64,11 +64,11 @@ def test_peak_memory_of_the_cpu_is_that_of_this_process():
     assert peak is None or 2**25 < peak < 2**40  # torch alone takes more than 32 MiB
 
 
-def test_peak_memory_of_an_accelerator_is_what_its_backend_says(fake):
+def test_peak_memory_of_an_accelerator_is_what_its_backend_reports(fake):
     fake(max_memory_allocated=lambda _device: 77)
     assert peak_memory(FAKE) == 77
 
 
-def test_peak_memory_is_unknown_where_the_backend_does_not_count(fake):
+def test_peak_memory_is_unknown_if_the_backend_does_not_count(fake):
     fake()
     assert peak_memory(FAKE) is None

@@ -1,4 +1,4 @@
-"""The rounding envelope accepts innocent changes and names what changed training."""
+"""The rounding envelope accepts harmless changes and names what has changed training."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from initcheck.training.train import train
 from tests.helpers import toy
 from tests.helpers.recorded import CASES, EPS, SEEDS, case, precisely, recorded
 
-# --- judged steps
+# --- which steps
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 9, 64, 65, 150])
-def test_steps_judged_are_the_powers_of_two_and_both_ends(steps):
+def test_the_judged_steps_are_the_powers_of_two_and_both_ends(steps):
     slow = [s for s in range(steps) if s in (0, steps - 1) or s.bit_count() == 1]
     assert steps_judged(steps) == slow
 
@@ -56,10 +56,10 @@ def test_growth_is_the_largest_distance_of_twins_so_far(scale):
     losses = 1 + torch.rand(3, 9, generator=generator, dtype=torch.float64)
     noise = torch.randn(6, 9, generator=generator, dtype=torch.float64)
     twins = losses.repeat(2, 1) * (1 + scale * noise)
-    found = growth(losses, twins, EPS)
-    assert found.tolist() == pytest.approx(slow_growth(losses.numpy(), twins.numpy(), EPS))
-    assert (found.diff() >= 0).all()
-    assert (found >= FLOOR * EPS).all()
+    envelope = growth(losses, twins, EPS)
+    assert envelope.tolist() == pytest.approx(slow_growth(losses.numpy(), twins.numpy(), EPS))
+    assert (envelope.diff() >= 0).all()
+    assert (envelope >= FLOOR * EPS).all()
 
 
 def test_each_twin_is_compared_with_its_own_seed():
@@ -83,11 +83,11 @@ def test_a_recorded_envelope_grows_from_its_floor_and_is_not_chaotic(name):
     assert (envelope < CHAOS).mean() > 0.5
 
 
-# --- innocent changes
+# --- harmless changes
 
 
 @CASES
-def test_a_run_lies_on_its_own_record(name):
+def test_a_run_agrees_with_its_own_record(name):
     departure = case(name).judged(case(name).trained)
     assert departure.r == 0
     assert not departure.left
@@ -117,8 +117,8 @@ INNOCENT = [in_float64, without_onednn, one_at_a_time, by_plain_modules]
 
 @CASES
 @pytest.mark.parametrize("change", INNOCENT)
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # oneDNN's switch warns
-def test_innocent_changes_stay_inside(name, change, monkeypatch):
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # the warning of the switch for oneDNN
+def test_harmless_changes_stay_inside_the_envelope(name, change, monkeypatch):
     departure = case(name).judged(change(case(name), monkeypatch))
     assert departure.start
     assert departure.r is not None
@@ -126,16 +126,16 @@ def test_innocent_changes_stay_inside(name, change, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_fewer_seeds_are_judged_by_the_same_record(count):
+def test_fewer_seeds_can_be_judged_by_the_same_record(count):
     it = case("Adam")
     departure = it.judged(train(it.arm, SEEDS[:count], it.data, engine="module"))
     assert 0 < departure.r < FACTOR
 
 
 def all_zero_and_balanced():
-    """Every batch holds equally many images of each class: an all-zero network has no gradient.
+    """Every batch has equally many images of each class, so an all-zero network has no gradient.
 
-    Whatever rounding leaves of it, Adam scales up.
+    Adam scales up what rounding leaves of it.
     """
     data = toy.data()
     labels = torch.arange(len(data.train_targets)) % toy.CLASSES
@@ -146,22 +146,22 @@ def all_zero_and_balanced():
 
 
 def all_one():
-    """Logits are equal and in the millions, so rounding decides which is largest."""
+    """Equal logits in the millions: rounding decides which is the largest."""
     wide = mlp(20, 100, 100, 100, toy.CLASSES)
     return recorded(toy.arm(wide, Recipe(Adam(lr=1e-2), 8, 16), ones), toy.data())
 
 
 @pytest.mark.parametrize("make", [all_zero_and_balanced, all_one])
 @pytest.mark.parametrize("change", INNOCENT)
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # oneDNN's switch warns
-def test_what_rounding_alone_decides_is_not_called_a_drift(make, change, monkeypatch):
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # the warning of the switch for oneDNN
+def test_what_rounding_decides_is_not_a_drift(make, change, monkeypatch):
     it = make()
     departure = it.judged(change(it, monkeypatch))
     assert departure.start
     assert not departure.left
 
 
-def test_a_start_whose_loss_rounding_decides_is_not_judged():
+def test_a_start_is_not_judged_if_rounding_decides_its_loss():
     departure = all_one().judged(all_one().trained)
     assert departure.r is None
     assert "rounding alone" in departure.why_not
@@ -175,7 +175,7 @@ def test_seeds_beyond_the_recorded_ones_are_not_judged():
     assert it.judged(more).r == 0
 
 
-# --- changes of training
+# --- what has changed training
 
 
 def slower(arm):
@@ -186,7 +186,7 @@ def slower(arm):
 
 
 @CASES
-def test_a_learning_rate_off_by_a_thousandth_is_noticed(name):
+def test_a_learning_rate_lower_by_a_thousandth_is_found(name):
     it = case(name)
     departure = it.judged(it.again(slower(it.arm)))
     assert departure.left
@@ -201,7 +201,7 @@ def leaky():
     return module
 
 
-def test_another_layer_is_named():
+def test_a_changed_layer_is_named():
     it = case("Adam")
     changed = replace(it.arm, network=Network("leaky", leaky))
     departure = compare(changed, it.again(changed), it.recorded)
@@ -211,7 +211,7 @@ def test_another_layer_is_named():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("step", [0, 8, 63])
-def test_a_loss_that_is_not_finite_is_infinitely_far_away(step, bad):
+def test_a_loss_that_is_not_finite_leaves_the_envelope(step, bad):
     it = case("Adam")
     losses = it.trained.losses.clone()
     losses[2, step] = bad
@@ -225,13 +225,13 @@ def losses_of(*rows):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-RISING = {  # rounding makes the last two of four steps chaotic
+RISING = {  # four steps, of which rounding makes the last two chaotic
     "steps": [0, 1, 2, 3], "losses": [[2.3, 2.0, 1.5, 1.0]], "envelope": [5e-7, 1e-6, 2e-3, 1e-2],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_a_loss_that_is_not_finite_is_far_away_at_chaotic_steps_too(bad):
+def test_a_loss_that_is_not_finite_leaves_it_at_chaotic_steps_too(bad):
     ratio, why_not = envelopes(losses_of([2.3, 2.0, bad, bad]), RISING)
     assert (ratio.tolist(), why_not) == ([0.0, 0.0, torch.inf, torch.inf], "")
     ratio, why_not = envelopes(losses_of([2.3, 2.0, 7.0, 0.0]), RISING)
@@ -239,8 +239,8 @@ def test_a_loss_that_is_not_finite_is_far_away_at_chaotic_steps_too(bad):
 
 
 @pytest.mark.parametrize(("seeds", "place"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)])
-def test_typical_seed_is_the_lower_median(seeds, place):
-    """The lower median for any number of seeds: of three the middle one."""
+def test_the_typical_seed_is_the_lower_median(seeds, place):
+    """Of three seeds it is the middle one, so two seeds that left are not overlooked."""
     losses = losses_of(*[[2.3, 2.0 * (1 + 1e-6 * (seed + 1))] for seed in range(seeds)])
     record = {"steps": [0, 1], "losses": [[2.3, 2.0]] * seeds, "envelope": [1e-6, 1e-6]}
     ratio, _ = envelopes(losses.flip(0), record)
@@ -252,17 +252,17 @@ STILL = {"losses": [[2.3] * 4], "envelope": [1e-6] * 4}
 
 
 @pytest.mark.parametrize("unjudged", [ALL_CHAOTIC, STILL], ids=["chaotic", "still"])
-def test_a_loss_that_is_not_finite_is_far_away_where_nothing_is_judged(unjudged):
+def test_a_loss_that_is_not_finite_leaves_it_even_if_no_step_is_judged(unjudged):
     record = RISING | unjudged
     assert envelopes(losses_of(record["losses"][0]), record)[1]
     ratio, why_not = envelopes(losses_of([*record["losses"][0][:3], float("nan")]), record)
     assert (ratio.tolist(), why_not) == ([0.0, 0.0, 0.0, torch.inf], "")
 
 
-# --- arms that cannot be judged
+# --- what cannot be judged
 
 
-def test_an_arm_that_stands_still_is_not_judged():
+def test_an_arm_whose_loss_does_not_change_is_not_judged():
     it = recorded(toy.arm(recipe=Recipe(SGD(lr=1e-9), 8, 1)), toy.data())
     departure = it.judged(it.trained)
     assert departure.r is None
@@ -284,7 +284,7 @@ DIVERGING = {
 
 
 @pytest.mark.parametrize("how", DIVERGING)
-def test_what_diverges_is_recorded_in_json_and_compared(how):
+def test_a_divergent_arm_is_recorded_in_json_and_compared(how):
     initializer, rate = DIVERGING[how]
     arm = toy.arm(recipe=Recipe(SGD(lr=rate, momentum=0.9), 8, 40), initializer=initializer)
     it = recorded(arm, toy.data())  # json.dumps refuses NaN and infinity
@@ -297,13 +297,13 @@ def test_what_diverges_is_recorded_in_json_and_compared(how):
 
 
 @pytest.mark.parametrize("keep_at", [(), (2,), (1, 3)])
-def test_an_arm_that_keeps_parameters_on_the_way_can_be_recorded(keep_at):
+def test_an_arm_with_checkpoints_can_be_recorded(keep_at):
     recipe = Recipe(SGD(lr=0.1), 8, 4, keep_at=keep_at, keep=("hidden1.weight",) * bool(keep_at))
-    found = recorded(toy.arm(recipe=recipe), toy.data())
-    assert found.judged(found.trained).r is None or found.judged(found.trained).r == 0
+    it = recorded(toy.arm(recipe=recipe), toy.data())
+    assert it.judged(it.trained).r in (None, 0)
 
 
-def test_one_seed_of_four_that_jumps_is_no_drift_and_three_are():
+def test_one_jumping_seed_of_four_is_no_drift_but_three_are():
     it = case("SGD")
     for jumping, left in ((1, False), (3, True)):
         losses = it.trained.losses.clone()

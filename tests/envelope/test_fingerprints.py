@@ -1,4 +1,4 @@
-"""Fingerprints show which parameter, order of images or layer differs from the record."""
+"""Fingerprints show where a start, an order of images or a layer differs from the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_start(it, name, change):
 
 
 def entry(by):
-    """Changes one entry of the second seed by a multiple of the norm."""
+    """Move one entry of the second seed by this many norms."""
 
     def change(p):
         p = p.clone()
@@ -59,7 +59,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", ["hidden1.weight", "hidden2.weight", "output.weight"])
-def test_a_changed_start_is_noticed_first(name, change):
+def test_a_changed_start_is_reported_first(name, change):
     it = case("Adam")
     departure = it.judged(with_start(it, name, CHANGES[change]))
     assert (departure.start, departure.first_layer, departure.r) == (False, name, None)
@@ -72,14 +72,14 @@ def test_the_first_changed_layer_is_named():
     assert it.judged(replace(it.trained, start=both)).first_layer == "hidden1.weight"
 
 
-def test_a_bias_that_was_zero_is_noticed():
-    it = case("Adam")  # He's biases are zero, so their norm is no scale
+def test_a_changed_bias_that_was_zero_is_found():
+    it = case("Adam")  # He's biases are zero: there is no norm to compare with
     departure = it.judged(with_start(it, "hidden2.bias", lambda p: p + 1e-12))
     assert departure.first_layer == "hidden2.bias"
 
 
 @pytest.mark.parametrize("missing", ["now", "then"])
-def test_a_parameter_that_came_or_went_is_noticed(missing):
+def test_an_added_or_removed_parameter_is_found(missing):
     it = case("Adam")
     name = "output.bias"
     if missing == "now":
@@ -100,7 +100,7 @@ def with_order(it, first_batch):
     [lambda b: b.flip(1), lambda b: b + 1, lambda b: b.roll(1, 0)],
     ids=["order in the batch", "other images", "order of seeds"],
 )
-def test_other_images_in_the_first_batch_are_another_start(change):
+def test_other_images_in_the_first_batch_are_found(change):
     it = case("Adam")
     departure = with_order(it, change(it.trained.first_batch))
     assert (departure.start, departure.alike, departure.r) == (False, False, None)
@@ -108,8 +108,8 @@ def test_other_images_in_the_first_batch_are_another_start(change):
     assert departure.why_not == "the data order has changed"
 
 
-def test_first_batch_is_that_of_the_training_itself(monkeypatch):
-    """It comes from the engine's input and is not computed again."""
+def test_the_first_batch_is_the_one_that_was_trained_on(monkeypatch):
+    """It is what the engine received; it is not computed again."""
     it = case("Adam")
     stored = torch.arange(it.arm.recipe.steps * 8).view(-1, 8) % toy.TRAIN
     monkeypatch.setattr(training, "order", lambda *_: stored)
@@ -118,14 +118,14 @@ def test_first_batch_is_that_of_the_training_itself(monkeypatch):
     assert departure.alike
 
 
-def test_order_that_was_not_recorded_is_not_compared():
+def test_an_order_that_is_not_recorded_is_not_compared():
     it = case("Adam")
     older = {key: value for key, value in it.recorded.items() if key != "order"}
     flipped = replace(it.trained, first_batch=it.trained.first_batch.flip(1))
     assert compare(it.arm, flipped, older).start
 
 
-def test_order_of_an_arm_without_steps_is_no_order():
+def test_an_arm_without_steps_has_no_order():
     it = recorded(toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 0)), toy.data())
     assert it.judged(it.trained).start
 
@@ -134,7 +134,7 @@ def first_seed(tensors):
     return {name: p[:1].expand_as(p) for name, p in tensors.items()}
 
 
-def test_seeds_that_are_all_alike_are_told_from_another_start():
+def test_identical_seeds_are_distinguished_from_another_start():
     it = case("Adam")
     alike = replace(it.trained, start=first_seed(it.trained.start))
     assert it.judged(alike).alike
@@ -142,14 +142,14 @@ def test_seeds_that_are_all_alike_are_told_from_another_start():
     assert not it.judged(replace(it.trained, start=doubled)).alike
 
 
-def test_seeds_that_were_alike_when_recorded_may_be_alike_elsewhere():
+def test_seeds_that_are_identical_in_the_record_may_be_identical():
     it = recorded(toy.arm(initializer=ones), toy.data())
     larger = {name: p + 1 for name, p in it.trained.start.items()}
     departure = it.judged(replace(it.trained, start=larger))
     assert (departure.start, departure.alike) == (False, False)
 
 
-def test_one_layer_whose_seeds_are_alike_is_not_all_of_them():
+def test_identical_seeds_in_one_layer_are_not_identical_seeds():
     it = case("Adam")
     start = it.trained.start | first_seed({"hidden1.weight": it.trained.start["hidden1.weight"]})
     departure = it.judged(replace(it.trained, start=start))
@@ -157,13 +157,13 @@ def test_one_layer_whose_seeds_are_alike_is_not_all_of_them():
 
 
 @pytest.mark.parametrize("by", [1e-8, 1.8e-7])
-def test_a_start_that_moved_by_rounding_is_the_same_start(by):
+def test_a_start_changed_by_rounding_is_the_same_start(by):
     it = case("Adam")
     double = {name: p.double() * (1 + by) for name, p in it.trained.start.items()}
     assert it.judged(replace(it.trained, start=double)).start
 
 
-def test_a_start_that_moved_by_rounding_trains_inside_the_envelope():
+def test_a_start_changed_by_rounding_trains_inside_the_envelope():
     it = case("Adam")
     moved = replace(he, named=(("hidden1.weight", nudged_),))
     departure = it.judged(it.again(replace(it.arm, initializer=moved)))
@@ -172,19 +172,19 @@ def test_a_start_that_moved_by_rounding_trains_inside_the_envelope():
 
 
 def nudged_(tensor, generator):
-    """He's weights, each changed by one unit in the last place or not at all."""
+    """He's weights, each changed by at most one unit in the last place."""
     he.weights(tensor, generator)
     return tensor.mul_(1 + 0.6 * EPS)
 
 
-def test_marks_are_the_same_in_any_company():
+def test_a_seeds_fingerprint_does_not_depend_on_the_other_seeds():
     it = case("Adam")
     alone = start_marks({name: p[2:3] for name, p in it.trained.start.items()})
     for name, marks in it.recorded["start"].items():
         assert np.allclose(alone[name], marks[2:3], rtol=1e-12, atol=0)
 
 
-def test_a_scalar_parameter_has_marks():
+def test_a_scalar_parameter_has_a_fingerprint():
     it = toy.default_arm(Network("residual", toy.Residual))
     marks = start_marks(train(it, SEEDS[:2], toy.data()).start)
     assert np.abs(marks["gain"]).tolist() == [[0.5, 0.5]] * 2
@@ -193,7 +193,7 @@ def test_a_scalar_parameter_has_marks():
 # --- layers at the start
 
 
-def test_layers_are_those_of_the_first_batch():
+def test_layers_are_recorded_on_the_first_batch():
     it = case("Adam")
     layers = it.recorded["layers"]
     assert list(layers)[:4] == ["flatten", "hidden1", "relu1", "hidden2"]
@@ -206,17 +206,17 @@ def test_layers_are_those_of_the_first_batch():
     assert layers["relu1"][1] == pytest.approx([np.square(hidden.clip(0)).mean()], rel=1e-5)
 
 
-def test_gradients_at_the_start_are_those_of_the_first_step():
+def test_gradients_are_those_of_the_first_step():
     plain = toy.arm(recipe=Recipe(SGD(lr=1.0), 8, 1, dtype="float64"))
     trained = train(plain, SEEDS[:2], toy.data())
     layers = layers_at_start(plain, trained)
     for name, start in trained.start.items():
-        step = (start - trained.parameters[name]).flatten(1).norm(dim=1)  # lr is 1: the gradient
+        step = (start - trained.parameters[name]).flatten(1).norm(dim=1)  # lr 1: the gradient
         assert layers[f"{name} gradient"] == [[pytest.approx(s, rel=1e-9)] for s in step.tolist()]
 
 
 class Talkative(toy.Dropping):
-    """Has dropout, a layer that returns a pair, and an empty shortcut."""
+    """Drops units, passes a pair between layers, and has an empty shortcut."""
 
     def __init__(self):
         super().__init__()
@@ -228,7 +228,7 @@ class Talkative(toy.Dropping):
         return super().forward(self.nothing(x)) + pooled.mean()
 
 
-def test_looking_at_layers_draws_nothing_and_copes_with_any_output():
+def test_recording_layers_draws_no_random_numbers_and_accepts_any_output():
     arm = toy.default_arm(Network("talkative", Talkative))
     trained = train(arm, SEEDS[:2], toy.data())
     before = torch.get_rng_state()

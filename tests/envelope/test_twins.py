@@ -1,4 +1,4 @@
-"""Twins are off by rounding errors, reproducible and different for each chunk."""
+"""Twins differ by rounding, differently in each chunk, and always in the same way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_twins_disturb_parameters_and_shares_by_one_epsilon():
         in_epsilons = (disturbed.double() - 1) / EPS
         assert abs(in_epsilons.mean()) < 0.1
         assert 0.9 < in_epsilons.std() < 1.2  # rounded to half or whole epsilons
-    assert (shares == 1).all()  # shares are reused at the next step
+    assert (shares == 1).all()  # they are used again at the next step
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (64,), (65,), (7, 30)], ids=str)
@@ -31,7 +31,7 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
     parameter = torch.ones(shape, dtype=torch.float64)
     disturb = twin_jitter(arm)(0).parameters
     touched = torch.zeros(shape, dtype=torch.bool)
-    for _ in range(30):  # a single draw may round to zero
+    for _ in range(30):  # a single draw may round to nothing
         before = parameter.clone()
         disturb([parameter])
         touched |= parameter != before
@@ -39,7 +39,7 @@ def test_twins_disturb_every_entry_however_small_the_pool(monkeypatch, shape):
     assert ((parameter - 1).abs() < 1e-13).all()
 
 
-def test_a_start_in_float64_is_off_by_the_rounding_of_float32_where_it_was_drawn():
+def test_a_start_drawn_in_float32_is_off_by_the_rounding_of_float32_in_float64():
     rounding = twin_jitter(toy.arm(recipe=Recipe(SGD(lr=0.1), 8, 4, dtype="float64")))(0)
     parameter = torch.full((50_000,), 0.3, dtype=torch.float64)
     exact = torch.tensor([0.0, 1.0, -1.0, 2.0**-7, -(2.0**9)], dtype=torch.float64)
@@ -54,7 +54,7 @@ def test_a_start_in_float64_is_off_by_the_rounding_of_float32_where_it_was_drawn
 
 
 @pytest.mark.parametrize("engine", ["ensemble", "module"])
-def test_every_replicas_start_in_float64_is_off_whichever_steps_it_takes(engine):
+def test_every_start_in_float64_is_off_whatever_its_steps(engine):
     still = toy.arm(recipe=Recipe(SGD(lr=0.0), 8, 2, dtype="float64"))
     twins = train(still, (3, 3, 5), toy.data(), engine=engine, jitter=twin_jitter(still))
     start, end = (p["hidden1.weight"] for p in (twins.start, twins.parameters))
@@ -63,7 +63,7 @@ def test_every_replicas_start_in_float64_is_off_whichever_steps_it_takes(engine)
     assert not torch.equal(end[0], end[1])
 
 
-def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
+def test_chunks_are_disturbed_differently_and_always_in_the_same_way():
     def ones(first):
         parameter = torch.ones(100)
         twin_jitter(toy.arm())(first).parameters([parameter])
@@ -74,8 +74,8 @@ def test_chunks_are_disturbed_each_in_its_own_way_and_always_the_same():
 
 
 @pytest.mark.parametrize("what", ["parameters", "shares"])
-def test_pools_follow_what_they_disturb_to_its_device(what):
+def test_a_pool_is_moved_to_the_device_of_what_it_disturbs(what):
     rounding = twin_jitter(toy.arm())(0)
-    there = torch.ones(100, device="meta")
-    getattr(rounding, what)([there] if what == "parameters" else there)
-    assert rounding.pool.device == there.device
+    disturbed = torch.ones(100, device="meta")
+    getattr(rounding, what)([disturbed] if what == "parameters" else disturbed)
+    assert rounding.pool.device == disturbed.device

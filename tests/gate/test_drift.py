@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,7 @@ from tests.helpers.verdict import (
 def follows(monkeypatch):
     """What the envelope says of each arm: unchanged, unless a test says otherwise."""
     said = {TREATED: Departure(1.0), CONTROL: Departure(1.0)}
-    monkeypatch.setattr(drift.compare, "compare", lambda arm, trained, reference: said[arm])
+    monkeypatch.setattr(drift.reference, "compare", lambda arm, trained, reference: said[arm])
     return said
 
 
@@ -54,9 +55,9 @@ def test_envelope_departure_alone_is_drifted_and_names_step_and_layer(follows, a
     side = "treated" if arm == TREATED else "control"
     assert entry["drift"][side]["verdict"] == "left"
     assert entry["drift"][side]["first_step"] == 4
-    outcome = "outcomes unmoved" if arm == TREATED else "outcomes not compared"
-    words = f"{arm.label} left its rounding envelope at step 4 (r = 40, first layer: hidden1)"
-    assert entry["reason"] == f"{words}; {outcome}"
+    outcome = "outcomes unmoved (-0.1 s)" if arm == TREATED else "outcomes not compared"
+    words = f"the {side} arm left its rounding envelope at step 4, first in hidden1"
+    assert entry["reason"] == f"{words} (r = 40, 10 allowed); {outcome}"
 
 
 def test_departure_says_by_how_much_outcomes_moved(follows):
@@ -103,7 +104,10 @@ def test_other_start_is_said_and_left_to_the_distribution(follows):
     entry = judged(entry=evidence())
     assert entry["verdict"] == "pass"
     assert entry["drift"]["treated"]["verdict"] == "other start"
-    assert "he starts elsewhere, first in output.weight; outcomes unmoved" in entry["reason"]
+    assert (
+        "the treated arm starts from other values, first in output.weight; outcomes"
+        in entry["reason"]
+    )
     assert judged(at(0.7, 0.7), entry=evidence())["verdict"] == "drifted"
 
 
@@ -120,14 +124,16 @@ def test_other_start_under_the_recorded_torch_is_drifted(follows, build):
     entry = judged(entry=recorded_with(release + build))
     assert (entry["verdict"], entry["stage"]) == ("drifted", 1)
     assert entry["drift"]["treated"]["verdict"] == "changed start"
-    words = "he starts elsewhere, first in output.weight; recorded with this very torch"
-    assert entry["reason"] == f"{words}; outcomes unmoved"
+    words = (
+        "starts from other values, first in output.weight, with the torch release that recorded it"
+    )
+    assert entry["reason"] == f"the treated arm {words}; outcomes unmoved (-0.1 s)"
     assert judged(entry=recorded_with(release + "1"))["verdict"] == "pass"
 
 
 def test_other_images_first_are_named(follows):
     follows[TREATED] = Departure(None, start=False, why_not="the data order has changed")
-    assert "he sees other images first; outcomes" in judged(entry=evidence())["reason"]
+    assert "the treated arm sees other images first; outcomes" in judged(entry=evidence())["reason"]
     assert judged(entry=recorded_with(torch.__version__))["verdict"] == "drifted"
 
 
@@ -136,7 +142,7 @@ def test_seeds_that_are_alike_are_drifted_whatever_the_torch(follows):
     entry = judged(entry=evidence())
     assert entry["verdict"] == "drifted"
     assert entry["drift"]["control"]["verdict"] == "alike"
-    assert "all seeds of zeros are alike, and they were not when" in entry["reason"]
+    assert "all seeds of the control arm are identical, and they differed when" in entry["reason"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +158,10 @@ def test_lacking_evidence_is_named_and_invalid_only_where_required(entry, name):
     free = judged(at(0.7, 0.7), entry=entry)
     assert free["verdict"] == "pass"
     assert {d["verdict"] for d in free["drift"].values()} == {name}
-    assert judged(entry=entry, require_evidence=True)["verdict"] == "invalid"
+    required = judged(entry=entry, require_evidence=True)
+    assert required["verdict"] == "invalid"
+    assert "this run requires" in required["reason"]
+    assert "this run requires" not in free["reason"]
     recording = judged(entry=entry, require_evidence=True, recording="first")
     assert recording["verdict"] == "pass"  # else nothing could ever be recorded
 
@@ -180,3 +189,8 @@ def test_rate_is_sharpened_by_what_was_recorded():
     entry = judged(script, form="rate", limit=RATE, entry=recorded)
     assert entry["verdict"] == "refuted"
     assert "12 of 16 treated seeds succeed, and 13 must" in entry["reason"]
+
+
+def test_evidence_is_not_blamed_for_a_value_that_is_no_number():
+    entry = judged(lambda arm, stage: math.nan, entry=None, require_evidence=True)
+    assert (entry["verdict"], "evidence" in entry["reason"]) == ("invalid", False)

@@ -66,12 +66,12 @@ def test_what_was_recorded_is_then_followed(verdict):
     record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.holds(logit_spread, treated=HE, control=ZEROS)
+    again.judge()
     (entry,) = again.probes
-    assert entry["verdict"] == "pass"
-    assert entry["drift"]["treated"]["verdict"] == "unchanged"
-    assert entry["drift"]["treated"]["r"] == 0.0
-    assert entry["drift"]["treated"]["recorded_n"] == 64
-    assert "mean" not in entry["drift"]["control"]  # zeros vary by nothing
+    assert entry.verdict == "pass"
+    treated = entry.drift["treated"]
+    assert (treated.verdict, treated.r, treated.recorded_n) == ("unchanged", 0.0, 64)
+    assert entry.drift["control"].mean is None  # zeros vary by nothing
 
 
 def test_exact_claims_are_recorded_on_the_seeds_of_the_envelope(verdict):
@@ -89,8 +89,9 @@ def test_rates_are_not_compared_by_their_means(verdict):
     record.record(verdict, "a reason")
     again = replace(verdict, probes=[], pairs=[])
     again.rate(spread_at_all, treated=HE, control=ZEROS)
+    again.judge()
     assert again.summary() == "pass"
-    assert "mean" not in again.probes[0]["drift"]["treated"]
+    assert again.probes[0].drift["treated"].mean is None
 
 
 def spread_at_all(trained):
@@ -124,7 +125,7 @@ def test_limit_between_arms_that_lie_close_is_not_recorded(verdict):
     limits["half_of_it"] = limits["logit_spread"]
     verdict.holds(half_of_it, treated=HE, control=ZEROS)
     with pytest.raises(
-        BaselineError, match=r"half_of_it leaves .* between the two.*verdict\.gains"
+        BaselineError, match=r"half_of_it: the gap between the arms .*verdict\.gains"
     ):
         record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
@@ -141,7 +142,7 @@ def test_gain_that_sixteen_seeds_often_fail_to_show_is_not_recorded(verdict, mar
     limits = verdict.baselines.limits["he_tells_images_apart"]
     limits["ahead_on_most"] = replace(limits["logit_spread"], low=-math.inf, margin=margin)
     verdict.gains(ahead_on_most, better=HE, worse=ZEROS)
-    with pytest.raises(BaselineError, match=rf"beyond its margin .* on {ahead} of 64 seeds"):
+    with pytest.raises(BaselineError, match=rf"exceeds its margin .* on {ahead} of 64 seeds"):
         record.record(verdict, "a reason")
     assert not verdict.baselines.path("he_tells_images_apart").exists()
 

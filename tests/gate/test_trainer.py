@@ -177,7 +177,7 @@ def test_data_that_a_network_changed_are_kept_for_no_other_claim():
     here = Laboratory()
     before = here.values(told_apart, toy.default_arm(toy.SMALL), (3,), "cpu")
     shifting = toy.default_arm(Network("shifting", Shifting))
-    sentence = r"network 'shifting' changed the data .* by the probe 'told_apart'.* write `x = x - "
+    sentence = r"network 'shifting' changed its inputs .* the probe 'told_apart'.* write `x = x - "
     with pytest.raises(NetworkError, match=sentence):
         here.values(told_apart, shifting, (3,), "cpu")
     assert torch.equal(here.data("toy").test_inputs, toy.data().test_inputs)
@@ -193,7 +193,7 @@ def test_data_are_forgotten_although_the_probe_fails_as_well():
         raise KeyError("hidden9")
 
     here = Laboratory()
-    with pytest.raises(NetworkError, match="changed the data"):
+    with pytest.raises(NetworkError, match="changed its inputs"):
         here.values(failing, toy.default_arm(Network("shifting", Shifting)), (3,), "cpu")
     assert torch.equal(here.data("toy").test_inputs, toy.data().test_inputs)
 

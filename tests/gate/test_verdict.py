@@ -71,7 +71,7 @@ def test_value_that_is_not_finite_is_invalid_at_once_and_names_its_seeds(bad, ar
     assert (entry["verdict"], entry["stage"]) == ("invalid", 1)
     side = "treated" if arm == TREATED else "control"
     seed = seeds.stage(seeds.FIRST, 16)[-1]
-    assert f"1 {side} values are not finite, on seeds {seed}" in entry["reason"]
+    assert f"1 of 16 {side} seeds (seed {seed}) are not finite" in entry["reason"]
 
 
 def test_nan_on_fresh_seeds_is_invalid():
@@ -149,8 +149,9 @@ def test_same_comparison_twice_is_invalid():
     verdict = claim()
     for _ in range(2):
         verdict.holds(size, treated=TREATED, control=CONTROL)
-    assert [entry["verdict"] for entry in verdict.probes] == ["pass", "invalid"]
-    assert "give each its own case=" in verdict.probes[1]["reason"]
+    verdict.judge()
+    assert [probe.verdict for probe in verdict.probes] == ["pass", "invalid"]
+    assert "give each its own case=" in verdict.probes[1].reason
 
 
 def test_claim_that_judged_nothing_is_invalid():
@@ -175,10 +176,11 @@ def test_missing_data_are_an_error_only_where_demanded(data, root, raised):
     verdict = claim(script)
     verdict.laboratory.root = root
     arms = [replace(arm, data=data) for arm in (TREATED, CONTROL)]
+    verdict.holds(size, treated=arms[0], control=arms[1])
     if raised:
         with pytest.raises(DataError):
-            verdict.holds(size, treated=arms[0], control=arms[1])
+            verdict.judge()
     else:
-        verdict.holds(size, treated=arms[0], control=arms[1])
-        assert verdict.probes[0]["reason"] == "it is not there"
+        verdict.judge()
+        assert verdict.probes[0].reason == "it is not there"
         assert verdict.summary() == "invalid"

@@ -1,4 +1,4 @@
-"""Whether both engines end at the same numbers, for an arm on the toy data."""
+"""Asserts that both engines give the same numbers, for an arm on the toy data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from initcheck.training.train import train
 from tests.helpers import toy
 
 SEEDS = (3, 5, 8)
-TOGETHER = 2  # replicas a chunk, so that there is one of two and one of a single one
+TOGETHER = 2  # replicas per chunk: of three replicas, one chunk has two and one has one
 EPSILONS = 100  # machine epsilons of the largest entry after twelve steps; measured: at most 11
 
 

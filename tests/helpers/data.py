@@ -9,23 +9,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from initcheck.datasets import MNIST5K_FINGERPRINT, cache, load
+from initcheck.datasets import load
 from initcheck.datasets.arrays import DataError
 
 COLOURS = {"ant": (255, 0, 0), "bee": (0, 255, 0), "cat": (0, 0, 51)}
 
 
 def message(name: str, **options: Any) -> str:
-    """What is said when `name` is refused."""
+    """The message of the error when `name` is refused."""
     with pytest.raises(DataError) as caught:
         load(name, **options)
     return str(caught.value)
-
-
-def load_would_use(directory: Path) -> bool:
-    """Whether the cache in `directory` holds a copy that a later load accepts."""
-    path = directory / f"mnist5k-{MNIST5K_FINGERPRINT}.npz"
-    return cache._read_cache(path, MNIST5K_FINGERPRINT) is not None
 
 
 def make_folder(path: Path, *, suffix: str = "png") -> Path:

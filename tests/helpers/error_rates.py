@@ -15,8 +15,8 @@ fault = "leaky_relu"
 ABOUT = {"commit": "abc", "torch": "2.14.1", "machine": "an abacus", "date": "2026-11-22"}
 
 
-def run(kind, name, salt="", **found):
-    return Run(kind, name, salt, **ABOUT, **found)
+def run(kind, name, salt="", **results):
+    return Run(kind, name, salt, **ABOUT, **results)
 
 
 def baselines_in(folder):

@@ -1,4 +1,4 @@
-"""Made-up evidence that several test files share: small, and as the schema wants it."""
+"""Small made-up evidence that fits the schema, for several test files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENVIRONMENT = {"device type": "cpu", "device": "an abacus", "torch": "2.14.1",
 
 
 def comparison(treated, transform="logit"):
-    """Values of the treated arm beside those of a control that always gives 0.1."""
+    """Values of the treated arm, and a control that always gives 0.1."""
     return {
         "hash": "0" * 16, "transform": transform, "treated_arm": ARMS["treated"],
         "control_arm": ARMS["control"], "treated": treated, "control": [0.1] * 64,

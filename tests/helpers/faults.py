@@ -1,4 +1,4 @@
-"""A data set so small that a fault shows at once, for the tests of faults."""
+"""A tiny data set on which faults show at once."""
 
 from __future__ import annotations
 

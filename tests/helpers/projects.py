@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from initcheck.results import read
+from initcheck.results import read, to_plain
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,20 +57,20 @@ HE_APART = limit("he_tells_images_apart", "logit_spread", "min = 0.1", "measured
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of pytest came to."""
+    """Exit code and output of a run of pytest."""
 
     ret: int
     output: str
 
     @property
     def text(self) -> str:
-        """All that it said, with the folds of long lines taken out."""
+        """The output, with the folds of long lines taken out."""
         return " ".join(self.output.split())
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with claims, limits and evidence, in which the user stands."""
+    """The current folder, with claims, limits and evidence."""
 
     path: Path
 
@@ -86,10 +86,10 @@ class Project:
 
     def run(self, *arguments: str) -> Result:
         """Run pytest here, in this process: not with pytester, which imports torch again."""
-        modules, path, said = set(sys.modules), list(sys.path), StringIO()
+        modules, path, output = set(sys.modules), list(sys.path), StringIO()
         quiet = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
         try:
-            with redirect_stdout(said), redirect_stderr(said):
+            with redirect_stdout(output), redirect_stderr(output):
                 code = pytest.main([*quiet, f"--rootdir={self.path}", *arguments])
         finally:
             sys.path[:] = path
@@ -97,10 +97,10 @@ class Project:
                 file = getattr(sys.modules[name], "__file__", None) or ""
                 if file.startswith(str(self.path)):
                     del sys.modules[name]
-        return Result(int(code), said.getvalue())
+        return Result(int(code), output.getvalue())
 
     def start(self, *arguments: str, **variables: str) -> Result:
-        """Run pytest here in a process of its own."""
+        """Run pytest here in its own process."""
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
             cwd=self.path, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
@@ -109,7 +109,7 @@ class Project:
         return Result(done.returncode, done.stdout + done.stderr)
 
     def results(self, *arguments: str) -> list[dict[str, Any]]:
-        """The results of a run, as its file has them."""
+        """The results of a run, as plain data."""
         file = self.path / "results.json"
         self.run(f"--initcheck-json={file}", *arguments)
-        return read(file)["results"]
+        return to_plain(read(file).results)

@@ -1,4 +1,4 @@
-"""Arms with what was recorded of them: for the tests of envelope, marks and twins' records."""
+"""Arms with their records, for the tests of the envelope and of fingerprints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTEBOOKS = mlp(784, 64, 32, 32, 10)  # notebook 001's network; here on ten nois
 
 @cache
 def noisy_images():
-    """As the toy data, in the notebook's size."""
+    """Noisy images like the toy data, in the notebook's size."""
     generator = torch.Generator().manual_seed(5)
     centres = torch.rand(10, 1, 28, 28, generator=generator)
     labels = torch.randint(10, (400,), generator=generator)
@@ -37,7 +37,7 @@ def noisy_images():
 
 @dataclass(frozen=True)
 class Case:
-    """An arm, its data and what was recorded of it, as it comes back from a file."""
+    """An arm, its data and its record, as read back from a file."""
 
     arm: object
     data: object
@@ -66,7 +66,7 @@ def precisely(arm):
 
 @cache
 def case(name):
-    """A recorded arm, once a session."""
+    """A recorded arm, recorded once per session."""
     if name == "notebook 001":
         # Between steps 32 and 64, 17 of 64 sets of four runs that differ by rounding alone leave
         # the envelope of 32 twins at once, all for the same r = 1,236.

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-Dict = dict[str, Any]
+from initcheck.results import ClaimResult, Comparison, Drift, Environment, Run, Settings, worst
 
-ENVIRONMENT: Dict = {
-    "python": "3.11.2",
-    "torch": "2.14.1",
-    "torchvision": "0.29.1",
-    "numpy": "2.4.6",
-    "scipy": "1.17.1",
-    "platform": "Linux-6.1-x86_64",
-    "devices": [
+ENVIRONMENT = Environment(
+    python="3.11.2",
+    torch="2.14.1",
+    torchvision="0.29.1",
+    numpy="2.4.6",
+    scipy="1.17.1",
+    platform="Linux-6.1-x86_64",
+    devices=[
         {"name": "cpu", "type": "cpu", "hardware": "AMD EPYC 9B14"},
         {"name": "cuda", "type": "cuda", "hardware": "NVIDIA H200", "memory": 139},
     ],
-    "matmul precision": "highest",
-    "threads": 2,
-}
+    matmul_precision="highest",
+    threads=2,
+)
 
-SETTINGS: Dict = {
-    "seeds": None,
-    "scale": "brief",
-    "engine": "ensemble",
-    "baselines": "baselines",
-    "data_root": None,
-    "salt": None,
-    "record": None,
-}
+SETTINGS = Settings(baselines="baselines")
 
-CONTRACT = "false alarms: 8e-5 a comparison, 1 % of runs of the suite"
+CONTRACT = "false alarms: 8e-5 per comparison, 1 % of runs of the suite"
 
 
-def drift(verdict: str = "unchanged", **more: Any) -> Dict:
+def drift(verdict: Any = "unchanged", **more: Any) -> Drift:
     """An arm against evidence of 64 seeds, one standard deviation being 0.09."""
-    known = {
+    known: Any = {
         "verdict": verdict,
         "r": 1.3,
         "mean": 0.612,
@@ -48,12 +39,12 @@ def drift(verdict: str = "unchanged", **more: Any) -> Dict:
         "detectable_shift": 0.126,
         "environment": "CPU float32, torch 2.14.1, 2026-11-22",
     }
-    return known | more
+    return Drift(**known | more)
 
 
-def probe(verdict: str = "pass", **more: Any) -> Dict:
+def probe(verdict: Any = "pass", **more: Any) -> Comparison:
     """A probe that holds a loss under a limit, on four seeds."""
-    known = {
+    known: Any = {
         "probe": "training_loss",
         "case": "",
         "unit": "nats",
@@ -75,34 +66,36 @@ def probe(verdict: str = "pass", **more: Any) -> Dict:
         "p_value": None,
         "drift": {"treated": drift(), "control": drift(r=0.8)},
     }
-    return known | more
+    return Comparison(**known | more)
 
 
-def result(claim: str, *probes: Dict, device: str = "cpu", **more: Any) -> Dict:
+def result(
+    claim: str, *probes: Comparison, device: str = "cpu", parameters: str = "", **more: Any
+) -> ClaimResult:
     """A result whose verdict is that of its worst probe."""
-    order = ["pass", "inconclusive", "drifted", "refuted", "invalid"]
-    known = {
+    known: Any = {
         "claim": claim,
-        "id": f"{claim}[{device}]",
+        "id": f"{claim}[{'-'.join(filter(None, [parameters, device]))}]",
+        "node": f"benchmarks/test_examples.py::test_{claim}",
         "device": device,
         "kind": "measured",
         "source": "notebook 001; CLAIMS b1",
         "statement": "A He start ends with a lower loss than a standard normal one.",
-        "verdict": max((probe["verdict"] for probe in probes), key=order.index, default="invalid"),
+        "verdict": worst(probe.verdict for probe in probes),
         "seconds": 1.24,
         "message": "",
         "probes": list(probes),
     }
-    return known | more
+    return ClaimResult(**known | more)
 
 
-def passing() -> Dict:
+def passing() -> ClaimResult:
     return result(
         "he_beats_randn", probe(), probe(probe="test_accuracy", case="celu", unit="share")
     )
 
 
-def refuted() -> Dict:
+def refuted() -> ClaimResult:
     return result(
         "he_learns_on_cuda",
         probe(
@@ -110,20 +103,21 @@ def refuted() -> Dict:
             treated=[2.01, 2.3, 1.1, 2.2],
             stage=2,
             margin=-0.28,
-            reason="the treated arm is on the wrong side of its limit",
+            reason="3 of 4 treated seeds (seeds 11, 12, 14) are outside the limit",
             drift={"treated": drift("left", r=531.0), "control": drift()},
         ),
         device="cuda",
     )
 
 
-def refuted_gain() -> Dict:
-    return result("hadamard_beats_identity", gain("refuted", p_value=0.93))
+def refuted_gain() -> ClaimResult:
+    reason = "a gain of 0.02 is excluded: 1 of 4 seeds gain more than 0.02 (p = 0.93)"
+    return result("hadamard_beats_identity", gain("refuted", p_value=0.93, reason=reason))
 
 
-def gain(verdict: str, **more: Any) -> Dict:
+def gain(verdict: Any, **more: Any) -> Comparison:
     """A paired gain in test accuracy: the treated arm is above on two of four seeds, once equal."""
-    known = {
+    known: Any = {
         "probe": "test_accuracy",
         "unit": "share",
         "form": "gains",
@@ -139,35 +133,37 @@ def gain(verdict: str, **more: Any) -> Dict:
     return probe(verdict, **(known | more))
 
 
-def drifted() -> Dict:
-    left = drift("left", r=531.0, first_step=16, first_layer="fc2", mean=0.8)
+def drifted() -> ClaimResult:
+    left = drift("left", r=531.0, first_step=16, first_layer="fc2", mean=0.8, moved=True)
     return result(
         "zeroed_layer_still_learns",
-        probe("drifted", stage=2, drift={"treated": left, "control": drift(r=0.9)}),
+        probe(
+            "drifted",
+            stage=2,
+            reason=left.reason("the treated arm"),
+            drift={"treated": left, "control": drift(r=0.9)},
+        ),
         source="notebook 003; CLAIMS c2",
     )
 
 
-def inconclusive() -> Dict:
-    return result("hadamard_beats_random", gain("inconclusive"), source="arXiv 2110.12661 table 2")
+def inconclusive() -> ClaimResult:
+    reason = "a gain of 0.02 is neither shown nor excluded: 2 of 4 seeds gain more (p = 0.31)"
+    source = "arXiv 2110.12661 table 2"
+    return result("hadamard_beats_random", gain("inconclusive", reason=reason), source=source)
 
 
-def invalid() -> Dict:
+def invalid() -> ClaimResult:
+    nan, inf = float("nan"), float("inf")
+    reason = "2 of 4 treated seeds (seeds 12, 14) are not finite"
     return result(
         "deep_relu_network_trains",
-        probe("invalid", treated=[0.5, float("nan"), 0.6, float("inf")], margin=float("nan")),
+        probe("invalid", treated=[0.5, nan, 0.6, inf], margin=nan, reason=reason),
         source="notebook 003; CLAIMS c4",
     )
 
 
-def example(*results: Dict) -> Dict:
-    """A results file with one claim of each verdict, or with the given results."""
+def example(*results: ClaimResult) -> Run:
+    """A run with one claim of each verdict, or with the given results."""
     everything = [passing(), refuted(), refuted_gain(), drifted(), inconclusive(), invalid()]
-    return copy.deepcopy(
-        {
-            "schema": 1,
-            "environment": ENVIRONMENT,
-            "settings": SETTINGS,
-            "results": list(results) or everything,
-        }
-    )
+    return Run(environment=ENVIRONMENT, settings=SETTINGS, results=[*results] or everything)

@@ -1,4 +1,4 @@
-"""A small data set, small networks and arms: what the tests of the training core share."""
+"""A small data set, small networks and small arms, for the tests of training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECIPE = Recipe(SGD(lr=0.1), batch=8, steps=12)
 
 @cache
 def data(train: int = TRAIN) -> DataSet:
-    """Four noisy images, again and again: an MLP of this size learns them in a hundred steps."""
+    """Noisy copies of four images, which an MLP of this size learns in a hundred steps."""
     generator = torch.Generator().manual_seed(5)
     centres = torch.rand(CLASSES, *SHAPE, generator=generator)
 
@@ -53,12 +53,12 @@ def default_arm(network: Network, recipe: Recipe = RECIPE) -> Arm:
 
 
 def of_user(build, recipe=RECIPE):
-    """An arm whose network is a module of one's own."""
+    """An arm whose network is a custom module."""
     return default_arm(Network("of a user", build), recipe)
 
 
 class Residual(nn.Module):
-    """A user's own module: two layers and a way around them."""
+    """A custom module: two layers and a shortcut around them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Residual(nn.Module):
 
 
 class Deciding(Residual):
-    """Data decide which way it goes, which vmap cannot follow."""
+    """Takes a branch that depends on the data, which vmap cannot follow."""
 
     def forward(self, x):
         return super().forward(x if x.mean() > 0.5 else 1 - x)

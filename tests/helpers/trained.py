@@ -1,4 +1,4 @@
-"""A result of training made by hand, for probes to be tried on."""
+"""A result of training made by hand, for the tests of probes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.helpers import toy
 
 
 def trained_with(parameters, *, start=None, kept=None, losses=None, arm=None, data=None):
-    """Replicas with these parameters ``{name: (R, ...)}``; what is not given is empty."""
+    """Replicas with these parameters ``{name: (R, ...)}``; all that is not given is empty."""
     replicas = len(next(iter(parameters.values())))
     return Trained(
         arm=arm or toy.arm(), seeds=tuple(range(replicas)), device="cpu", data=data or toy.data(),

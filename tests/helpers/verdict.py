@@ -16,6 +16,7 @@ from initcheck.gate import seeds
 from initcheck.gate.comparison import Pair
 from initcheck.gate.verdict import Setting, Verdict
 from initcheck.initializers import he, zeros
+from initcheck.results import to_plain
 
 RECIPE = Recipe(SGD(lr=0.1), batch=32, steps=5)
 TREATED, CONTROL = (Arm(mlp(784, 8, 10), start, RECIPE) for start in (he, zeros))
@@ -82,9 +83,10 @@ def judged(script=good, *, form="holds", **more):
     verdict = claim(script, **more)
     arms = ("better", "worse") if form == "gains" else ("treated", "control")
     getattr(verdict, form)(size, **dict(zip(arms, (TREATED, CONTROL), strict=True)))
+    verdict.judge()
     (entry,) = verdict.probes
-    assert verdict.summary() == entry["verdict"]
-    return entry | {"asked": verdict.laboratory.asked}
+    assert verdict.summary() == entry.verdict
+    return to_plain(entry) | {"asked": verdict.laboratory.asked}
 
 
 def at(first, fresh, control=0.1):

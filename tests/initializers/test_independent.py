@@ -1,4 +1,4 @@
-"""Weights that are drawn independently follow their law, at the scale that their fans ask for.
+"""Weights that are drawn independently follow their law, at the scale that their fans give.
 
 Note [Power of these tests]
     Every weight here has N >= 20 000 elements. The variance of N draws then has a relative standard
@@ -134,7 +134,7 @@ def test_weights_have_the_variance_of_their_law(law, layer, dtype):
 @every_layer
 @pytest.mark.parametrize("law", LAWS)
 def test_weights_have_the_distribution_of_their_law(law, layer, dtype):
-    """Empirical and exact distribution functions are no further apart than chance puts them."""
+    """Empirical and exact distribution functions are no further apart than chance allows."""
     drawn = weights(law, layer, dtype)
     distance = stats.ks_1samp(drawn, expected(law, layer).cdf, method="asymp").statistic
     assert distance <= math.sqrt(math.log(2e9) / (2 * drawn.size))  # Note [Power of these tests]
@@ -180,7 +180,7 @@ def test_constant_weights_are_that_constant():
     ("initializer", "value"), [(independent.zeros_, 0.0), (independent.ones_, 1.0)]
 )
 def test_zeros_and_ones_are_exact(initializer, value):
-    """zeros_ and ones_ leave nothing of what was there."""
+    """zeros_ and ones_ overwrite every entry."""
     assert initializer(torch.full((5,), torch.nan), torch.Generator()).tolist() == [value] * 5
 
 
@@ -217,8 +217,8 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("wrapped", WRAPPED)
-def test_fault_in_torch_is_seen(wrapped, monkeypatch):
-    """What torch has is looked up when it is called, so that a fault there shows here."""
+def test_a_fault_in_torch_is_seen(wrapped, monkeypatch):
+    """Functions of torch are looked up at each call, so a fault in torch shows here."""
     monkeypatch.setattr(init, wrapped, lambda tensor, *_, **__: tensor.fill_(123))
     assert WRAPPED[wrapped](torch.empty(4, 4), torch.Generator()).eq(123).all()
 
@@ -238,8 +238,8 @@ def test_fault_in_torch_is_seen(wrapped, monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_initializer_is_named_as_written(initializer, name):
-    """An initializer with hyperparameters is called what a reader would write to get it."""
+def test_an_initializer_is_named_as_written(initializer, name):
+    """The name of an initializer with hyperparameters is the code that creates it."""
     assert initializer.__name__ == name
 
 
@@ -256,16 +256,16 @@ def test_initializer_is_named_as_written(initializer, name):
     ids=["constant_", "siren_", "scaled_"],
 )
 def test_same_arguments_give_the_same_initializer(one, other):
-    """However the arguments are spelled, the same ones give the same object."""
+    """Equal arguments give the same object, by position or by keyword."""
     assert one is other
 
 
 def test_different_arguments_give_different_initializers():
-    """The cache keeps what differs apart."""
+    """Different arguments never share a cache entry."""
     assert independent.constant_(1) is not independent.constant_(2)
 
 
 def test_unknown_rule_is_refused():
-    """positive_uniform_ says which rules there are."""
+    """positive_uniform_ names the rules that exist."""
     with pytest.raises(ValueError, match='knows the rules "he" and "lecun", not "glorot"'):
         independent.positive_uniform_("glorot")

@@ -69,20 +69,20 @@ def cd1_by_loops(before, batch, uniform, lr):
 
 def test_cd1_takes_the_step_of_the_slow_version():
     batch = torch.rand(3, 5, generator=generator(2), dtype=torch.float64)
-    found = machine(batch, 4, generator(3))
-    found.weight.mul_(50)  # large enough that a wrong sign or a missing term shows
+    rbm = machine(batch, 4, generator(3))
+    rbm.weight.mul_(50)  # large enough that a wrong sign or a missing term shows
     uniform = torch.rand(3, 4, generator=generator(4), dtype=torch.float64)
-    weight, visible, hidden = cd1_by_loops(found, batch, uniform, 0.7)
-    cd1(found, batch, lr=0.7, generator=generator(4))
-    assert found.weight.tolist() == [pytest.approx(row) for row in weight]
-    assert found.visible_bias.tolist() == pytest.approx(visible)
-    assert found.hidden_bias.tolist() == pytest.approx(hidden)
+    weight, visible, hidden = cd1_by_loops(rbm, batch, uniform, 0.7)
+    cd1(rbm, batch, lr=0.7, generator=generator(4))
+    assert rbm.weight.tolist() == [pytest.approx(row) for row in weight]
+    assert rbm.visible_bias.tolist() == pytest.approx(visible)
+    assert rbm.hidden_bias.tolist() == pytest.approx(hidden)
 
 
 def test_cd1_returns_the_reconstruction_of_the_machine_before_the_step():
     batch = striped(4)
-    found = Machine(torch.zeros(2, 16).double(), torch.zeros(2).double(), log_odds(batch))
-    again = cd1(found, batch, lr=0.1, generator=generator())
+    rbm = Machine(torch.zeros(2, 16).double(), torch.zeros(2).double(), log_odds(batch))
+    again = cd1(rbm, batch, lr=0.1, generator=generator())
     torch.testing.assert_close(again, batch.mean(0).expand_as(batch))
 
 
@@ -95,19 +95,19 @@ def test_visible_biases_are_log_odds_of_the_means():
 
 def test_reconstruction_error_falls():
     inputs = striped(200)
-    found = fit(inputs, 4, Schedule(epochs=5, images=200, batch=10, lr=0.5), generator())
-    assert found.errors == sorted(found.errors, reverse=True)
-    assert found.errors[-1] < 0.5 * float(inputs.var(0, correction=0).sum())
+    rbm = fit(inputs, 4, Schedule(epochs=5, images=200, batch=10, lr=0.5), generator())
+    assert rbm.errors == sorted(rbm.errors, reverse=True)
+    assert rbm.errors[-1] < 0.5 * float(inputs.var(0, correction=0).sum())
 
 
 def test_errors_are_those_of_an_image():
     inputs = striped(50)
-    found = fit(inputs, 2, Schedule(epochs=1, images=50, batch=20, lr=0.0), generator())
-    spread = float(inputs.var(0, correction=0).sum())  # idle, it answers nearly with the mean
-    assert found.errors == [pytest.approx(spread, rel=0.01)]
+    rbm = fit(inputs, 2, Schedule(epochs=1, images=50, batch=20, lr=0.0), generator())
+    spread = float(inputs.var(0, correction=0).sum())  # with lr 0 it reconstructs nearly the mean
+    assert rbm.errors == [pytest.approx(spread, rel=0.01)]
 
 
-def test_start_is_that_of_its_seed():
+def test_the_start_depends_on_its_seed():
     arm = Arm(SIGMOID, pretrained(SCHEDULE), Recipe(SGD(lr=0.1), batch=8, steps=0))
     first, again, other = (arm.build(seed).state_dict() for seed in (1, 1, 2))
     for name, tensor in first.items():
@@ -130,8 +130,8 @@ def built(start):
     return Arm(SIGMOID, start, Recipe(SGD(lr=0.1), batch=8, steps=0)).build(3)
 
 
-def test_rules_for_single_parameters_have_the_last_word():
-    """Its name says so, and evidence goes by the name."""
+def test_rules_for_single_parameters_override_the_machines():
+    """The name says so, and evidence is keyed by the name."""
     plain = pretrained(SCHEDULE)
     ruled = plain.but("output.weight", zeros_).but("hidden1.bias", zeros_)
     found, before = (built(start).state_dict() for start in (ruled, plain))
@@ -140,13 +140,13 @@ def test_rules_for_single_parameters_have_the_last_word():
     assert not any(found[name].any() for name in changed)
 
 
-def test_rule_for_a_parameter_that_is_not_there_is_refused():
+def test_a_rule_for_a_missing_parameter_is_refused():
     with pytest.raises(InitializerError, match="matches no parameter"):
         built(pretrained(SCHEDULE).but("outptu.weight", zeros_))
 
 
-def test_pooled_images_are_the_network_s():
-    """The lowest machine sees what the pooling layer gives to the first linear one."""
+def test_images_are_pooled_as_in_the_network():
+    """The lowest machine sees what the first linear layer sees."""
     schedule = replace(SCHEDULE, pool=2)
     module = pooled(12, 10, by=2, activation="sigmoid").fresh(0)
     images = datasets.load("mnist5k").train_inputs[: schedule.images]
@@ -157,14 +157,14 @@ def test_pooled_images_are_the_network_s():
 
 
 @pytest.mark.parametrize("pool", [1, 4])
-def test_images_of_another_size_are_refused_in_words(pool):
+def test_images_of_another_size_are_refused(pool):
     with pytest.raises(InitializerError, match=r"has 196 inputs. Choose the schedule's `pool`"):
         pretrained(replace(SCHEDULE, pool=pool))(
             pooled(12, 10, by=2, activation="sigmoid").fresh(0), generator()
         )
 
 
-def test_deeper_stack_begins_with_the_shallower_one():
+def test_a_deeper_stack_begins_with_the_shallower_one():
     initializer = pretrained(SCHEDULE)
     deep = initializer.machines((12, 8), stream(6, "weights"))
     shallow = initializer.machines((12,), stream(6, "weights"))
@@ -178,7 +178,7 @@ def test_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "words"),
     [
         (mlp(784, 12, 10), "nn.Sigmoid behind it"),
         (mlp(784, 10), "there must be one"),
@@ -186,11 +186,11 @@ def test_global_random_state_is_left_alone():
     ],
     ids=["relu", "no hidden layer", "no biases"],
 )
-def test_other_networks_are_refused_in_words(network, said):
-    with pytest.raises(InitializerError, match=said):
+def test_other_networks_are_refused(network, words):
+    with pytest.raises(InitializerError, match=words):
         pretrained(SCHEDULE)(network.fresh(0), generator())
 
 
-def test_names_tell_schedules_apart():
+def test_different_schedules_have_different_names():
     names = {pretrained(Schedule(lr=lr)).name for lr in (0.1, 0.2)}
     assert len(names) == 2

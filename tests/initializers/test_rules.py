@@ -1,4 +1,4 @@
-"""Every initializer keeps the contract, and one of a network fills what it says, nothing else."""
+"""Every initializer keeps the contract; a network's initializer fills only what it names."""
 
 import dataclasses
 import fnmatch
@@ -74,7 +74,7 @@ def seeded(seed=0):
 
 
 def filled(name, shape, *, dtype=torch.float32, seed=0):
-    """What the initializer makes of a tensor that held something else."""
+    """The initializer's result on a tensor with other values in it."""
     tensor = torch.full(SHAPES[shape], torch.nan, dtype=dtype)
     return (ALL | ONLY_FOR_KERNELS)[name](tensor, seeded(seed))
 
@@ -97,7 +97,7 @@ def test_initializer_fills_a_parameter_in_place(name, shape, dtype):
 @every_dtype
 @every_case
 def test_same_seed_gives_the_same_bits(name, shape, dtype):
-    """Nothing but the generator decides what is drawn."""
+    """The generator alone decides what is drawn."""
     assert torch.equal(filled(name, shape, dtype=dtype), filled(name, shape, dtype=dtype))
 
 
@@ -112,7 +112,7 @@ def test_other_seed_gives_other_values(name, shape):
     ("name", "shape"), [case for case in CASES if case[0] in DETERMINISTIC | ONLY_FOR_KERNELS]
 )
 def test_deterministic_initializer_draws_nothing(name, shape):
-    """An initializer without randomness leaves the generator where it was."""
+    """An initializer without randomness does not advance the generator."""
     generator = seeded()
     (ALL | ONLY_FOR_KERNELS)[name](torch.empty(SHAPES[shape]), generator)
     assert torch.equal(generator.get_state(), seeded().get_state())
@@ -120,23 +120,23 @@ def test_deterministic_initializer_draws_nothing(name, shape):
 
 @every_case
 def test_global_random_state_is_untouched(name, shape):
-    """Torch's global generator is left where it was."""
+    """The global generator of torch does not advance."""
     before = torch.get_rng_state()
     filled(name, shape)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_every_initializer_is_in_these_tables():
-    """A tensor initializer that is added is also tested here."""
-    there = {name for name in initializers.__all__ if fnmatch.fnmatch(name, "*_")}
-    assert there == {name.partition("(")[0] for name in ALL | ONLY_FOR_KERNELS}
+    """A new tensor initializer must be tested here."""
+    public = {name for name in initializers.__all__ if fnmatch.fnmatch(name, "*_")}
+    assert public == {name.partition("(")[0] for name in ALL | ONLY_FOR_KERNELS}
 
 
 # Initializers of networks
 
 
 class Network(nn.Module):
-    """One layer of each kind that is treated in its own way."""
+    """One layer of each kind that has its own rule."""
 
     def __init__(self):
         super().__init__()
@@ -167,7 +167,7 @@ READY_MADE = {
     "identity": (identity, initializers.partial_identity_, initializers.zeros_),
     "hadamard": (hadamard, initializers.hadamard_, initializers.zeros_),
 }
-MARK = 7.0  # stands where a parameter was built, and no initializer here would put it
+MARK = 7.0  # marks a parameter as built; no initializer here gives this value
 
 
 def marked():
@@ -186,7 +186,7 @@ def start(initializer, seed=0):
 
 
 def start_by_hand(weights, biases):
-    """The same from a plain loop over the parameters in their order."""
+    """The same result from a plain loop over the parameters in their order."""
     parameters, generator = dict(marked().named_parameters()), seeded()
     rules = dict.fromkeys(WEIGHTS, weights) | dict.fromkeys(BIASES, biases)
     for name in (name for name in parameters if name in rules):
@@ -214,13 +214,13 @@ def test_torch_default_leaves_everything_as_built():
 
 @pytest.mark.parametrize("parameter", OTHERS)
 def test_normalizations_and_slopes_stay_as_built(parameter):
-    """What is neither a weight nor the bias of a layer with one stays, whatever its dimensions."""
+    """A parameter that is no weight and no bias next to one stays, whatever its dimensions."""
     assert start(zeros)[parameter].eq(MARK).all()
 
 
 @pytest.mark.parametrize("parameter", BIASES)
 def test_biases_without_a_rule_stay_as_built(parameter):
-    """With no initializer for biases, they are what the constructor made them."""
+    """Without an initializer for biases, they keep the constructor's values."""
     assert start(every(zeros_))[parameter].eq(MARK).all()
 
 
@@ -234,7 +234,7 @@ def test_named_rule_wins_for_its_parameter_alone():
 
 
 def test_named_rule_reaches_normalizations():
-    """A parameter that is no weight is filled where a pattern names it."""
+    """A parameter that is not a weight is filled if a pattern names it."""
     assert start(torch_default.but("batch_norm.*", zeros_))["batch_norm.weight"].eq(0).all()
 
 
@@ -246,7 +246,7 @@ def test_later_rule_wins():
 
 
 def test_rule_is_written_into_the_name():
-    """Each rule can be read off the name."""
+    """The name contains each rule."""
     changed = torch_default.but("hidden1.weight", zeros_).but("*.bias", normal_(0.1))
     assert changed.name == "torch_default but hidden1.weight zeros_ but *.bias normal_(0.1)"
 
@@ -258,7 +258,7 @@ def test_rule_leaves_the_original_as_it_was():
 
 
 def test_pattern_without_a_parameter_is_refused():
-    """The error names the pattern and the parameters that there are."""
+    """The error names the pattern and the existing parameters."""
     with pytest.raises(InitializerError, match=r'"hidden9\..*no parameter; .*hidden1\.weight, '):
         start(torch_default.but("hidden9.weight", zeros_))
 
@@ -273,18 +273,18 @@ def test_pattern_without_a_parameter_is_refused():
     ids=["weights", "weights and biases", "own name"],
 )
 def test_every_is_named_after_what_it_does(initializer, name):
-    """Without a name of its own, an initializer is named after what it fills with."""
+    """Without a custom name, an initializer is named after what it fills with."""
     assert initializer.name == name
 
 
 def test_equal_initializers_are_equal_values():
-    """Initializers can be compared and be keys, as whoever trains an arm once needs it."""
+    """Initializers can be compared and used as keys, so each arm is trained once."""
     rebuilt = dataclasses.replace(zeros)
     assert len({zeros, rebuilt, every(normal_(0.1)), every(normal_(0.1))}) == 2
 
 
 def test_attention_biases_count_as_biases():
-    """Biases are found by their name and by the weights beside them, not by a layer's class."""
+    """Biases are found by their name and by the weights next to them, not by a layer's class."""
     attention = nn.MultiheadAttention(4, 2)
     nn.init.constant_(attention.in_proj_bias, MARK)
     zeros(attention, seeded())
@@ -306,24 +306,24 @@ def parametrized(name):
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
-def test_biases_beside_a_parametrized_weight_count_as_biases(name):
-    """A layer has a weight, also where its parameters lie in a parametrization."""
+def test_biases_next_to_a_parametrized_weight_count_as_biases(name):
+    """A layer has a weight even if its parameters are in a parametrization."""
     network = parametrized(name)
     he(network, seeded())
     assert network[1].bias.eq(0).all()
 
 
 @pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
-def test_start_that_a_parametrization_cannot_take_is_refused(name):
-    """Zeros over their norm, 0/0, are no start: the error names the layer's weight."""
+def test_a_start_that_a_parametrization_cannot_take_is_refused(name):
+    """Zeros divided by their norm are 0/0: the error names the layer's weight."""
     with pytest.raises(InitializerError, match=r'"zeros" leaves 1\.weight with .* not finite'):
         zeros(parametrized(name), seeded())
     zeros(parametrized("orthogonal"), seeded())
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
-def test_looking_at_a_parametrized_weight_leaves_it_as_built(name):
-    """Also what moves with every look, such as the vectors of a spectral norm."""
+def test_reading_a_parametrized_weight_leaves_it_as_built(name):
+    """That includes what changes with every read, such as the vectors of a spectral norm."""
     network = parametrized(name)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     torch_default(network, seeded())

@@ -1,4 +1,4 @@
-"""Weights with a structure have just that structure, as matrices and at the centre of kernels."""
+"""Structured weights have exactly their structure, as matrices and at the centre of kernels."""
 
 import math
 
@@ -23,7 +23,7 @@ every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 
 
 def fill(initializer, *shape, dtype=torch.float32, seed=0):
-    """What the initializer makes of a tensor that held something else."""
+    """The initializer's result on a tensor with other values in it."""
     generator = torch.Generator().manual_seed(seed)
     return initializer(torch.full(shape, torch.nan, dtype=dtype), generator)
 
@@ -84,7 +84,7 @@ def test_padded_identity_stops_where_the_matrix_ends():
 
 @every_dtype
 def test_padded_identity_adds_its_noise(dtype):
-    """What the noise adds has the standard deviation asked for, within six standard errors."""
+    """The added noise has the requested standard deviation, within six standard errors."""
     shape = 200, 100
     clean = fill(structured.padded_identity_(), *shape, dtype=dtype)
     noise = fill(structured.padded_identity_(0.02), *shape, dtype=dtype) - clean
@@ -113,7 +113,7 @@ def test_hadamard_columns_are_orthonormal(size, dtype):
 
 @pytest.mark.parametrize("size", [(100, 49), (6, 5), (3, 2)], ids=str)
 def test_hadamard_columns_are_not_orthonormal_otherwise(size):
-    """Where the outputs are no power of two, the cut Hadamard matrix is not orthogonal."""
+    """If the number of outputs is not a power of two, the cut Hadamard matrix is not orthogonal."""
     weight = fill(structured.hadamard_, *size)
     assert departure_from_identity(weight.T @ weight) > 0.2  # 0.219 at 100 x 49
 
@@ -144,7 +144,7 @@ def test_one_n_each_copies_one_input_an_output(size, kernel):
 @every_kernel
 @every_size
 def test_one_n_each_leaves_the_rest_of_the_kernel_zero(size, kernel):
-    """Whatever is not at the centre of the kernel is zero."""
+    """All but the centre of the kernel is zero."""
     weight = fill(structured.one_n_each_, *size, *kernel)
     assert weight.count_nonzero() == size[0]
 
@@ -163,7 +163,7 @@ def copies_of_each_input(draws_made):
     return sum(structured.one_n_each_(weight, generator)[0].clone() for _ in range(draws_made))
 
 
-def test_one_n_each_draws_every_input_alike():
+def test_one_n_each_draws_every_input_equally_often():
     """Each input is as likely as another: counts lie within six standard errors of their mean."""
     made, share = 2000, 1 / 8
     error = math.sqrt(made * share * (1 - share))
@@ -180,7 +180,7 @@ def test_spray_is_the_mean_of_the_other_inputs(size, kernel):
 
 
 def test_spray_refuses_a_single_input():
-    """With one input there is nothing left to average, and the error says so."""
+    """With one input there is nothing to average, and the error says so."""
     with pytest.raises(ValueError, match="this layer has a single input"):
         fill(structured.spray_, 3, 1)
 
@@ -256,7 +256,7 @@ def mirrored_network(depth, width):
 
 
 def test_looks_linear_network_is_as_good_as_linear():
-    """On mirrored inputs, thirty ReLU layers double every norm once, and change it no further."""
+    """On mirrored inputs, thirty ReLU layers double every norm once and then keep it."""
     images = torch.randn(5, 16, generator=torch.Generator())
     mirrored = torch.cat([images, -images], 1)
     ratio = mirrored_network(30, 32)(mirrored).norm(dim=1) / mirrored.norm(dim=1)
@@ -279,8 +279,8 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("wrapped", WRAPPED)
-def test_fault_in_structures_of_torch_is_seen(wrapped, monkeypatch):
-    """What torch has is looked up when it is called, so that a fault there shows here."""
+def test_a_fault_in_structures_of_torch_is_seen(wrapped, monkeypatch):
+    """Functions of torch are looked up at each call, so a fault in torch shows here."""
     monkeypatch.setattr(init, wrapped, lambda tensor, *_, **__: tensor.fill_(123))
     initializer, shape = WRAPPED[wrapped]
     assert fill(initializer, *shape).eq(123).all()

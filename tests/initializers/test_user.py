@@ -1,4 +1,4 @@
-"""A researcher's own function becomes an initializer, or is refused in a sentence that says why."""
+"""A user's function becomes an initializer, or is refused with the reason."""
 
 import inspect
 import sys
@@ -71,7 +71,7 @@ every_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUN
 
 @every_function
 def test_user_function_fills_the_weights(function):
-    """However it is written, the function reaches every weight."""
+    """The function fills every weight, whichever signature it has."""
     values = start(function)
     assert values[:12].ne(7).all()  # 3 x 4 weights, 4 biases, 4 x 4 weights, 4 biases
     assert values[16:32].ne(7).all()
@@ -79,7 +79,7 @@ def test_user_function_fills_the_weights(function):
 
 @every_function
 def test_user_function_follows_the_seed(function):
-    """The generator alone decides, also for a function that draws from the global one."""
+    """The generator alone decides, even if the function draws from the global one."""
     torch.manual_seed(1)
     one = start(function)
     torch.manual_seed(2)
@@ -89,7 +89,7 @@ def test_user_function_follows_the_seed(function):
 
 @every_function
 def test_user_function_leaves_the_global_state(function):
-    """Torch's global generator is where it was, whatever the function drew."""
+    """The global generator of torch does not advance, whatever the function draws."""
     network, initializer = nn.Linear(3, 4), user_initializer(function, "mine")
     before = torch.get_rng_state()
     initializer(network, seeded())
@@ -97,12 +97,12 @@ def test_user_function_leaves_the_global_state(function):
 
 
 def test_user_function_of_a_tensor_leaves_biases():
-    """A function of one tensor is given the weights; biases stay as built."""
+    """A function of one tensor receives the weights; biases stay as built."""
     assert start(with_generator)[12:16].eq(7).all()
 
 
-def test_user_function_draws_as_ours_would():
-    """A generator is handed over as it is: the same law gives the same bits as the built-in."""
+def test_user_function_draws_like_the_built_in_initializer():
+    """The function receives the generator itself, so equal laws give equal bits."""
     built_in = start(whole_by_annotation)
     assert torch.equal(start(with_generator)[:12], built_in[:12])
 
@@ -171,7 +171,7 @@ def wants_nothing():
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_misbehaving_user_function_is_refused(function, sentence):
+def test_a_misbehaving_user_function_is_refused(function, sentence):
     """The error names the initializer and says what it did."""
     with pytest.raises(InitializerError, match=f'"mine".*{sentence}'):
         start(function)
@@ -181,7 +181,7 @@ def keeps_the_annotation(network: Tensor):
     network.fill_(1)
 
 
-def test_annotation_decides_before_the_name():
+def test_an_annotation_overrides_the_name():
     """A tensor may be called network, if it is annotated as a tensor."""
     assert start(keeps_the_annotation)[12:16].eq(7).all()
 
@@ -198,8 +198,8 @@ def network_by_reference(network):
     ("function", "text", "bias"),
     [(whole_by_reference, "nn.Module", False), (network_by_reference, "torch.Tensor", True)],
 )
-def test_annotation_that_names_nothing_is_read_as_text(monkeypatch, function, text, bias):
-    """What is imported for type checkers alone comes as a reference where annotations are lazy."""
+def test_an_annotation_that_cannot_be_resolved_is_read_as_text(monkeypatch, function, text, bias):
+    """With lazy annotations, a name imported only for type checkers is a forward reference."""
     (name,) = inspect.signature(function).parameters
     monkeypatch.setattr(function, "__annotations__", {name: ForwardRef(text)})
     values = start(function)
@@ -208,7 +208,7 @@ def test_annotation_that_names_nothing_is_read_as_text(monkeypatch, function, te
 
 
 class Unreadable:
-    """A callable that cannot tell its signature, for a name that is nowhere."""
+    """A callable without a readable signature: its annotation names something missing."""
 
     @property
     def __signature__(self):
@@ -218,8 +218,8 @@ class Unreadable:
         return tensor.fill_(1)
 
 
-def test_signature_that_names_nothing_is_taken_for_that_of_a_tensor():
-    """As that of a builtin that does not tell."""
+def test_a_function_without_a_readable_signature_gets_a_tensor():
+    """So does a builtin without a signature."""
     assert start(Unreadable())[12:16].eq(7).all()
 
 
@@ -239,9 +239,9 @@ def each(network: Tensor, *, std: Missing = 1):
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are lazy from Python 3.14 on")
 def test_lazy_annotations_need_no_imports():
-    """What a function's annotations name may be there for type checkers alone."""
-    there = {}
-    exec(compile(LAZY, "lazy", "exec", dont_inherit=True), there)  # noqa: S102 -- no future import
-    assert start(there["whole"]).eq(1).all()
-    assert start(there["each"])[12:16].eq(7).all()
-    assert factory(there["each"]).__name__ == "each"
+    """A function's annotations may name what is imported only for type checkers."""
+    namespace = {}
+    exec(compile(LAZY, "lazy", "exec", dont_inherit=True), namespace)  # noqa: S102 -- no future import
+    assert start(namespace["whole"]).eq(1).all()
+    assert start(namespace["each"])[12:16].eq(7).all()
+    assert factory(namespace["each"]).__name__ == "each"

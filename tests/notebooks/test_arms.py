@@ -1,4 +1,4 @@
-"""Starts and optimizers of the notebooks' systems."""
+"""Networks, starts and optimizers of the notebooks."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from initcheck.notebooks.arms import (
 )
 
 
-def test_pooled_networks_see_means_of_squares_of_pixels():
+def test_pooled_networks_see_means_over_squares_of_pixels():
     images = torch.rand(3, 1, 28, 28, generator=generator())
     module = pooled(5, 10, by=2, activation="tanh").fresh(0)
     means = images.unfold(2, 2, 2).unfold(3, 2, 2).mean((-1, -2))
@@ -38,12 +38,12 @@ def test_powers_of_two_have_an_exact_mean():
 
 
 @pytest.mark.parametrize("optimizer", STILL.values(), ids=STILL)
-def test_still_optimizers_do_not_move_without_a_gradient(optimizer):
+def test_optimizers_without_decay_do_not_move_at_a_zero_gradient(optimizer):
     assert moved(optimizer) == 0
 
 
 @pytest.mark.parametrize("optimizer", DECAYING.values(), ids=DECAYING)
-def test_decaying_optimizers_do(optimizer):
+def test_optimizers_with_decay_move_at_a_zero_gradient(optimizer):
     assert moved(optimizer) > 0
 
 

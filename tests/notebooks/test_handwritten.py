@@ -1,4 +1,4 @@
-"""Notebook 003 by hand: without its faults it is right, and each fault does what it says."""
+"""Notebook 003 as written by hand: correct without its faults, and each fault has its effect."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def true_gradients(net: handwritten.Network, data: DataSet) -> list[torch.Tensor
     return list(torch.autograd.grad(F.cross_entropy(h, data.train_targets), tensors))
 
 
-def test_gradients_without_faults_are_true():
+def test_gradients_without_faults_are_those_of_autograd():
     net, data = network(), images()
     for ours, true in zip(gradients(net, data), true_gradients(net, data), strict=True):
         torch.testing.assert_close(ours, true, rtol=1e-3, atol=1e-6)
 
 
-def test_celu_fault_changes_only_what_lies_before_it():
+def test_celu_fault_changes_only_gradients_of_the_layers_before_it():
     data = images()
     faulty, true = gradients(network(faults=("celu",)), data), gradients(network(), data)
     same = [torch.equal(a, b) for a, b in zip(faulty, true, strict=True)]
@@ -49,27 +49,27 @@ def test_derivatives_are_difference_quotients(layer):
     a = torch.linspace(-3, 3, 40, dtype=torch.float64)
     h = 1e-6
     quotient = handwritten.activation(layer, a + h) - handwritten.activation(layer, a - h)
-    found = handwritten.derivative(layer, a, ()).double()
-    torch.testing.assert_close(found, quotient / (2 * h), rtol=1e-6, atol=1e-6)
+    slope = handwritten.derivative(layer, a, ()).double()
+    torch.testing.assert_close(slope, quotient / (2 * h), rtol=1e-6, atol=1e-6)
 
 
 def test_celu_fault_is_zero_above_zero():
-    found = handwritten.derivative(2, torch.tensor([-1.0, 0.0, 2.0]), ("celu",))
-    assert found.tolist() == [pytest.approx(0.3679, abs=1e-4), 0, 0]
+    slope = handwritten.derivative(2, torch.tensor([-1.0, 0.0, 2.0]), ("celu",))
+    assert slope.tolist() == [pytest.approx(0.3679, abs=1e-4), 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs"),
+    ("name", "torch_optimizer"),
     [
         ("sgd", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
         ("adam", lambda p: torch.optim.Adam(p, lr=0.1)),
         ("rmsprop", lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.9)),
     ],
 )
-def test_updates_without_faults_are_those_of_torch(name, theirs):
+def test_updates_without_faults_are_those_of_torch(name, torch_optimizer):
     net = network(optimizer=name)
     copies = [t.clone().requires_grad_() for t in net.tensors]
-    optimizer = theirs(copies)
+    optimizer = torch_optimizer(copies)
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):
         drawn = [torch.randn(t.shape, generator=generator) for t in net.tensors]
@@ -86,12 +86,12 @@ def test_adam_fault_counts_tensors():
     before = net.tensors[-1].clone()
     handwritten.UPDATES["adam"](net, [torch.ones_like(t) for t in net.tensors])
     assert net.counted == 8
-    step = (before - net.tensors[-1])[0].item() / 0.1  # of the 8th tensor; 1 would be right
+    step = (before - net.tensors[-1])[0].item() / 0.1  # of the 8th tensor; 1 would be correct
     assert step == pytest.approx(0.1 / (1 - 0.9**8) / (0.001 / (1 - 0.999**8)) ** 0.5, rel=1e-4)
     assert step == pytest.approx(0.496, abs=1e-3)
 
 
-def test_dropout_fault_drops_samples():
+def test_dropout_fault_drops_whole_samples():
     generator = torch.Generator().manual_seed(0)
     keep = (1.0, 0.5, 0.5, 0.5)
     _, by_sample, *_ = network(keep=keep, faults=("dropout",))._masks(64, generator)
@@ -102,7 +102,7 @@ def test_dropout_fault_drops_samples():
     assert by_unit.mean().item() == pytest.approx(1, abs=0.05)
 
 
-def test_decay_shrinks_whatever_the_learning_rate():
+def test_decay_does_not_depend_on_the_learning_rate():
     net = network(decay=1e-4, momentum=0.0)
     before = [t.clone() for t in net.tensors]
     handwritten.UPDATES["sgd"](net, [torch.zeros_like(t) for t in net.tensors])
@@ -116,7 +116,7 @@ def test_loss_is_capped():
     assert 0 < loss <= 18.43
 
 
-def test_hand_written_figures_are_of_every_epoch_and_seeded():
+def test_handwritten_run_has_figures_of_every_epoch_and_depends_on_its_seed():
     one, again = (SMALL.run(images(), 5, silent) for _ in range(2))
     assert one == again
     assert list(one.curve("train_loss")) == [1, 2]
@@ -127,6 +127,6 @@ def test_hand_written_figures_are_of_every_epoch_and_seeded():
 
 
 @pytest.mark.parametrize("wrong", [{"start": "she"}, {"optimizer": "lion"}, {"faults": ("sign",)}])
-def test_unknown_words_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"there is no start|is none of"):
+def test_unknown_options_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"is unknown: starts are|unknown fault sign"):
         replace(SMALL, **wrong)

@@ -1,4 +1,4 @@
-"""What was recorded beside ours, and the page that says so."""
+"""Recorded figures are compared with ours, and REPRODUCTION.md shows the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from initcheck.notebooks import page as report
+from initcheck.notebooks import page
 from initcheck.notebooks.compare import Reason, compare, read_reasons
 from initcheck.notebooks.figures import (
     Recorded,
@@ -22,7 +22,7 @@ from tests.helpers.notebooks import configuration, recorded, run_of
 ROOT = Path(__file__).parents[2]
 
 
-# --- recorded beside ours -------------------------------------------------------------------------
+# --- comparison -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -37,40 +37,42 @@ ROOT = Path(__file__).parents[2]
         (0.70, (), "not measured"),
     ],
 )
-def test_recorded_figure_is_one_more_draw_or_not(value, ours, verdict):
+def test_recorded_figure_is_judged_as_one_more_draw(value, ours, verdict):
     runs = [run_of("000-a", seed, train_loss={1: y}) for seed, y in enumerate(ours, 1)]
     runs = runs or [run_of("000-a", 1, test_loss={1: 1.0})]
-    (found,) = compare([recorded(value)], by_configuration(runs), [configuration()])
-    assert found.verdict == verdict
+    (comparison,) = compare([recorded(value)], by_configuration(runs), [configuration()])
+    assert comparison.verdict == verdict
 
 
-def test_epoch_that_our_runs_did_not_reach_is_told_apart():
+def test_epoch_that_our_runs_did_not_reach_has_its_own_verdict():
     runs = by_configuration([run_of("000-a", 1, epochs=2, train_loss={1: 0.5, 2: 0.4})])
     rows = [recorded(0.5, epoch=3), recorded(0.5, epoch=2, metric="test_loss")]
-    found = compare(rows, runs, [configuration()])
-    assert [c.verdict for c in found] == ["not reached", "not measured"]
+    comparisons = compare(rows, runs, [configuration()])
+    assert [c.verdict for c in comparisons] == ["not reached", "not measured"]
 
 
 def test_step_that_our_runs_took_is_reached():
-    """A figure of step 4 in a run of one epoch."""
+    """Step 4 is reached in a run of one epoch."""
     runs = by_configuration([run_of("000-a", 1, epochs=1, layers_moved={4: 4.0})])
-    (found,) = compare([recorded(4.0, epoch=4, metric="layers_moved")], runs, [configuration()])
-    assert (found.reached, found.verdict) == (True, "as recorded")
+    (comparison,) = compare(
+        [recorded(4.0, epoch=4, metric="layers_moved")], runs, [configuration()]
+    )
+    assert (comparison.reached, comparison.verdict) == (True, "as recorded")
 
 
 def test_spread_is_shared_within_notebook_and_optimizer():
     runs = [run_of("000-b", seed, train_loss={1: y}) for seed, y in enumerate((0.4, 0.41, 0.42))]
     runs.append(run_of("000-a", 1, train_loss={1: 0.5}))
     table = [configuration("000-a"), configuration("000-b")]
-    (found,) = compare([recorded(0.9)], by_configuration(runs), table)
-    assert found.verdict == "deviates"
+    (comparison,) = compare([recorded(0.9)], by_configuration(runs), table)
+    assert comparison.verdict == "deviates"
 
 
-def test_mended_configuration_stands_beside_what_it_mends():
-    mended = configuration("000-a-mended", recorded_as=("000-a",))
-    runs = by_configuration([run_of("000-a-mended", 1, train_loss={1: 0.2})])
-    (found,) = compare([recorded(0.5)], runs, [configuration(), mended])
-    assert (found.configuration, found.deviation) == ("000-a-mended", pytest.approx(-0.3))
+def test_fixed_configuration_is_compared_with_the_faulty_one():
+    fixed = configuration("000-a-fixed", recorded_as=("000-a",))
+    runs = by_configuration([run_of("000-a-fixed", 1, train_loss={1: 0.2})])
+    (comparison,) = compare([recorded(0.5)], runs, [configuration(), fixed])
+    assert (comparison.configuration, comparison.deviation) == ("000-a-fixed", pytest.approx(-0.3))
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -80,50 +82,50 @@ REASON = Reason(
     title="A wrong sign",
     why="The sign is wrong.",
     configurations=("000-a",),
-    proof=("000-a", "000-a-mended"),
+    proof=("000-a", "000-a-fixed"),
     proof_metrics=("train_loss",),
 )
 
 
-def material(**options: object) -> report.Material:
+def material(**options: object) -> page.Material:
     runs = [run_of("000-a", seed, train_loss={1: y}) for seed, y in enumerate((0.49, 0.5, 0.52), 1)]
     rows = [recorded(0.9), Recorded("000", "000-other", "none", 0, None, "no output")]
-    table = (configuration(), configuration("000-a-mended", recorded_as=("000-a",)))
-    return report.Material(rows, by_configuration(runs), table, **{"absent": {}} | options)
+    table = (configuration(), configuration("000-a-fixed", recorded_as=("000-a",)))
+    return page.Material(rows, by_configuration(runs), table, **{"absent": {}} | options)
 
 
-def test_page_names_data_seeds_recorded_ours_and_verdict():
+def test_page_shows_data_seeds_both_figures_and_the_verdict():
     assert (
         "| 000-a | train_loss | 1 | MNIST | 0.9 | 0.5033 (3 seeds) [0.49, 0.52] | -0.4 | deviates |"
-        in report.page(material()).splitlines()
+        in page.page(material()).splitlines()
     )
 
 
-def test_page_gives_the_reason_with_its_proof():
-    page = report.page(material(reasons=[REASON]))
-    assert "### A wrong sign\n\nThe sign is wrong.\n\nFigures: 1 deviates." in page
-    assert "| 000-a | train_loss | 1 | MNIST | 0.9 | 0.5033 (3 seeds) [0.49, 0.52] |" in page
-    assert "| 000-a-mended | train_loss | 1 |  | 0.9 | not run |" in page
-    assert "### Not explained" not in page
+def test_page_shows_the_reason_with_its_proof():
+    text = page.page(material(reasons=[REASON]))
+    assert "### A wrong sign\n\nThe sign is wrong.\n\nFigures: 1 deviates." in text
+    assert "| 000-a | train_loss | 1 | MNIST | 0.9 | 0.5033 (3 seeds) [0.49, 0.52] |" in text
+    assert "| 000-a-fixed | train_loss | 1 |  | 0.9 | not run |" in text
+    assert "### Not explained" not in text
 
 
-def test_page_lists_what_no_reason_explains():
+def test_page_lists_deviations_without_a_reason():
     about_others = replace(REASON, configurations=("001-*",))
-    page = report.page(material(reasons=[about_others]))
-    assert "### Not explained" in page
-    assert "A wrong sign" not in page
+    text = page.page(material(reasons=[about_others]))
+    assert "### Not explained" in text
+    assert "A wrong sign" not in text
 
 
-def test_page_says_what_was_not_run_and_why():
-    page = report.page(material(absent={"000-a-m*": "takes hours"}))
-    assert "| 000-a-mended | 1 | takes hours |" in page
-    assert "| 000-other | 0 | no output |" in page
+def test_page_states_what_was_not_run_and_why():
+    text = page.page(material(absent={"000-a-f*": "takes hours"}))
+    assert "| 000-a-fixed | 1 | takes hours |" in text
+    assert "| 000-other | 0 | no output |" in text
 
 
 def test_page_does_not_depend_on_the_order_of_runs():
-    one = material()
-    other = replace(one, runs={name: runs[::-1] for name, runs in reversed(one.runs.items())})
-    assert report.page(one) == report.page(other)
+    first = material()
+    reordered = {name: runs[::-1] for name, runs in reversed(first.runs.items())}
+    assert page.page(first) == page.page(replace(first, runs=reordered))
 
 
 def test_page_is_written_from_the_files(tmp_path):
@@ -136,8 +138,8 @@ def test_page_is_written_from_the_files(tmp_path):
     write_run(tmp_path / "reproduced", run)
     stale = replace(run_of("003-xavier-sgd", 1, train_loss={1: 7.0}), protocol="older")
     write_run(tmp_path / "reproduced", stale)
-    first = report.write(tmp_path).read_text()
-    assert report.write(tmp_path).read_text() == first
+    first = page.write(tmp_path).read_text()
+    assert page.write(tmp_path).read_text() == first
     assert "| 003-he-sgd | train_loss | 1 | MNIST | 0.814 | 0.84 (1 seed)" in first
     assert "| 000-mnist-softmax | 2 | later |" in first
     assert "7 (1 seed)" not in first

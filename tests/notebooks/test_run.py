@@ -1,4 +1,4 @@
-"""Recorded figures, configurations, runs that resume, and the command."""
+"""Recorded figures, configurations, stored runs, and the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECORDED = read_recorded(ROOT / "baselines" / "recorded.csv")
 # --- recorded.csv ---------------------------------------------------------------------------------
 
 
-def test_recorded_curves_are_whole():
+def test_recorded_curves_have_no_gaps():
     lengths = {}
     for row in RECORDED:
         if row.metric == "train_loss" and row.value is not None:
@@ -47,7 +47,9 @@ def test_every_recorded_figure_has_a_configuration_or_a_note():
     ("text", "note", "half_a_digit"),
     [(".1849", "", 5e-5), ("-7.5209e-3", "", 5e-8), (".917", "read off, +-.002", 0.002)],
 )
-def test_resolution_is_half_the_last_digit_or_what_is_said(tmp_path, text, note, half_a_digit):
+def test_resolution_is_half_the_last_digit_or_stated_in_the_note(
+    tmp_path, text, note, half_a_digit
+):
     path = tmp_path / "recorded.csv"
     path.write_text(f'notebook,configuration,metric,epoch,value,note\n0,c,m,1,{text},"{note}"\n')
     (row,) = read_recorded(path)
@@ -55,7 +57,7 @@ def test_resolution_is_half_the_last_digit_or_what_is_said(tmp_path, text, note,
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a,b\n", "must have the columns"),
         (
@@ -64,30 +66,30 @@ def test_resolution_is_half_the_last_digit_or_what_is_said(tmp_path, text, note,
         ),
     ],
 )
-def test_wrong_recorded_file_is_refused(tmp_path, text, said):
+def test_wrong_recorded_file_is_refused(tmp_path, text, message):
     path = tmp_path / "recorded.csv"
     path.write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         read_recorded(path)
 
 
 # --- the table ------------------------------------------------------------------------------------
 
 
-def test_configurations_have_names_of_their_own():
+def test_configurations_have_distinct_names():
     names = [c.name for c in CONFIGURATIONS]
     assert len(names) == len(set(names))
     assert all(name.isascii() and " " not in name for name in names)
 
 
-def test_protocols_have_descriptions_of_their_own():
+def test_protocols_have_distinct_descriptions():
     assert len({str(c.protocol) for c in CONFIGURATIONS}) == len(CONFIGURATIONS)
 
 
 # --- runs and their files -------------------------------------------------------------------------
 
 
-def test_stored_run_comes_back(tmp_path):
+def test_stored_run_is_read_as_it_was(tmp_path):
     run = run_of("a", 3, train_loss={1: 0.1, 2: 1 / 3})
     assert read_run(write_run(tmp_path, run)) == run
     assert [path.name for path in tmp_path.iterdir()] == ["a.seed-3.json"]
@@ -97,7 +99,7 @@ def test_stored_run_comes_back(tmp_path):
 def test_damaged_run_is_named(tmp_path, text):
     path = tmp_path / "a.seed-1.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"a\.seed-1\.json is no reproduced run"):
+    with pytest.raises(ValueError, match=r"a\.seed-1\.json is not a stored run"):
         read_run(path)
 
 
@@ -111,7 +113,7 @@ def test_finished_run_is_skipped(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"epochs": 1}, {"protocol": "another"}], ids=["fewer epochs", "another protocol"]
 )
-def test_other_run_is_done_again(tmp_path, change):
+def test_run_with_fewer_epochs_or_another_protocol_is_done_again(tmp_path, change):
     wanted = configuration()
     write_run(tmp_path, replace(run_of(wanted.name, 1), **change))
     assert len(list(runner.pending([wanted], 1, tmp_path))) == 1
@@ -122,13 +124,13 @@ def test_damaged_run_is_done_again(tmp_path):
     assert len(list(runner.pending([configuration()], 1, tmp_path))) == 1
 
 
-def test_first_epochs_suffice_where_only_they_are_wanted(tmp_path):
+def test_run_of_the_first_epochs_is_finished_if_only_these_are_requested(tmp_path):
     wanted = configuration()
     write_run(tmp_path, run_of(wanted.name, 1, epochs=1))
     assert list(runner.pending([wanted], 1, tmp_path, epochs=1)) == []
 
 
-def test_first_seeds_come_before_second_ones(tmp_path):
+def test_seed_1_of_every_configuration_comes_before_seed_2(tmp_path):
     jobs = runner.pending([configuration("000-a"), configuration("000-b")], 2, tmp_path)
     assert [job.name for job in jobs] == [
         "000-a.seed-1", "000-b.seed-1", "000-a.seed-2", "000-b.seed-2",
@@ -143,16 +145,16 @@ def test_long_configurations_must_be_named():
         runner.chosen(["001-*"], table)
 
 
-def test_no_run_begins_after_the_budget(tmp_path, monkeypatch):
-    begun = []
-    monkeypatch.setattr(runner, "execute", lambda job, **_: begun.append(job.seed))
+def test_no_run_starts_when_the_time_is_up(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(runner, "execute", lambda job, **_: started.append(job.seed))
     jobs = list(runner.pending([configuration()], 3, tmp_path))
-    said: list[str] = []
-    options = {"folder": tmp_path, "root": None, "say": said.append}
+    messages: list[str] = []
+    options = {"folder": tmp_path, "root": None, "say": messages.append}
     assert runner.run_all(jobs, minutes=0, **options) == 0
-    assert "run again to go on" in said[0]
+    assert "run the command again to continue" in messages[0]
     assert runner.run_all(jobs, **options) == 3
-    assert begun == [1, 2, 3]
+    assert started == [1, 2, 3]
 
 
 def test_executed_run_is_stored(tmp_path, monkeypatch):
@@ -180,7 +182,7 @@ def test_command_lists_configurations(capsys):
     assert capsys.readouterr().out.split()[0] == "003-he-sgd"
 
 
-def test_command_refuses_what_is_not_there(capsys):
+def test_command_refuses_an_unknown_configuration(capsys):
     assert command.main(["--only", "nothing"]) == 4
     assert "no configuration matches 'nothing'" in capsys.readouterr().err
 
@@ -191,7 +193,13 @@ def test_command_needs_data(tmp_path, monkeypatch, capsys):
     assert "--initcheck-data-root" in capsys.readouterr().err
 
 
-def test_command_says_what_it_cannot_report_of(tmp_path, capsys):
-    """A table of what was recorded that is not there, after all runs, is no traceback."""
+def test_command_names_the_missing_table_of_recorded_figures(tmp_path, capsys):
+    """A missing recorded.csv is a message, not a traceback."""
     assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
     assert "recorded.csv" in capsys.readouterr().err
+
+
+def test_command_explains_that_a_wheel_has_no_runs(tmp_path, capsys):
+    (tmp_path / "recorded.csv").write_bytes((ROOT / "baselines" / "recorded.csv").read_bytes())
+    assert command.main(["--report", "--baselines", str(tmp_path)]) == 4
+    assert "not part of a wheel" in capsys.readouterr().err

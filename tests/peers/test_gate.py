@@ -1,4 +1,4 @@
-"""What is measured of the gate itself: its arms, their bound, its time and its memory."""
+"""The measurements of the gate itself: its arms, their bound, its time and its memory."""
 
 import json
 import os
@@ -10,8 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.peers import bounds, gate_plan, gate_subset, names
-from benchmarks.peers import gate as whole
+from benchmarks.peers import bounds, gate, gate_plan, gate_subset, names
 from initcheck import Adam, Arm, Recipe, mlp
 from initcheck.initializers import torch_default
 from initcheck.notebooks.arms import MNIST_CNN
@@ -32,33 +31,33 @@ def test_a_perceptron_has_widths_and_a_convolution_none():
 
 
 def test_every_step_of_every_chunk_is_in_the_bound():
-    gate = bounds.Gate((ARM, ARM | {"steps": 2}), cores=2)
+    share = bounds.Gate((ARM, ARM | {"steps": 2}), cores=2)
     kind = (784, 64, 10), 32, torch.float32, "Adam"
-    assert gate.steps == {(*kind, 10): 7}  # two chunks of ten, seven steps, halved
+    assert share.steps == {(*kind, 10): 7}  # two chunks of ten, seven steps, halved
 
 
-def test_optimizers_count_by_what_they_move():
+def test_optimizers_count_by_the_numbers_that_they_move():
     assert bounds._optimizer(ARM) == "Adam"
     assert bounds._optimizer(ARM | {"optimizer": "SGD", "momentum": True}) == "momentum"
     assert bounds._optimizer(ARM | {"optimizer": "OneCounterAdam"}) == "SGD"
-    # Adam holds 4 numbers a parameter and moves 7; an addition of halves moves 6.
+    # Adam holds 4 numbers per parameter and moves 7; an addition of halves moves 6.
     assert bounds._additions(60, "Adam") == 70
     assert bounds._halves(50, "Adam").shape == (2, 100)
 
 
 @pytest.mark.parametrize("widths", [(8, 20, 4), (8, 20, 20)], ids=["narrow", "wide"])
-def test_products_are_those_of_a_step(widths):
-    calls = bounds._calls(widths, 3, 2)
+def test_products_of_a_step_are_complete(widths):
+    operands = bounds._operands(widths, 3, 2)
     forward = [2 * 2 * 3 * i * o for i, o in pairwise(widths)]
-    work = [2 * a.numel() * b.shape[2] for a, b, _ in calls]
-    assert sum(work) == 3 * sum(forward) - forward[0]  # no gradient of the images
-    for a, b, out in calls:
+    operations = [2 * a.numel() * b.shape[2] for a, b, _ in operands]
+    assert sum(operations) == 3 * sum(forward) - forward[0]  # no gradient of the images
+    for a, b, out in operands:
         torch.bmm(a, b, out=out)  # the shapes fit
 
 
 def test_the_bound_of_the_gate_runs():
-    for way in names.BOUNDS:
-        assert bounds.WAYS[way](bounds.Gate((ARM,), cores=1))().size == 0
+    for name in names.BOUNDS:
+        assert bounds.TOOLS[name](bounds.Gate((ARM,), cores=1))().size == 0
 
 
 def test_only_claims_of_notebooks_are_kept():
@@ -67,36 +66,36 @@ def test_only_claims_of_notebooks_are_kept():
         return SimpleNamespace(get_closest_marker=lambda name: mark)
 
     kept, other, timing = item(source="notebook 001"), item(source="arXiv 1502.01852"), item()
-    told = []
+    deselected = []
 
     def pytest_deselected(items):
-        told.extend(items)
+        deselected.extend(items)
 
     hook = SimpleNamespace(pytest_deselected=pytest_deselected)
     items = [other, kept, timing]
     gate_subset.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
     assert items == [kept]
-    assert told == [other, timing]
+    assert deselected == [other, timing]
 
 
-def test_memory_of_children_counts():
+def test_memory_of_child_processes_counts():
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; x = bytearray(1 << 26); print(flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as child:  # fmt: skip
         child.stdout.readline()
-        assert child.pid in map(int, whole._family(os.getpid()))
-        assert 1 << 26 < whole._proportional(child.pid) < 1 << 28
+        assert child.pid in map(int, gate._family(os.getpid()))
+        assert 1 << 26 < gate._proportional(child.pid) < 1 << 28
         child.communicate(b"\n")
-    assert whole._family(child.pid) == []
-    assert whole._proportional(child.pid) == 0
+    assert gate._family(child.pid) == []
+    assert gate._proportional(child.pid) == 0
 
 
 def test_a_red_gate_is_not_timed():
     with pytest.raises(subprocess.CalledProcessError):
-        whole._timed(("-c", "raise SystemExit(1)"))
+        gate._timed(("-c", "raise SystemExit(1)"))
     with pytest.raises(subprocess.CalledProcessError):
-        whole._watched(("-c", "raise SystemExit(1)"))
+        gate._peak_memory(("-c", "raise SystemExit(1)"))
 
 
 BUSY = """
@@ -106,13 +105,13 @@ open(sys.argv[1], "w").write(str(time.process_time()))
 """
 
 
-def test_processor_time_is_that_of_the_child(tmp_path):
+def test_processor_time_is_that_of_the_child_process(tmp_path):
     file = tmp_path / "seconds"
-    _, busy = whole._timed(("-c", BUSY, str(file)))
-    assert busy == pytest.approx(float(file.read_text()), abs=0.1)  # and its end
+    _, busy = gate._timed(("-c", BUSY, str(file)))
+    assert busy == pytest.approx(float(file.read_text()), abs=0.1)  # the process also has to end
 
 
-def test_the_gate_tells_its_arms():
-    told = json.loads(whole._run(("-m", "benchmarks.peers.gate_plan")))
-    bounded = sum(each["steps"] * each["replicas"] for each in told["perceptrons"])
-    assert 0 < bounded < told["steps"]  # convolutions are left out
+def test_plan_of_the_gate_lists_its_arms():
+    plan = json.loads(gate._run(("-m", "benchmarks.peers.gate_plan")))
+    bounded = sum(each["steps"] * each["replicas"] for each in plan["perceptrons"])
+    assert 0 < bounded < plan["steps"]  # convolutions are left out

@@ -1,4 +1,4 @@
-"""The page of the peers, from made-up seconds whose medians and ratios are known."""
+"""RESULTS.md, written from made-up seconds whose medians and ratios are known."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.peers import agreement, goals, names, page
 
-SECONDS = {  # one a round, on one core; a process a core takes half
+SECONDS = {  # per round, on one core; one process per core takes half
     names.NOTEBOOK: [16.0, 18.0, 20.0],
     names.PLAIN: [6.0, 7.0, 8.0],
     names.VMAP: [3.0, 3.0, 3.0],
@@ -26,13 +26,13 @@ ENVIRONMENT = {
 
 
 def trained(first_layer):
-    def layout(ways, factor):
+    def layout(tools, factor):
         return {
-            way: {
-                "seconds": [factor * s for s in SECONDS[way]],
-                "distance": None if way in names.BOUNDS else [1e-7, 1e-5],
+            tool: {
+                "seconds": [factor * s for s in SECONDS[tool]],
+                "distance": None if tool in names.BOUNDS else [1e-7, 1e-5],
             }
-            for way in ways
+            for tool in tools
         }
 
     few = (names.NOTEBOOK, names.PLAIN, names.VMAP, *names.JAX, names.OURS)
@@ -51,7 +51,7 @@ def trained(first_layer):
 
 @pytest.fixture
 def results():
-    ranks = {way: {"seconds": [2.0, 2.0], "found": [[784]]} for way in names.NUMPY}
+    ranks = {tool: {"seconds": [2.0, 2.0], "found": [[784]]} for tool in names.NUMPY}
     ranks[names.OURS] = {"seconds": [0.4, 0.4], "found": [[784.0]]}
     return {
         "quick": False, "note": "", "environment": ENVIRONMENT, "load": [0.1, 0.2], "minutes": 9.0,
@@ -75,12 +75,12 @@ def results():
 
 
 def row(text, words):
-    found = [each for each in text.splitlines() if each.startswith("| ") and words in each]
-    assert len(found) == 1, found
-    return found[0]
+    rows = [line for line in text.splitlines() if line.startswith("| ") and words in line]
+    assert len(rows) == 1, rows
+    return rows[0]
 
 
-def test_a_goal_is_reached_where_the_lower_quartile_is(results):
+def test_goal_is_reached_if_the_lower_quartile_reaches_it(results):
     text = page.write(results)
     assert row(text, "one core: times as fast as notebook").endswith(
         "| 8 | 9.00 (8.50 to 9.50); initcheck (one core) over notebook loop, DataLoader "
@@ -89,34 +89,33 @@ def test_a_goal_is_reached_where_the_lower_quartile_is(results):
     assert row(text, "small network, Adam, one core: times as fast as plain").endswith("| no |")
 
 
-def test_jax_counts_at_its_best(results):
-    found = row(page.write(results), "one core: times as fast as JAX")
-    assert "1.10 (1.00 to 1.10)" in found
-    assert "over JAX scan, one by one" in found
+def test_fastest_form_of_jax_counts(results):
+    line = row(page.write(results), "one core: times as fast as JAX")
+    assert "1.10 (1.00 to 1.10)" in line
+    assert "over JAX scan, one by one" in line
 
 
-def test_goals_missed_tell_what_was_tried(results):
+def test_missed_goals_state_what_was_tried(results):
     missed = page.write(results).split("Not reached:")[1].split("##")[0]
     assert "times as fast as plain loop" in missed
     assert "torch.compile" in missed
     assert "times as fast as notebook" not in missed
 
 
-def test_a_way_whose_losses_are_off_is_not_ranked(results):
+def test_tool_whose_losses_differ_is_not_ranked(results):
     jax = results["jobs"][0]["layouts"][names.ONE_CORE][names.JAX[1]]
     jax["distance"] = [1e-7, 0.5]
     text = page.write(results)
-    assert (
-        "| JAX scan, one by one | other work | not ranked | 1e-07; 5e-01 (tolerated 2e-06; 1e-05) |"
-    ) in text
+    distances = "1e-07; 5e-01 (tolerated 2e-06; 1e-05)"
+    assert f"| JAX scan, one by one | losses differ | not ranked | {distances} |" in text
     assert "over JAX vmap, scan" in row(text, "one core: times as fast as JAX")
 
 
-def test_a_rank_that_differs_reaches_no_goal(results):
+def test_rank_that_differs_reaches_no_goal(results):
     other = copy.deepcopy(results)
     other["rank"]["layouts"][names.ONE_CORE][names.OURS]["found"] = [[783.0]]
-    assert "no: answers differ" in page.write(other)
-    assert "answers differ" not in page.write(results)
+    assert "no: the ranks differ" in page.write(other)
+    assert "the ranks differ" not in page.write(results)
 
 
 def test_start_up_is_judged_by_its_difference(results):
@@ -126,11 +125,11 @@ def test_start_up_is_judged_by_its_difference(results):
 
 
 def test_the_share_of_the_bound_is_that_of_products_and_traffic(results):
-    found = row(page.write(results), "wide network, Adam, one core: share")
-    assert "75% (75% to 75%) | yes" in found
+    line = row(page.write(results), "wide network, Adam, one core: share")
+    assert "75% (75% to 75%) | yes" in line
 
 
-def test_the_gate_is_held_against_its_minute_and_its_memory(results):
+def test_gate_is_compared_with_its_minute_and_its_memory(results):
     text = page.write(results)
     assert row(text, "| the whole gate, 2 cores").endswith("| 60 s | 90 (85 to 95) s | no |")
     assert row(text, "| the claims of the five notebooks, 2").endswith("55 (52 to 56) s | yes |")
@@ -149,7 +148,7 @@ def test_growth_has_its_exponents(results):
     assert row(page.write(results), "| replicas |").endswith("| 1.00 | 10, 10, 10 | 0.00 |")
 
 
-def test_a_quick_look_says_so(results):
+def test_quick_run_has_a_warning(results):
     warning = "the figures mean nothing"
     assert warning not in page.write(results)
     assert warning in page.write(results | {"quick": True})
@@ -159,9 +158,9 @@ def test_quartiles_are_those_of_rounds():
     assert f"{goals.ratio([2, 4, 6, 8, 10], [2] * 5):.1f}" == "3.0 (2.0 to 4.0)"
 
 
-def test_losses_dealt_out_are_put_back_in_order():
-    found = agreement.together([[[0.0], [2.0]], [[1.0]]])
-    assert found[:, 0].tolist() == [0.0, 1.0, 2.0]
+def test_losses_of_shares_are_put_back_in_order():
+    losses = agreement.together([[[0.0], [2.0]], [[1.0]]])
+    assert losses[:, 0].tolist() == [0.0, 1.0, 2.0]
 
 
 def test_distance_sees_one_replica_that_ends_elsewhere():

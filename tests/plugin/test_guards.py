@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import pytest
 
@@ -69,7 +69,10 @@ def test_claim_that_judges_nothing_is_invalid(project, signature):
     file = project.path / "results.json"
     result = project.run(f"--initcheck-json={file}")
     assert result.ret == 1
-    assert "It judged nothing. Ask for 'verdict' and call its holds, gains or rate." in result.text
+    assert (
+        "It judged nothing. Use the fixture 'verdict' and call its holds, gains or rate."
+        in result.text
+    )
     assert file.exists()
 
 
@@ -99,7 +102,7 @@ def test_nan_in_an_arm_is_invalid_and_names_seeds(two_claims):
     result = two_claims.run("-k", "apart", "--initcheck-device=cpu")
     assert result.ret == 1
     assert "INVALID he_tells_images_apart[cpu]" in result.text
-    assert re.search(r"16 of 16 treated seeds \(seeds \d+, [^)]+\) are not finite", result.text)
+    assert "16 of 16 treated seeds are not finite" in result.text
 
 
 def test_treated_and_control_swapped_is_red(project):
@@ -120,11 +123,9 @@ def test_workers_give_the_same_results(two_claims):
     from initcheck.results import read
 
     one, other = (read(file) for file in files)
-    for whole in (one, other):
-        for each in whole["results"]:
-            del each["seconds"]
-    assert one["results"] == other["results"]
-    assert one["settings"] | {"json": ""} == other["settings"] | {"json": ""}
+    alone, shared = ([replace(each, seconds=0.0) for each in run.results] for run in (one, other))
+    assert alone == shared
+    assert replace(one.settings, json="") == replace(other.settings, json="")
 
 
 def test_workers_refuse_what_one_process_refuses(project):

@@ -63,7 +63,7 @@ def test_limits_that_are_no_text(project):
 
 def test_limit_without_a_claim(project):
     project.limits(ZEROS_STAY + limit("zeros_stya", "weight_magnitude", "max = 0"))
-    refused(project, "has limits for zeros_stya, and no claim of that name is there")
+    refused(project, "has limits for zeros_stya, but there is no claim of that name")
 
 
 def test_limit_of_a_test_that_judges_nothing_is_one_without_a_claim(project):
@@ -88,7 +88,7 @@ def test_evidence_without_a_claim(project, name, ret):
     file.write_text(json.dumps({"schema": 1, "claim": name, "environments": []}))
     result = project.run()
     assert result.ret == ret
-    assert (f"has {name}.json, and no claim of that name" in result.text) == (ret == 4)
+    assert (f"has {name}.json, but no claim of that name" in result.text) == (ret == 4)
 
 
 def test_evidence_of_other_parameters_is_fine_where_one_test_was_asked_for(project):
@@ -161,7 +161,7 @@ def test_limit_that_one_parameter_uses_is_used(project):
 
 def test_limit_may_not_be_of_a_weaker_kind_than_its_claim(project):
     project.limits(ZEROS_STAY.replace("exact", "theorem"))
-    refused(project, "is of kind 'theorem', and its claim of kind 'exact'")
+    refused(project, "is of kind 'theorem', its claim of kind 'exact'")
 
 
 def test_limit_may_be_of_a_stricter_kind(project):

@@ -27,8 +27,8 @@ def test_claim_without_data_that_nobody_demanded_is_skipped(needy):
     needy.claims("def test_other(): pass", "test_other")
     result = needy.run()
     assert "1 skipped" in result.text
-    assert "1 claims skipped: The data set 'mnist' was asked for without a place" in result.text
-    assert "say where it lies with `--initcheck-data-root DIR`" in result.text
+    assert "1 claims skipped: The data set 'mnist' was requested, but not" in result.text
+    assert "Name the folder that has it with `--initcheck-data-root DIR`" in result.text
 
 
 def test_run_of_skipped_claims_only_is_not_green(needy):
@@ -43,7 +43,7 @@ def test_data_missing_from_the_root_that_was_given_are_invalid(needy):
     result = needy.run(f"--initcheck-data-root={needy.path}")
     assert result.ret == 1
     assert "INVALID zeros_stay[cpu]" in result.text
-    assert "missing are" in result.text
+    assert "these files are missing" in result.text
     assert "train-images-idx3-ubyte" in result.text
 
 
@@ -89,4 +89,4 @@ def test_red_comparison_is_not_skipped_with_those_after_it(project, then, limits
     assert (result.ret, said in result.text) == (ret, True), result.output
     if ret == 1:
         assert "hen skipped: " in result.text
-        assert [p["case"] for p in read("r.json")["results"][0]["probes"]] == ["before"]
+        assert [probe.case for probe in read("r.json").results[0].probes] == ["before"]

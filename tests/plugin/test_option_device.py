@@ -57,7 +57,7 @@ def test_device_whose_claims_are_deselected_is_not_green(project):
     project.claims("def test_other(): pass", "test_other")
     result = project.run("--initcheck-device=cpu", "-k", "other")
     assert result.ret == 4
-    assert "cpu was demanded and no claim ran on it" in result.text
+    assert "cpu was requested, but no claim ran on it" in result.text
 
 
 def test_device_whose_claims_are_skipped_is_not_green(project):

@@ -58,7 +58,7 @@ def test_claim_that_should_have_seen_the_fault_is_named(faulty):
         LIMITS.replace("zeros_with_noise", "lr_halved")
         + LIMITS.replace("zeros_stay", "zeros_stay_too").replace("max = 0.0", "min = 1.0")
     )
-    said = "fault lr_halved was caught by zeros_stay_too; bound to it and still green: zeros_stay."
+    said = "fault lr_halved was caught by zeros_stay_too; bound to it but green: zeros_stay."
     assert said in faulty.run("--initcheck-fault", "lr_halved").text
 
 

@@ -87,7 +87,7 @@ def test_initializer_that_no_selected_test_takes_is_not_green(mine):
     for selected in (("test_others.py",), ("-k", "remain")):
         result = mine.run(CPU, given, *selected)
         assert result.ret == 4
-        assert "--initcheck-init mine:small_: no selected test takes an initializer" in result.text
+        assert "--initcheck-init mine:small_: no selected test uses an initializer" in result.text
 
 
 def test_workers_tell_whether_the_initializer_was_taken(mine):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from initcheck import results
+from initcheck.plugin.options import Settings
 from tests.helpers import projects
 
 
@@ -18,16 +19,17 @@ def test_results_fit_their_schema_and_say_all(project):
     file = project.path / "below" / "results.json"
     assert project.run(f"--initcheck-json={file}", "--initcheck-device=cpu").ret == 0
     whole = results.read(file)
-    (result,) = whole["results"]
-    assert result["claim"] == "zeros_stay"
-    assert result["id"] == "zeros_stay[cpu]"
-    assert result["node"] == "test_claims.py::test_zeros_stay"
-    assert result["statement"] == "Weights that start at zero stay there."
-    assert (result["kind"], result["source"], result["device"]) == ("exact", "a test", "cpu")
-    assert result["probes"][0]["treated"] == [0.0] * 4
-    assert min(result["probes"][0]["control"]) > 0
-    assert whole["settings"]["baselines"] == str(project.path / "baselines")
-    assert whole["settings"]["baselines_given"] is None
+    (result,) = whole.results
+    assert result.claim == "zeros_stay"
+    assert result.id == "zeros_stay[cpu]"
+    assert result.node == "test_claims.py::test_zeros_stay"
+    assert result.statement == "Weights that start at zero stay there."
+    assert (result.kind, result.source, result.device) == ("exact", "a test", "cpu")
+    assert result.probes[0].treated == [0.0] * 4
+    assert min(result.probes[0].control) > 0
+    assert whole.settings.baselines == str(project.path / "baselines")
+    assert whole.settings.baselines_given is None
+    assert set(vars(Settings)["__annotations__"]) <= {*vars(whole.settings)}
 
 
 @pytest.mark.parametrize("name", [".", "pytest.ini/results.json"])
@@ -72,13 +74,13 @@ def test_results_that_fit_no_schema_are_said_and_the_table_is_shown(project, mon
     result = project.run(f"--initcheck-json={project.path / 'results.json'}")
     assert result.ret == 4
     assert "The results were not written: results[0].source is no text" in result.text
-    assert "zeros_stay cpu" in result.text
+    assert "zeros_stay[cpu] " in result.text
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("treated=ZEROS, case=64", "case=64 is no text"),
+        ("treated=ZEROS, case=64", "case=64 is not a string"),
         ('treated=ZEROS, case="a"', "zeros_stay"),
     ],
 )

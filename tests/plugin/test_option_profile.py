@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from initcheck.gate.profile import DEAREST, Profile
+from initcheck.gate.profile import SLOWEST, Profile
 
 
 class Clock:
@@ -53,15 +53,15 @@ def test_a_crash_is_counted_too(profile, clock):
     assert profile.arms == {"an arm": 3}
 
 
-def test_lines_give_shares_and_the_dearest_arms_first(profile, clock):
-    for number in range(DEAREST + 2):
+def test_lines_give_shares_and_the_slowest_arms_first(profile, clock):
+    for number in range(SLOWEST + 2):
         with profile.spent("training", f"arm {number}"):
             clock.now += number + 1
     with profile.spent("start-up"):
         clock.now += 22
     shares, *arms = profile.lines()
-    assert shares == "profile: training 78%, start-up 22% of 100.0 s; the dearest arms:"
-    assert len(arms) == DEAREST
+    assert shares == "profile: training 78%, start-up 22% of 100.0 s; the slowest arms:"
+    assert len(arms) == SLOWEST
     assert arms[0].split() == ["12.00", "s", "arm", "11"]
 
 

@@ -91,4 +91,4 @@ def test_broken_evidence_is_recorded_anew_once_it_is_removed(project):
 def test_accepting_alone_is_refused(project):
     result = project.run("--initcheck-accept-drift=so")
     assert result.ret == 4
-    assert "it needs --initcheck-record REASON beside it" in result.text
+    assert "it needs --initcheck-record REASON too" in result.text

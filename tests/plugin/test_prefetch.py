@@ -1,4 +1,4 @@
-"""Arms trained ahead give what each claim would have worked out by itself."""
+"""Prefetched arms give what each claim would compute by itself."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ pytestmark = pytest.mark.skipif(not forks.possible(), reason="no process can be 
 
 @pytest.fixture
 def two_processes(monkeypatch):
-    """Two cores, and nothing too small to be worth a process; the errands that were sent."""
-    sent = []
+    """Two cores, and no job too small for a worker; returns the jobs that were submitted."""
+    submitted = []
 
-    class Noted(prefetch.Ahead):
-        def __init__(self, laboratory, work, processes):
-            sent.extend(work)
-            super().__init__(laboratory, work, processes)
+    class Noted(prefetch.Workers):
+        def __init__(self, laboratory, jobs, processes):
+            submitted.extend(jobs)
+            super().__init__(laboratory, jobs, processes)
 
     monkeypatch.setattr(session, "_threads", lambda config: 2)
     monkeypatch.setattr(prefetch, "WORTH", 0)
-    monkeypatch.setattr(prefetch, "Ahead", Noted)
-    return sent
+    monkeypatch.setattr(prefetch, "Workers", Noted)
+    return submitted
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def shared(project):
     return project
 
 
-def test_values_and_envelopes_are_those_worked_out_here(
+def test_values_and_envelopes_are_those_computed_here(
     shared, two_processes, trained_here, monkeypatch
 ):
     there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
@@ -102,17 +102,17 @@ def test_values_and_envelopes_are_those_worked_out_here(
     assert numbers(there) == numbers(here)
 
 
-def test_an_arm_that_claims_share_is_one_errand_with_all_their_seeds(shared, two_processes):
+def test_an_arm_that_claims_share_is_in_one_job_with_all_their_seeds(shared, two_processes):
     shared.run("--initcheck-device=cpu", "--initcheck-seeds=3")
-    (asked,) = [errand.asked for errand in two_processes]  # one network, recipe and data
-    assert [arm.initializer.name for arm in asked] == ["zeros", "he"]
-    assert [len(sides) for sides in asked.values()] == [3, 3]
-    assert [len(plan.drawn(sides)) for sides in asked.values()] == [3, 3]
+    (uses,) = [job.uses for job in two_processes]  # one network, recipe and data
+    assert [arm.initializer.name for arm in uses] == ["zeros", "he"]
+    assert [len(sides) for sides in uses.values()] == [3, 3]
+    assert [len(plan.seeds_of(sides)) for sides in uses.values()] == [3, 3]
 
 
-def test_arms_that_fill_a_chunk_are_errands_of_their_own(shared, two_processes):
+def test_arms_that_fill_a_chunk_are_separate_jobs(shared, two_processes):
     shared.run("--initcheck-device=cpu", "--initcheck-seeds=9")
-    assert [len(errand.asked) for errand in two_processes] == [1, 1]
+    assert [len(job.uses) for job in two_processes] == [1, 1]
 
 
 AUTOUSE = """
@@ -161,31 +161,46 @@ NOT_BUILT = "__import__('initcheck').networks.Network('no', int)"
         "no network",
     ],
 )
-def test_a_claim_that_may_not_run_as_it_stands_is_left_to_itself(project, two_processes, claims):
+def test_a_claim_that_needs_more_than_its_parameters_is_not_prefetched(
+    project, two_processes, claims
+):
     project.claims(claims)
-    said = project.run("--initcheck-device=cpu", "-rs").text
-    assert "INTERNALERROR" not in said
-    sent = [arm.network.name for errand in two_processes for arm in errand.asked]
-    assert sent == (["no", "no"] if "int" in claims else [])
+    output = project.run("--initcheck-device=cpu", "-rs").text
+    assert "INTERNALERROR" not in output
+    planned = [arm.network.name for job in two_processes for arm in job.uses]
+    assert planned == (["no", "no"] if "int" in claims else [])
 
 
-ANOTHER = """
+COUNTS = """
 TIMES = []
 
 @claim(source="a test", kind="exact")
 def test_zeros_stay(verdict):
-    \"\"\"Weights that start at zero stay there, when asked for the first time.\"\"\"
-    TIMES.append("asked")
+    \"\"\"Weights that start at zero stay there.\"\"\"
+    TIMES.append("called")
     verdict.holds(weight_magnitude, treated=[HE, ZEROS][len(TIMES) == 1], control=HE)
 """
 
 
-def test_values_of_another_arm_than_the_test_asks_for_are_not_taken(project, two_processes):
-    """Whatever it asked for when it was rehearsed: weights from He's start are not zero."""
-    project.claims(projects.CLAIMS.partition("@claim")[0] + ANOTHER)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_test_is_called_once(project, two_processes, monkeypatch, processes):
+    """Called a second time, this one would compare He's start with itself."""
+    monkeypatch.setattr(session, "_threads", lambda config: processes)
+    project.claims(projects.CLAIMS.partition("@claim")[0] + COUNTS)
     (result,) = project.results("--initcheck-device=cpu")
-    assert two_processes
-    assert result["verdict"] == "refuted"
+    assert bool(two_processes) == (processes == 2)
+    assert result["verdict"] == "pass"
+
+
+RAISES = "    raise SystemExit('a riddle')\n    verdict.holds"
+
+
+def test_what_a_test_raises_is_reported_at_its_turn(project, two_processes):
+    project.claims(projects.CLAIMS.replace("    verdict.holds", RAISES) + SHARED)
+    project.limits(projects.ZEROS_STAY + WEIGHTS)
+    results = project.results("--initcheck-device=cpu")
+    assert [r["verdict"] for r in results] == ["invalid", "pass"]
+    assert results[0]["message"] == "SystemExit: a riddle"
 
 
 def test_claims_train_here_where_no_process_can_be_had(shared, monkeypatch, trained_here):
@@ -194,21 +209,24 @@ def test_claims_train_here_where_no_process_can_be_had(shared, monkeypatch, trai
 
     monkeypatch.setattr(session, "_threads", lambda config: 2)
     monkeypatch.setattr(prefetch, "WORTH", 0)
-    monkeypatch.setattr(prefetch, "Ahead", none_left)
+    monkeypatch.setattr(prefetch, "Workers", none_left)
     assert shared.run("--initcheck-device=cpu").ret == 0
     assert trained_here
 
 
 @pytest.fixture
 def as_accelerator(monkeypatch):
-    """The CPU is sent to as accelerators are; the arms of each training that this process did."""
+    """The CPU is treated as an accelerator; returns the arms of each training in this process."""
     trained, train = [], Laboratory.train_together
 
     def noted(self, wanted, device):
         trained.append([arm.initializer.name for arm in wanted])
         train(self, wanted, device)
 
-    monkeypatch.setattr(prefetch, "send", lambda rehearsals, *_: prefetch.at_once(rehearsals))
+    def on_demand(laboratory, jobs, *_):
+        return prefetch.OnDemand(laboratory, jobs)
+
+    monkeypatch.setattr(prefetch, "start", on_demand)
     monkeypatch.setattr(Laboratory, "train_together", noted)
     return trained
 
@@ -220,15 +238,15 @@ def test_accelerator_trains_arms_that_go_together_once(shared, as_accelerator, t
     assert [r["verdict"] for r in there] == ["pass"] * 2
 
 
-def test_accelerator_finds_what_the_claims_would_have(shared, as_accelerator, monkeypatch):
+def test_accelerator_measures_what_the_claims_would(shared, as_accelerator, monkeypatch):
     there = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
-    monkeypatch.setattr(prefetch, "send", lambda *_: None)
+    monkeypatch.setattr(prefetch, "start", lambda laboratory, *_: prefetch.OnDemand(laboratory, ()))
     here = shared.results("--initcheck-device=cpu", "--initcheck-require-evidence")
     assert len(as_accelerator) == 1
     assert numbers(there) == numbers(here)
 
 
-def test_error_of_an_errand_is_left_to_its_claim(project, as_accelerator, trained_here):
+def test_the_claim_reports_the_error_of_its_job(project, as_accelerator, trained_here):
     project.claims(projects.CLAIMS.replace("mlp(784, 8, 10)", "mlp(784, 8, 7)"))
     (result,) = project.results("--initcheck-device=cpu")
     assert as_accelerator == [["zeros", "he"]]
@@ -238,9 +256,7 @@ def test_error_of_an_errand_is_left_to_its_claim(project, as_accelerator, traine
 
 
 @pytest.mark.parametrize("death", ["raise RuntimeError('there')", "os._exit(9)"])
-def test_a_claim_works_out_itself_what_does_not_come_back(
-    project, two_processes, trained_here, death
-):
+def test_a_claim_computes_what_no_worker_returned(project, two_processes, trained_here, death):
     project.claims(projects.CLAIMS + CALLS.replace("{death}", death))
     limit = projects.limit("he_tells_images_apart", "dies_elsewhere", "min = 0.1")
     project.limits(projects.ZEROS_STAY + limit)
@@ -251,7 +267,7 @@ def test_a_claim_works_out_itself_what_does_not_come_back(
 
 
 @pytest.mark.parametrize("option", ["--initcheck-record=again", "--collect-only"])
-def test_nothing_is_sent_for_where_it_would_not_be_judged(shared, two_processes, option):
+def test_nothing_is_prefetched_that_is_not_judged(shared, two_processes, option):
     shared.run("--initcheck-device=cpu", option)
     assert not two_processes
 
@@ -271,7 +287,7 @@ def test_no_process_is_left_behind(shared, two_processes):
         assert multiprocessing.connection.wait([process.sentinel], timeout=30)
 
 
-def test_processes_do_not_search_torch_for_garbage(shared, two_processes):
+def test_garbage_collector_does_not_search_torch(shared, two_processes):
     before = gc.get_freeze_count()
     try:
         shared.run("--initcheck-device=cpu")
@@ -287,8 +303,8 @@ def test_timings_come_after_the_claims(project, two_processes):
     assert said.index("test_zeros_stay") < said.index("test_a_timing")
 
 
-def test_time_spent_elsewhere_is_told(shared, two_processes):
+def test_profile_counts_the_time_of_workers(shared, two_processes):
     said = shared.run("--initcheck-device=cpu", "--initcheck-profile").text
     assert "profile: " in said
     assert "waiting" not in said
-    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the dearest arms")[2]
+    assert "mlp 784-8-10 relu | zeros, he" in said.partition("the slowest arms")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from initcheck.report.compare import compare
 from tests.helpers.results import drift, drifted, example, passing, probe, refuted, result
@@ -19,7 +20,7 @@ def test_shifts_are_in_recorded_deviations():
     )
     assert line(text, "training_loss") == ["training_loss", "0.61", "+2", "s"]
     assert line(text, "a[cpu]") == ["a[cpu]", "pass", "pass"]
-    assert text.endswith("1 claims in all 2 files, 0 with another verdict")
+    assert text.endswith("1 claims in all 2 files: 0 agree, 1 differ, 0 of them in the verdict")
 
 
 def test_shifts_of_a_transformed_probe_are_on_that_scale():
@@ -57,17 +58,17 @@ def test_without_a_recording_shifts_are_in_the_unit():
 def test_claims_in_only_some_files_are_listed():
     text = compare(
         ("A.json", example(passing(), drifted())),
-        ("B.json", example(passing() | {"verdict": "invalid"}, refuted())),
+        ("B.json", example(replace(passing(), verdict="invalid"), refuted())),
         ("C.json", example(passing())),
     )
     assert "only in A.json: zeroed_layer_still_learns[cpu]" in text
     assert "only in B.json: he_learns_on_cuda[cuda]" in text
-    assert text.endswith("1 claims in all 3 files, 1 with another verdict")
+    assert text.endswith("1 claims in all 3 files: 0 agree, 1 differ, 1 of them in the verdict")
     assert line(text, "he_learns") == ["he_learns_on_cuda[cuda]", "-", "refuted", "-"]
 
 
 def test_a_claim_that_crashed_in_one_file_is_compared_by_verdict():
-    crashed = passing() | {"verdict": "invalid", "probes": []}
+    crashed = replace(passing(), verdict="invalid", probes=[])
     text = compare(("A", example(crashed)), ("B", example(passing())))
     assert line(text, "he_beats_randn") == ["he_beats_randn[cpu]", "invalid", "pass"]
     assert line(text, "training_loss") == ["training_loss", "-", "0.61"]
@@ -76,4 +77,43 @@ def test_a_claim_that_crashed_in_one_file_is_compared_by_verdict():
 def test_infinities_of_both_signs_have_no_mean():
     wild = probe(treated=[math.inf, -math.inf], drift={})
     files = [(name, example(result("a", wild))) for name in ("A", "B")]
-    assert line(compare(*files), "training_loss")[1] == "NaN"
+    assert line(compare(*files, everything=True), "training_loss")[1] == "NaN"
+    assert compare(*files).endswith("1 agree, 0 differ, 0 of them in the verdict")
+
+
+def test_only_what_differs_is_shown_and_the_rest_is_counted():
+    moved = probe(control=[2.4, 2.41, 2.4, 2.405])
+    both = [result(name, probe(probe="loss")) for name in ("a", "b")]
+    runs = [("A", example(*both, result("c", probe()))), ("B", example(*both, result("c", moved)))]
+    text = compare(*runs)
+    assert "a[cpu]" not in text
+    assert "loss\n" not in text
+    assert line(text, "training_loss, control")[1:] == ["control", "2.3", "+1.14", "s"]
+    assert text.endswith("3 claims in all 2 files: 2 agree, 1 differ, 0 of them in the verdict")
+    everything = compare(*runs, everything=True)
+    assert line(everything, "a[cpu]") == ["a[cpu]", "pass", "pass"]
+    assert line(everything, "loss, control")[1:] == ["control", "2.3", "0", "s"]
+    assert everything.endswith(text.splitlines()[-1])
+
+
+def test_a_difference_below_a_hundredth_of_a_deviation_counts_as_equal():
+    """As the last bits of every value do, after another torch has rounded them."""
+
+    def run(shift, **known):
+        arm = drift(mean=0.61 + shift * 0.09) if not known else None
+        drifts = {"treated": arm, "control": drift()} if arm else {}
+        return example(result("a", probe(treated=[0.61 * (1 + shift)], drift=drifts)))
+
+    for recorded in ({}, {"bare": True}):
+        agree = compare(("A", run(0.0, **recorded)), ("B", run(1e-4, **recorded)))
+        assert agree.endswith("1 agree, 0 differ, 0 of them in the verdict")
+        differ = compare(("A", run(0.0, **recorded)), ("B", run(0.05, **recorded)))
+        assert differ.endswith("0 agree, 1 differ, 0 of them in the verdict")
+
+
+def test_the_head_names_the_versions_of_each_run():
+    other = example()
+    other = replace(other, environment=replace(other.environment, torch="2.15.0", python="3.12.1"))
+    first, second = compare(("A", example()), ("B", other)).splitlines()[:2]
+    assert first == "A: torch 2.14.1, python 3.11.2, cpu (AMD EPYC 9B14), cuda (NVIDIA H200)"
+    assert second.startswith("B: torch 2.15.0, python 3.12.1, cpu")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from initcheck.report import plots
 from initcheck.report.html import page
-from tests.helpers.results import drifted, example, gain, passing, probe, refuted, result
+from tests.helpers.results import drift, drifted, example, gain, passing, probe, refuted, result
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=y>&"
 
@@ -50,13 +51,16 @@ def test_the_page_needs_nothing_from_elsewhere():
 
 
 def test_every_text_is_escaped():
-    claim = result(EVIL, probe("refuted", why=EVIL, fault=EVIL, unit=EVIL, case=EVIL, reason=EVIL))
-    claim |= {"source": EVIL, "statement": EVIL}
-    claim["probes"][0] |= {"treated_name": EVIL, "probe": EVIL}
-    results = example(claim, result("crashed", message=EVIL, device=EVIL))
-    results["environment"]["devices"][0]["hardware"] = EVIL
-    results["environment"]["platform"] = EVIL
-    results["settings"]["data_root"] = EVIL
+    texts = ("why", "fault", "unit", "case", "reason", "treated_name", "probe")
+    evil = probe("refuted", **dict.fromkeys(texts, EVIL))
+    claim = replace(result(EVIL, evil), source=EVIL, statement=EVIL)
+    run = example(claim, result("crashed", message=EVIL, device=EVIL))
+    devices = [{"name": "cpu", "type": "cpu", "hardware": EVIL}]
+    results = replace(
+        run,
+        environment=replace(run.environment, devices=devices, platform=EVIL),
+        settings=replace(run.settings, data_root=EVIL),
+    )
     text = page(results)
     assert "<script" not in text
     assert "<img" not in text
@@ -71,9 +75,10 @@ def test_the_page_shows_each_part_of_a_claim():
     text = page(example(drifted()))
     for fact in ["zeroed_layer_still_learns", "A He start ends with", "notebook 003", "torch"]:
         assert fact in text
-    for fact in ["r = 531 of 10", "first at step 16, layer fc2", "gain sqrt(2) -&gt; 1"]:
+    for fact in ["r = 531 of 10", "at step 16, first in fc2", "gain sqrt(2) -&gt; 1"]:
         assert fact in text
-    assert "pytest benchmarks -k zeroed_layer_still_learns --initcheck-device cpu" in text
+    command = "pytest benchmarks/test_examples.py::test_zeroed_layer_still_learns"
+    assert f"{command} --initcheck-device cpu" in text
     assert "&lt;= 1.2" in text
 
 
@@ -86,8 +91,9 @@ def test_red_claims_are_listed_and_open_and_green_ones_closed():
 
 
 def test_runs_stand_side_by_side():
-    other = example(passing() | {"verdict": "invalid", "probes": [], "message": "it crashed"})
-    other["environment"]["torch"] = "2.15.0"
+    crashed = replace(passing(), verdict="invalid", probes=[], message="it crashed")
+    other = example(crashed)
+    other = replace(other, environment=replace(other.environment, torch="2.15.0"))
     text = page(example(passing()), other)
     assert "<td>2.14.1</td><td>2.15.0</td>" in text
     assert text.count('<details id="') == 1
@@ -96,14 +102,28 @@ def test_runs_stand_side_by_side():
 
 
 def test_a_crash_after_green_probes_is_shown():
-    claim = passing() | {"verdict": "invalid", "message": "KeyError: fc9"}
+    claim = replace(passing(), verdict="invalid", message="KeyError: fc9")
     assert "<pre>KeyError: fc9</pre>" in page(example(claim))
-    assert "KeyError" not in page(example(claim | {"verdict": "pass"}))
+    assert "KeyError" not in page(example(replace(claim, verdict="pass")))
+
+
+def test_parameters_of_a_claim_are_distinguished():
+    text = page(example(*(result("a", probe(), parameters=name) for name in ("relu", "tanh"))))
+    assert text.count('<details id="') == 2
+    for name in ("a[relu]", "a[tanh]"):
+        assert f'<span class="name">{name}</span>' in text
+
+
+def test_a_gain_shows_its_p_value_and_no_margin():
+    gained = gain("pass", p_value=0.0021, margin=-0.018, margin_unit="units")
+    text = page(example(result("a", gained)))
+    assert "<small>p 0.0021</small>" in text
+    assert "closest gain: p = 0.0021 of 0.005 allowed, a[cpu] test_accuracy" in text
+    assert "-0.018" not in text
 
 
 def test_an_empty_run_is_not_green():
-    results = example()
-    results["results"] = []
+    results = replace(example(), results=[])
     assert '<span class="verdict invalid">' in page(results)
 
 
@@ -133,7 +153,7 @@ def test_a_hundred_claims_take_less_than_three_seconds():
     ids=str,
 )
 def test_any_values_have_a_place(values):
-    strip = plots.of_probe(probe(treated=values, control=values, drift={}, limit={}))
+    strip = plots.of_comparison(probe(treated=values, control=values, drift={}, limit={}))
     places = [x for row in strip.rows for x in row.dots] + [x for x, _ in strip.ticks]
     assert all(0 <= x <= 100 for x in places)
     assert len(strip.ticks) <= 8
@@ -149,21 +169,21 @@ def test_values_of_many_decades_have_a_logarithmic_axis_with_zero_apart():
 
 
 def test_a_recorded_deviation_below_zero_does_not_bend_the_axis():
-    arm = {"recorded_mean": 0.001, "recorded_std": 0.01}
-    strip = plots.of_probe(probe(treated=[0.001], control=[2.0], drift={"treated": arm}))
+    arm = drift(recorded_mean=0.001, recorded_std=0.01)
+    strip = plots.of_comparison(probe(treated=[0.001], control=[2.0], drift={"treated": arm}))
     assert strip.rows[0].recorded is not None
     assert "0.01" in [text for _, text in strip.ticks]
 
 
 def test_a_gain_joins_the_two_values_of_each_seed():
-    strip = plots.of_probe(gain("pass"))
+    strip = plots.of_comparison(gain("pass"))
     assert len(strip.pairs) == 4
     assert strip.limits == []
-    assert plots.of_probe(probe()).pairs == []
+    assert plots.of_comparison(probe()).pairs == []
 
 
 def test_a_limit_that_is_a_count_of_seeds_is_not_drawn_among_values():
-    strip = plots.of_probe(probe(form="rate", treated=[1.0, 0.0], limit={"min": 3}))
+    strip = plots.of_comparison(probe(form="rate", treated=[1.0, 0.0], limit={"min": 3}))
     assert (strip.limits, strip.allowed, strip.limit_text) == ([], None, ">= 3")
 
 

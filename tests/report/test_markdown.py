@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from initcheck.report.markdown import annotations, summary
 from tests.helpers.results import example, inconclusive, invalid, passing, probe, refuted, result
 
@@ -19,7 +21,7 @@ def test_the_summary_counts_and_lists_the_failing_claims_first():
 
 
 def test_the_summary_of_thousands_of_claims_stays_under_a_mebibyte():
-    red = [dict(refuted(), claim=f"claim_{n}", id=f"claim_{n}[cuda]") for n in range(2500)]
+    red = [replace(refuted(), claim=f"claim_{n}", id=f"claim_{n}[cuda]") for n in range(2500)]
     text = summary(example(*red, *(passing() for _ in range(2500))))
     assert len(text.encode()) < MIB
     assert "failing claims are left out here" in text
@@ -39,6 +41,12 @@ def test_texts_of_claims_change_neither_the_table_nor_the_page():
     assert "<i>" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.replace("\\|", "").count("|") for row in rows} == {8}
+
+
+def test_rows_name_the_parameters_of_a_claim():
+    text = summary(example(*(result("a", probe(), parameters=name) for name in ("relu", "tanh"))))
+    assert "<code>a\\[relu-cpu\\]</code>" in text
+    assert "<code>a\\[tanh-cpu\\]</code>" in text
 
 
 def test_annotations_are_ten_at_most_and_worst_first():

@@ -1,4 +1,4 @@
-"""The gate's formulas against simulation with known truth, and its verdicts case by case.
+"""The gate's formulas compared with simulations of known truth, and its verdicts case by case.
 
 Sizes: RECORDINGS recordings of N seeds each, all at once. The share of them that keeps a promise is
 binomial, so it is allowed to fall short by 3 standard errors, 3 sqrt(p (1 - p) / RECORDINGS): .0103
@@ -23,7 +23,7 @@ NAN, INF = math.nan, math.inf
 
 
 def tolerance(share: float, trials: int = RECORDINGS) -> float:
-    """Three standard errors of a share among so many trials."""
+    """Three standard errors of a share among this many trials."""
     return 3 * math.sqrt(share * (1 - share) / trials)
 
 
@@ -50,7 +50,7 @@ def alpha1(m: int) -> float:
 # --- the tolerance of a mean --------------------------------------------------------------------
 
 
-def test_alpha_is_split_over_what_is_registered_and_over_two_stages():
+def test_alpha_is_split_over_registered_comparisons_and_two_stages():
     assert decisions.split(40) == 0.01 / 40
     assert decisions.split(0) == 0.01
     assert decisions.per_stage(1e-4) == pytest.approx(1e-2)
@@ -89,7 +89,7 @@ def test_k_of_a_boundless_recording_is_the_normal_quantile():
     )
 
 
-def test_transforms_are_what_they_say():
+def test_each_transform_is_the_function_of_its_name():
     assert decisions.transformed([1.0, math.e], "log") == pytest.approx([0.0, 1.0])
     assert decisions.transformed([0.5, 0.75], "logit") == pytest.approx([0.0, math.log(3)])
     assert decisions.transformed([0.5, 2.0], "identity").tolist() == [0.5, 2.0]
@@ -99,13 +99,13 @@ def test_transforms_are_what_they_say():
 
 
 @pytest.mark.parametrize("draw", [normal, t3, bimodal])
-def test_gain_is_shown_by_chance_as_rarely_as_it_says(draw):
+def test_a_gain_appears_by_chance_no_more_often_than_promised(draw):
     """Distributions symmetric about 0; 800 samples of 16."""
     rng = np.random.default_rng(6)
     p = np.array([decisions.gain_p(draw(rng, NOW)) for _ in range(800)])
     for level in (decisions.GAIN_P, 0.05):
         assert (p <= level).mean() <= level + tolerance(level, 800)
-    assert (p <= 0.05).mean() > 0.02  # it has power
+    assert (p <= 0.05).mean() > 0.02  # and it is a test, not a constant
 
 
 def test_gain_p_is_exact():
@@ -119,7 +119,7 @@ def test_gain_p_is_exact():
     [
         ([1.0] * 8, 2.0**-8),  # all tied: the sign test
         ([1.0] * 7 + [-1.0], 9 / 2**8),
-        ([0.0, 0.0, 1.0, 1.0], 0.25),  # zeros do not count
+        ([0.0, 0.0, 1.0, 1.0], 0.25),  # zeros say nothing
         ([0.0, 1.0, 2.0], 0.25),
         ([0.0, 0.0], 1.0),
     ],
@@ -129,7 +129,7 @@ def test_ties_and_zeros_go_to_the_sign_test(d, p):
 
 
 def test_sign_test_holds_for_skewed_ties():
-    """Rounded exponential differences with median 0, full of ties; 800 samples of 16."""
+    """Rounded exponential differences with median 0 and many ties; 800 samples of 16."""
     rng = np.random.default_rng(7)
     d = np.round(rng.standard_exponential((800, NOW)) - math.log(2), 1)
     p = np.array([decisions.gain_p(row) for row in d])
@@ -147,8 +147,8 @@ UP = np.linspace(1.0, 2.0, NOW)
         (UP, 1.5, "inconclusive"),
         (UP, 2.5, "refuted"),
         (-UP, 0.0, "refuted"),
-        (-UP, -2.1, "pass"),  # loses less than allowed
-        (UP[:7], 0.0, "inconclusive"),  # 2**-7 is above the level
+        (-UP, -2.1, "pass"),  # loses less than it may
+        (UP[:7], 0.0, "inconclusive"),  # 2**-7 is not small enough
         (UP[:8], 0.0, "pass"),
         ([*UP, NAN], 0.0, "invalid"),
         ([*UP, INF], 0.0, "invalid"),
@@ -164,7 +164,7 @@ TENTHS = np.array([9, 7, 8, 6, 5, 9, 4, 3, 7, 6]), np.array([6, 4, 5, 4, 6, 6, 1
 
 
 @pytest.mark.parametrize("margin", [0, 3, 4])
-def test_rounding_hides_no_tie_of_shares(margin):
+def test_rounding_does_not_hide_ties_of_shares(margin):
     """.9 - .6 is not .7 - .4, and .8 - .5 - .3 is not 0: as whole tenths they are."""
     treated, control = TENTHS
     shares = treated / 10 - control / 10 - margin / 10
@@ -174,8 +174,8 @@ def test_rounding_hides_no_tie_of_shares(margin):
 
 
 @pytest.mark.parametrize("behind", [0, 2, 4, 12, 40, 64])
-def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
-    """Of 16 differences of one size, two negative ones give p = .0021, three .0106."""
+def test_a_gain_is_missed_if_three_of_sixteen_pairs_are_behind(behind):
+    """Differences of one size are counted: two of 16 behind have p = .0021, three .0106."""
     d = np.ones(N)
     d[:behind] = -1.0
     expected = stats.hypergeom.sf(2, N, behind, NOW)
@@ -183,7 +183,7 @@ def test_gain_is_missed_where_three_of_sixteen_pairs_are_behind(behind):
 
 
 @pytest.mark.parametrize("d", [UP, -UP])
-def test_gain_of_no_more_than_a_stage_says_nothing_of_others(d):
+def test_fewer_seeds_than_a_stage_do_not_decide_about_later_ones(d):
     assert decisions.gain_missed(d, len(d)) == 0.0
 
 
@@ -198,7 +198,7 @@ def test_upper_bound_covers_the_mean():
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95, 1.0])
 def test_least_successes_keeps_its_promise(share):
-    """In 95 % of recordings, fewer successes come by chance with probability alpha1 at most."""
+    """In 95 % of recordings, fewer successes occur by chance with probability at most alpha1."""
     rng = np.random.default_rng(9)
     counts, times = np.unique(rng.binomial(N, share, RECORDINGS), return_counts=True)
     kept = 0
@@ -228,9 +228,9 @@ def test_least_of_a_share_is_the_largest_bound_that_keeps_alpha():
         ([1, 1, 0, 0], [0, 0, 0, 0], 3, "refuted"),
         ([1, 1, 1, 1], [1, 1, 1, 0], 3, "invalid"),  # the control succeeds as often
         ([1, 1, 1, 1], [1, 1, 0, 0], 3, "pass"),
-        ([1, 1, 1, 0.5], [0, 0, 0, 0], 3, "invalid"),  # neither success nor failure
+        ([1, 1, 1, 0.5], [0, 0, 0, 0], 3, "invalid"),  # not a success, not a failure
         ([1, 1, 1, NAN], [0, 0, 0, 0], 3, "invalid"),
-        ([1, 1, 1, 1], [0, 0, 0, 0], 0, "invalid"),  # any count would pass
+        ([1, 1, 1, 1], [0, 0, 0, 0], 0, "invalid"),  # any count would do
     ],
 )
 def test_rate(treated, control, least, verdict):
@@ -249,8 +249,8 @@ ZERO, ABOVE, BAND = decisions.Limit(high=0.0), decisions.Limit(low=0.5), decisio
         ([0.0, -0.0], [5e-324], ZERO, "pass"),
         ([0.0, 5e-324], [1.0], ZERO, "refuted"),
         ([0.0, 0.0], [1.0, 0.0], ZERO, "invalid"),
-        ([0.1], [0.0], ZERO, "refuted"),  # both are wrong: the treated arm decides
-        ([0.5], [0.5 - 1e-12], ABOVE, "pass"),  # the interval is closed
+        ([0.1], [0.0], ZERO, "refuted"),  # both wrong: the claim is what counts
+        ([0.5], [0.5 - 1e-12], ABOVE, "pass"),  # the end belongs to the interval
         ([0.9, 0.8], [0.1, 0.6], ABOVE, "invalid"),
         ([0.3], [0.1, 0.5], BAND, "pass"),
         ([0.2, 0.4], [0.41], BAND, "pass"),
@@ -266,7 +266,7 @@ def test_holds(treated, control, limit, verdict):
     assert decisions.holds(treated, control, limit) == verdict
 
 
-def test_nan_is_inside_no_limit():
+def test_nan_is_outside_every_limit():
     assert not decisions.Limit().inside([NAN]).any()
     assert decisions.Limit().inside([-INF, 0.0, INF]).all()
 
@@ -279,16 +279,16 @@ def test_nan_is_inside_no_limit():
         ([0.3], [0.9], BAND, (0.1, "units")),
         ([0.9, 0.4], [0.1], ABOVE, (-0.1, "units")),  # on the wrong side
         ([0.9], [0.6], ABOVE, (-0.1, "units")),
-        ([0.0], [3.0, 2.0], ZERO, (2.0, "units")),  # equality: the control's margin
+        ([0.0], [3.0, 2.0], ZERO, (2.0, "units")),  # equality: the control sets it
         ([1e-9, 1e-8], [1e-2, 1e-1], decisions.Limit(high=1e-6), (2.0, "decades")),
         ([1e-9], [1e-5], decisions.Limit(high=1e-6), (1.0, "decades")),
         ([1e-9], [-1.0], decisions.Limit(high=1e-6), (-1.0 - 1e-6, "units")),
     ],
 )
 def test_margin(treated, control, limit, margin):
-    found = decisions.margin(treated, control, limit)
-    assert found[0] == pytest.approx(margin[0])
-    assert found[1] == margin[1]
+    distance, unit = decisions.margin(treated, control, limit)
+    assert distance == pytest.approx(margin[0])
+    assert unit == margin[1]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_margin(treated, control, limit, margin):
         ([3, 4], [0, 1], 2.0),
         ([1, 2], [1.5, 4], -0.2),
         ([1, 2], [16, 128], 1.0),  # by ratios: 8 between, 8 within
-        ([0, 0], [1, 9], math.inf),  # a ratio to zero is infinite
+        ([0, 0], [1, 9], math.inf),  # no ratio is larger than that to zero
         ([-1, -1], [1, 9], 0.25),
         ([2, 2], [2, 2], math.inf),
         ([1, 1], [2, 2], math.inf),
@@ -340,7 +340,7 @@ def test_worst(verdicts, worst):
         ("invalid", "invalid", "invalid"),
     ],
 )
-def test_two_stages_say_the_milder(first, fresh, both):
+def test_two_stages_give_the_milder_verdict(first, fresh, both):
     assert results.confirmed(first, fresh) == both
 
 

@@ -1,8 +1,8 @@
-"""Tests for moved outcomes in simulations with known truth: false alarms and power.
+"""Whether outcomes have moved, tested by simulation: rates of false alarms, and power.
 
-Sizes: RECORDINGS recordings of N seeds, each beside STAGES stages of NOW fresh ones. Stages that
-share a recording are no independent trials, so a rate may pass its bound by three standard errors
-of its mean over recordings. Seeds are fixed, so a test that passes once passes always.
+Sizes: RECORDINGS recordings of N seeds, each compared with STAGES stages of NOW fresh ones. Stages
+that share a recording are not independent trials, so a rate may exceed its bound by three standard
+errors of its mean over recordings. Seeds are fixed, so a test that passes once passes always.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def alpha1(m: int) -> float:
 
 @cache
 def alarms(law: str, m: int):
-    """Whether each stage alarms, ``(RECORDINGS, STAGES)``, and the recordings' scales."""
+    """Whether each stage alarms, ``(RECORDINGS, STAGES)``; by the scale that each has; scales."""
     rng = np.random.default_rng(0)
     found, names = [], []
     while len(found) < RECORDINGS:
         scale = distributions.scale(LAWS[law](rng, N), [0.0] * N, "units")
-        if scale is None:  # all equal: not compared
+        if scale is None:  # all the same: not compared
             continue
         scale = distributions.Scale(scale.name, scale.values, delta=0.0)  # allows nothing
         found.append(scale.moved(LAWS[law](rng, STAGES, NOW), alpha1(m)))
@@ -55,7 +55,7 @@ def alarms(law: str, m: int):
 
 
 def within(rates, bound: float) -> bool:
-    """Whether the mean rate over recordings exceeds a bound by at most three standard errors."""
+    """Whether the mean of rates, one a recording, is a bound at most but for three errors."""
     return rates.mean() <= bound + 3 * rates.std() / math.sqrt(len(rates))
 
 
@@ -64,16 +64,16 @@ def within(rates, bound: float) -> bool:
 
 @pytest.mark.parametrize("m", REGISTERED)
 @pytest.mark.parametrize("law", LAWS)
-def test_a_stage_alarms_at_its_rate_at_most(law, m):
-    """On every scale that is chosen, averaged over recordings."""
+def test_a_stage_alarms_at_most_at_its_rate(law, m):
+    """Averaged over recordings, whichever test is chosen."""
     found, _ = alarms(law, m)
     assert within(found.mean(1), alpha1(m))
 
 
 @pytest.mark.parametrize("m", REGISTERED)
 @pytest.mark.parametrize("law", LAWS)
-def test_both_stages_alarm_at_alpha_at_most(law, m):
-    """Both stages share a recording, so the rate is the mean square, estimated without bias."""
+def test_both_stages_alarm_at_most_at_alpha(law, m):
+    """Both stages share a recording, so the rate is that of the mean square, unbiased."""
     found, _ = alarms(law, m)
     count = found.sum(1)
     both = count * (count - 1) / (STAGES * (STAGES - 1))
@@ -82,7 +82,7 @@ def test_both_stages_alarm_at_alpha_at_most(law, m):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_most_recordings_keep_the_rate_of_a_stage(law):
-    """For most recordings, not only on average. The count of alarms is binomial."""
+    """Not on average alone: the recording is frozen. A count of STAGES alarms is binomial."""
     m = 11
     found, _ = alarms(law, m)
     most = stats.binom.isf(0.05, STAGES, alpha1(m))
@@ -91,8 +91,8 @@ def test_most_recordings_keep_the_rate_of_a_stage(law):
 
 
 @pytest.mark.parametrize("law", ["exponential", "t with 3", "gamma of 4", "rare jumps"])
-def test_recordings_that_pass_for_normal_by_chance_do_no_harm(law):
-    """Means alone of Student's t give several times the false alarms of two stages."""
+def test_recordings_that_look_normal_by_chance_do_no_harm(law):
+    """Without ranks, means of Student's t alarm at several times the rate of two stages here."""
     m = 300
     found, names = alarms(law, m)
     passing = found[names == "identity"]
@@ -120,7 +120,7 @@ def test_means_alone_would_alarm_too_often_which_is_why_ranks_must_agree():
 
 
 @pytest.mark.parametrize("m", REGISTERED)
-def test_detectable_shift_is_seen_by_both_stages_and_little_less_is_not(m):
+def test_both_stages_detect_the_detectable_shift_but_not_much_less(m):
     rng = np.random.default_rng(2)
     unit = stats.norm.ppf((np.arange(N) + 0.5) / N)
     scale = distributions.Scale("identity", unit / unit.std(ddof=1), 0.0)
@@ -136,7 +136,7 @@ def test_detectable_shift_is_seen_by_both_stages_and_little_less_is_not(m):
 
 
 @pytest.mark.parametrize("law", ["two peaks", "exponential"])
-def test_shift_by_trial_is_seen_in_new_draws_too(law):
+def test_a_shift_found_by_trial_is_detected_in_new_draws_too(law):
     rng = np.random.default_rng(3)
     scale = distributions.Scale(RANKS, LAWS[law](rng, N), 0.0)
     shift = distributions.detectable_by_trial(scale, NOW, alpha1(300))
@@ -145,7 +145,7 @@ def test_shift_by_trial_is_seen_in_new_draws_too(law):
     assert scale.moved(fresh + shift / 3, alpha1(300)).mean() < 0.9
 
 
-def test_no_shift_is_seen_where_a_tenth_of_the_distance_is_far():
+def test_no_shift_is_detected_if_a_tenth_of_the_distance_is_large():
     values = np.random.default_rng(4).standard_exponential(N)
     assert (
         distributions.detectable_by_trial(distributions.Scale(RANKS, values, 1e3), NOW, 1e-2)
@@ -153,14 +153,14 @@ def test_no_shift_is_seen_where_a_tenth_of_the_distance_is_far():
     )
 
 
-def test_ranks_ask_for_more_than_their_own_level():
+def test_ranks_need_more_than_their_own_level():
     assert distributions.rank_level(N, NOW, 1e-2) < 1e-2 / 2
     assert distributions.rank_level(10**8, NOW, 1e-2) == pytest.approx(1e-2, rel=1e-2)
 
 
 @pytest.mark.parametrize(("now", "moved"), [(-3.0, True), (0.0, True), (1.0, False)])
-def test_what_has_no_logarithm_lies_below_all_that_was_recorded(now, moved):
-    """A negative gain has no logarithm; it must not count as one nat, whose logarithm is 0."""
+def test_a_value_without_a_logarithm_ranks_below_every_recorded_one(now, moved):
+    """A loss that rose learned less than nothing, and not the one nat whose logarithm is 0."""
     recorded = np.exp(stats.norm.ppf((np.arange(N) + 0.5) / N))
     name, shift = distributions.compare(
         recorded, [now] * NOW, other=recorded * 10, unit="nats", alpha1=alpha1(300)
@@ -209,7 +209,7 @@ def test_other_arm_must_be_finite_on_the_scale():
     [("normal", 0.95, 1.0), ("exponential", 0.0, 0.0), ("two peaks", 0.0, 0.0),
      ("t with 3", 0.2, 0.6)],
 )  # fmt: skip
-def test_what_is_near_to_normal_keeps_its_mean_test(law, least, most):
+def test_nearly_normal_outcomes_are_compared_by_means(law, least, most):
     _, names = alarms(law, 300)
     assert least <= (names == "identity").mean() <= most
 
@@ -218,20 +218,20 @@ def test_what_is_near_to_normal_keeps_its_mean_test(law, least, most):
 
 
 def shifted(by, recorded=NORMAL, other=None, law=NORMAL):
-    """``NOW`` of the recorded values, shifted to have the recorded mean plus ``by``."""
+    """``NOW`` of the recorded values, moved; a mean as recorded but for ``by``."""
     now = np.sort(law)[2::4] - np.sort(law)[2::4].mean() + np.mean(law) + by
-    beside = list(recorded) if other is None else other
-    return distributions.compare(list(recorded), now, other=beside, unit="units", alpha1=1e-2)
+    compared = list(recorded) if other is None else other
+    return distributions.compare(list(recorded), now, other=compared, unit="units", alpha1=1e-2)
 
 
 def test_shift_is_two_sided():
     assert [shifted(by)[1].moved for by in (-1.5, -0.2, 0.2, 1.5)] == [True, False, False, True]
 
 
-def test_by_ranks_too():
-    name, found = shifted(0.9, PEAKS, law=PEAKS)
-    assert (name, found.detectable) == (RANKS, None)
-    assert found.moved
+def test_ranks_are_two_sided_too():
+    name, shift = shifted(0.9, PEAKS, law=PEAKS)
+    assert (name, shift.detectable) == (RANKS, None)
+    assert shift.moved
     assert not shifted(0.02, PEAKS, law=PEAKS)[1].moved
 
 
@@ -246,13 +246,13 @@ def test_shift_below_a_tenth_of_the_distance_is_no_drift(law):
 def test_shift_that_is_not_finite_on_its_scale_counts_as_moved():
     before = list(np.clip(LOGIT, 0.01, 0.99))
     for now in ([0.0] * NOW, [1.0] * NOW):
-        _, found = distributions.compare(before, now, other=before, unit="share", alpha1=1e-2)
-        assert found.moved
+        _, shift = distributions.compare(before, now, other=before, unit="share", alpha1=1e-2)
+        assert shift.moved
 
 
 @pytest.mark.parametrize(
     "recorded", [[0.1] * N, NORMAL[: N - 1], [*NORMAL[1:], math.inf], [], [1.0]]
 )
-def test_recording_that_cannot_carry_the_test_is_not_tested(recorded):
+def test_an_unsuitable_recording_is_not_compared(recorded):
     """Constant, too short, or not finite."""
     assert shifted(5.0, recorded=recorded) is None

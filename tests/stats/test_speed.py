@@ -1,4 +1,4 @@
-"""Ratios of times on simulated clocks, so that the truth is known and no test waits."""
+"""Ratios of times, on simulated clocks: the truth is known and no test waits."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from initcheck.stats import speed
 
 
 class Machine:
-    """A clock that calls advance, by their seconds times the noise."""
+    """A clock that only calls advance, by their seconds times the noise."""
 
     def __init__(self, noise=lambda tick: 1.0):
         self.now, self.tick, self.noise = 0.0, 0, noise
@@ -42,13 +42,13 @@ def compare(machine, a, b, limit):
     ],
 )
 def test_compare_judges_a_ratio_by_its_limit(a, b, limit, verdict):
-    found = compare(Machine(lognormal(0.05)), a, b, limit)
-    assert found.verdict == verdict
-    assert found.ratio == pytest.approx(a / b, rel=0.05)
-    assert found.low < a / b < found.high
+    judged = compare(Machine(lognormal(0.05)), a, b, limit)
+    assert judged.verdict == verdict
+    assert judged.ratio == pytest.approx(a / b, rel=0.05)
+    assert judged.low < a / b < judged.high
 
 
-def test_steady_drift_cancels_within_each_block():
+def test_a_steady_drift_cancels_within_each_block():
     warming = Machine(lambda tick: 1.01**tick)
     logs = speed.turns(warming.call(1), warming.call(1), clock=warming.clock)
     assert len(logs) == speed.PAIRS
@@ -65,23 +65,23 @@ def test_one_bad_look_is_not_enough():
             3.0 if calls_before <= tick < calls_before + looks and tick % 4 in (1, 2) else 1
         )
     )
-    found = compare(slow_once, 1.0, 1.0, 1.25)
+    judged = compare(slow_once, 1.0, 1.0, 1.25)
     assert slow_once.tick == calls_before + 2 * looks
-    assert found.verdict == "pass"
+    assert judged.verdict == "pass"
 
 
 def test_equal_calls_that_differ_are_not_judged():
     calls = iter(range(10**6))
     machine = Machine(lambda tick: 1.5 if next(calls) % 4 in (2, 1) else 1.0)
-    found = compare(machine, 1.0, 1.0, 1.25)
-    assert found.verdict == "invalid"
-    assert "two equal calls differ by a factor of" in found.sentence
+    judged = compare(machine, 1.0, 1.0, 1.25)
+    assert judged.verdict == "invalid"
+    assert "two equal calls differ by a factor of" in judged.sentence
 
 
-def test_noise_beyond_the_limit_is_not_judged():
-    found = compare(Machine(lognormal(1.0)), 3.0, 1.0, 1.05)
-    assert found.verdict == "invalid"
-    assert "times of equal calls vary by a factor of" in found.sentence
+def test_a_ratio_noisier_than_the_limit_is_not_judged():
+    judged = compare(Machine(lognormal(1.0)), 3.0, 1.0, 1.05)
+    assert judged.verdict == "invalid"
+    assert "times of equal calls vary by a factor of" in judged.sentence
 
 
 def test_false_alarms_at_the_limit_itself_are_rare():
@@ -91,7 +91,7 @@ def test_false_alarms_at_the_limit_itself_are_rare():
     assert verdicts.count("refuted") == 0
 
 
-def test_a_slowdown_of_a_third_beyond_the_limit_is_seen():
+def test_a_slowdown_of_a_third_beyond_the_limit_is_found():
     verdicts = [
         compare(Machine(lognormal(0.1, seed)), 1.66, 1.0, 1.25).verdict for seed in range(100)
     ]

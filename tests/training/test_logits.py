@@ -24,7 +24,7 @@ class Shifting(toy.Residual):
 
 
 class ShiftingView(toy.Residual):
-    """Changes its inputs by way of a view."""
+    """Changes its inputs through a view."""
 
     def forward(self, x):
         x.flatten(1).mul_(2)

@@ -38,7 +38,7 @@ def test_accuracy_is_that_of_the_start(trained):
     assert accuracy(trained).tolist() == pytest.approx(right.double().mean(-1).tolist())
 
 
-def test_network_that_cannot_be_stacked_keeps_its_start():
+def test_a_network_that_cannot_be_stacked_keeps_its_start():
     class Own(torch.nn.Module):
         """A custom module, which has no stacked form."""
 
@@ -71,7 +71,7 @@ def test_no_optimizer_is_made(engine):
     subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
 
 
-def test_losses_are_not_numbers(trained):
+def test_losses_are_nan(trained):
     assert first_loss(trained).isnan().all()
     assert final_loss(trained).isnan().all()
 

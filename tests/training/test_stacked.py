@@ -100,7 +100,7 @@ def test_stacked_layers_follow_plain_ones(layers):
 
 
 @pytest.mark.parametrize("layers", UNSTACKED)
-def test_other_layers_go_by_torch_func(layers):
+def test_other_layers_are_mapped_by_torch_func(layers):
     assert_engines_agree(arm_of(UNSTACKED[layers]), named="ensemble (torch.func)")
 
 

@@ -50,7 +50,7 @@ def only(trained, seed):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("arm", [ARM, DROPPING], ids=lambda arm: arm.network.name)
-def test_jobs_change_no_bit(arm, engine):
+def test_the_number_of_jobs_changes_no_bit(arm, engine):
     alone, together, again = (
         train(arm, SEEDS, toy.data(), engine=engine, jobs=jobs) for jobs in (1, 2, 3)
     )
@@ -58,7 +58,7 @@ def test_jobs_change_no_bit(arm, engine):
     assert same_bits(alone, again)
 
 
-def test_callers_threads_change_no_bit():
+def test_the_callers_threads_change_no_bit():
     with compute.threads(2):
         two = train(ARM, SEEDS, toy.data())
         assert torch.get_num_threads() == 2
@@ -137,7 +137,7 @@ def test_replicas_drop_different_units():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_data_and_starts_are_left_alone(engine):
+def test_data_and_starts_stay_unchanged(engine):
     data = toy.data()
     before = data.train_inputs.clone()
     trained = train(toy.arm(mlp(20, 16, 4)), (11, 12), data, engine=engine)
@@ -351,7 +351,7 @@ def test_an_accelerator_trains_all_at_once():
     assert chunks(33, toy.SMALL.build(), "meta") == [slice(0, 33)]
 
 
-def test_arms_trained_together_are_those_trained_alone():
+def test_arms_trained_together_equal_arms_trained_alone():
     kept = replace(RECIPE, keep_at=(3,), keep=("hidden1.weight",))
     arms = [toy.arm(recipe=kept, initializer=start) for start in (he, zeros)]
     together = train_together({arms[0]: (3, 5), arms[1]: (5, 7, 9)}, toy.data())

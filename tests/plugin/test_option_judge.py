@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from initcheck.results import read
 from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
 
 SALT = ("--initcheck-device=cpu", "--initcheck-salt=x")
@@ -21,12 +20,9 @@ def recorded(project):
     return project
 
 
-def results(project, plugin, *options):
-    """What a run found in a process of its own: the plugin stays in force."""
-    file = project.path / "results.json"
-    named = ("-p", f"initcheck.error_rates.{plugin}", f"--initcheck-json={file}")
-    project.start(*SALT, *named, *options)
-    found = read(file)["results"]
+def results(project, judge, *options):
+    """The results of both claims."""
+    found = project.results(*SALT, f"--initcheck-judge={judge}", *options)
     assert len(found) == 2
     return found
 
@@ -40,7 +36,7 @@ def drifts(project):
 def test_the_envelope_is_left_out_and_said_to_be(recorded):
     for drift in drifts(recorded):
         assert (drift["verdict"], drift["r"]) == ("unchanged", None)
-        assert "not asked for" in drift["note"]
+        assert "not judged" in drift["note"]
 
 
 def test_outcomes_that_moved_are_still_seen(recorded):
@@ -60,7 +56,7 @@ def test_missing_evidence_is_still_missing(recorded):
 def test_the_record_is_asked_on_four_seeds_and_no_measured_limit(recorded):
     limits = ZEROS_STAY.replace("max = 0", "max = -1") + HE_APART.replace("0.1", "1e9")
     recorded.limits(limits)
-    found = {r["claim"]: r for r in results(recorded, "by_record")}
+    found = {r["claim"]: r for r in results(recorded, "record")}
     assert found["he_tells_images_apart"]["verdict"] == "pass"
     assert found["zeros_stay"]["verdict"] == "refuted"  # exact: judged whole
     assert {len(r["probes"][0]["seeds"]) for r in found.values()} == {4}
@@ -68,5 +64,17 @@ def test_the_record_is_asked_on_four_seeds_and_no_measured_limit(recorded):
 
 def test_the_record_alone_catches_a_changed_learning_rate(recorded):
     recorded.limits((ZEROS_STAY + HE_APART).replace("a fault", "lr_halved"))  # one that exists
-    found = results(recorded, "by_record", "--initcheck-fault=lr_halved")
+    found = results(recorded, "record", "--initcheck-fault=lr_halved")
     assert {r["claim"] for r in found if r["verdict"] == "drifted"} >= {"he_tells_images_apart"}
+
+
+@pytest.mark.parametrize("judge", ["outcomes", "record"])
+def test_a_run_that_judged_a_part_says_so(recorded, judge):
+    assert f"--initcheck-judge {judge}" in recorded.run(*SALT, f"--initcheck-judge={judge}").text
+    assert "Only a part was judged" not in recorded.run(*SALT).text
+
+
+def test_recording_is_refused_where_a_part_is_judged(recorded):
+    done = recorded.run("--initcheck-judge=outcomes", "--initcheck-record=why")
+    assert done.ret == 4
+    assert "only a claim that is judged completely is recorded" in done.text

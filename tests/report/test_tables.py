@@ -1,0 +1,33 @@
+"""Markdown tables and templates."""
+
+from __future__ import annotations
+
+import jinja2
+import pytest
+
+from initcheck.report.tables import single_blank_lines, table, template
+
+
+def test_cells_are_written_without_padding_and_as_they_are():
+    text = table(["claim", "r"], [["a long name", "007"], ["b", 1.50]])
+    head, rule, *rows = text.splitlines()
+    assert head == "| claim | r |"
+    assert set(rule) == {"|", "-"}
+    assert rows == ["| a long name | 007 |", "| b | 1.5 |"]
+
+
+def test_pipes_in_cells_are_escaped():
+    assert table(["arm"], [["mlp | he"]]).endswith("| mlp \\| he |")
+
+
+def test_table_without_rows_has_its_head():
+    assert table(["claim"], []).startswith("| claim |\n|")
+
+
+def test_missing_name_in_a_template_is_an_error():
+    with pytest.raises(jinja2.UndefinedError):
+        template("report", "page.html.j2").render()
+
+
+def test_repeated_blank_lines_are_joined():
+    assert single_blank_lines("\na\n\n\nb\n\n\n") == "a\n\nb\n"
