@@ -76,7 +76,7 @@ def test_a_claim_is_explained_from_its_test_its_limits_and_its_sources(project, 
         "judged accuracy (share): treated at least 0.5, control below (measured) "
         "judged accuracy, no better (share): better less than 0.05 below worse, paired by seed "
         "(measured) why there it always did "
-        "must notice leaky_relu: ReLU lets a hundredth of its negative side through." in text
+        "must notice leaky_relu: ReLU returns a hundredth of negative inputs instead of 0." in text
     )
     assert "source everyday life; x-1 x-1: It rises, see it. (a window) written in" in text
     assert "evidence none is recorded" in text
@@ -113,7 +113,7 @@ def test_a_comparison_without_a_usable_limit_is_named(project, capsys):
 def test_other_faults_that_the_claim_must_notice_are_listed_by_name(project, capsys, monkeypatch):
     kills = replace(FAULTS["lr_halved"], kills=("sun_rises",))
     monkeypatch.setitem(FAULTS, "lr_halved", kills)
-    assert "negative side through. and lr_halved source" in explained(capsys)
+    assert "negative inputs instead of 0. and lr_halved source" in explained(capsys)
 
 
 def test_the_commands_name_baselines_that_were_requested(project, capsys):
