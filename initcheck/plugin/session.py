@@ -60,7 +60,7 @@ class Session:
         threads = _share(config, settings.device)
         try:
             found = devices.require(settings.device)
-            named = user.initializers(settings.init, config.invocation_params.dir)
+            named = user.import_initializers(settings.init, config.invocation_params.dir)
         except (devices.DeviceError, InitializerError) as error:
             raise pytest.UsageError(str(error)) from None
         compute.use_ieee_float32()

@@ -259,7 +259,7 @@ def test_rule_leaves_the_original_as_it_was():
 
 def test_pattern_without_a_parameter_is_refused():
     """The error names the pattern and the parameters that there are."""
-    with pytest.raises(InitializerError, match=r'"hidden9\..*no parameter; .*hidden1\.weight, '):
+    with pytest.raises(InitializerError, match=r'"hidden9\..*no parameter. .*hidden1\.weight, '):
         start(torch_default.but("hidden9.weight", zeros_))
 
 
