@@ -249,7 +249,7 @@ def _share(config: pytest.Config, names: Sequence[str]) -> int:
     if worker:
         torch.set_num_threads(threads)  # starts and probes compute outside of training, too
         if not any(":" in name for name in names):
-            devices.take_one(int(worker.removeprefix("gw")))
+            devices.show_one_accelerator(int(worker.removeprefix("gw")))
     return threads
 
 

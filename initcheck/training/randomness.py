@@ -23,7 +23,7 @@ UNCOPIED = (RuntimeError, TypeError)
 @contextmanager
 def own(seed: int, device: str) -> Iterator[None]:
     """Within, the global generators start at ``seed``; afterwards they are as they were."""
-    with torch.random.fork_rng(devices=[]), devices.own_random_state(device, seed):
+    with torch.random.fork_rng(devices=[]), devices.temporary_seed(device, seed):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed: it seeds every GPU
         yield
 

@@ -195,7 +195,7 @@ def machine(*working: str, fingerprint: str = "f00d") -> dict[str, types.ModuleT
     def require(names):
         for name in names:
             if name not in working:
-                raise DeviceError(f"Device '{name}' was asked for and cannot be used.")
+                raise DeviceError(f"Device '{name}' was requested but cannot be used.")
 
     def examine(name):
         reason = "" if name in working else "no driver."
@@ -248,7 +248,7 @@ def test_doctor_requires_a_device(on, capsys):
     on(machine("cpu"))
     assert main(["doctor", "--require", "cpu"]) == 0
     assert main(["doctor", "--require", "cpu, accelerator"]) == 4
-    assert "Device 'accelerator' was asked for" in capsys.readouterr().err
+    assert "Device 'accelerator' was requested" in capsys.readouterr().err
 
 
 def test_doctor_that_requires_nothing_is_refused(capsys):

@@ -1,4 +1,4 @@
-"""Arithmetic is what it is set to, whatever was set before, and is put back where that is said."""
+"""Settings of torch's arithmetic take effect, and temporary ones are restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What running on a device takes: each backend is asked in its own way."""
+"""Operations on devices call each backend through its own interface."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FAKE = "xpu"  # a device type that every torch can name and no test machine need
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A backend with these attributes, whatever type of device is asked for."""
+    """A backend with these attributes, for every type of device."""
     return lambda **attributes: monkeypatch.setattr(
-        backends, "named", lambda kind: SimpleNamespace(**attributes)
+        backends, "module_of", lambda kind: SimpleNamespace(**attributes)
     )
 
 
@@ -42,17 +42,17 @@ def test_optimizers_are_fused_where_every_supported_torch_can():
 
 
 def test_synchronize_asks_the_named_device(fake):
-    asked = []
-    fake(synchronize=asked.append)
+    calls = []
+    fake(synchronize=calls.append)
     synchronize("cpu")
     synchronize(f"{FAKE}:1")
-    assert asked == [torch.device(FAKE, 1)]
+    assert calls == [torch.device(FAKE, 1)]
 
 
 def test_end_step_cuts_the_graph_of_a_lazy_backend_only(monkeypatch):
     cuts = []
     lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
-    monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
+    monkeypatch.setattr(backends, "module_of", {"xla": lazy}.__getitem__)
     end_step("cpu")
     assert cuts == []
     end_step("xla")
