@@ -26,7 +26,7 @@ optional-dependencies = { test = ["pytest-xdist>=3.5"] }
 
 
 class Machine:
-    """Runs the set-up's commands on paper: which of them work is what a test decides."""
+    """Imitates the commands of the set-up; each test decides which of them work."""
 
     def __init__(self, checkout: Path, works: tuple[str, ...] = ("venv", "own pip")) -> None:
         self.python = checkout / ".venv" / "bin" / "python"
@@ -151,14 +151,14 @@ def test_interrupted_install_is_taken_up_again(checkout, machine, monkeypatch, c
     ],
     ids=" + ".join,
 )
-def test_environment_is_made_by_what_there_is(checkout, machine, works):
+def test_environment_is_created_by_the_first_tool_that_works(checkout, machine, works):
     machine.works = set(works)
     assert run(checkout) == 0
     assert ("--python" in machine.installs[0]) == ("pip --python" in works)
 
 
 @pytest.mark.parametrize("works", [(), ("venv --without-pip",)], ids=["nothing", "no pip"])
-def test_no_way_to_an_environment_is_said(checkout, machine, capfd, works):
+def test_failure_to_create_an_environment_is_explained(checkout, machine, capfd, works):
     machine.works = set(works)
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
@@ -177,7 +177,7 @@ def test_environment_whose_python_is_gone_is_made_again(checkout, machine, stamp
 
 
 def test_environment_whose_python_was_upgraded_is_made_again(checkout, machine):
-    """The new one has none of the old one's packages."""
+    """The new Python finds none of the packages that were installed for the old one."""
     run(checkout)
     machine.upgraded = True
     assert run(checkout) == 0
@@ -213,10 +213,10 @@ def test_killed_holder_leaves_no_lock(checkout, machine):
     assert run(checkout) == 0
 
 
-def test_old_python_is_told_so(checkout, machine, monkeypatch, capfd):
+def test_old_python_is_refused_with_a_message(checkout, machine, monkeypatch, capfd):
     monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 18, "final", 0))
     assert run(checkout) == bootstrap.MISSING
-    assert "This is Python 3.9, and initcheck needs 3.11 or newer" in capfd.readouterr().err
+    assert "This is Python 3.9, but initcheck needs 3.11 or newer" in capfd.readouterr().err
     assert not machine.runs
 
 
@@ -246,7 +246,7 @@ def test_version_numbers(version, numbers):
 
 @pytest.fixture
 def installed(checkout, monkeypatch):
-    """The distributions that the running interpreter seems to have, and initcheck's origin."""
+    """Sets the distributions that the running Python seems to have, and initcheck's origin."""
     versions = {"torch": "2.14.1+cpu", "numpy": "2.4.6", "pytest-xdist": "3.8.0"}
     origin = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
 
@@ -322,7 +322,7 @@ def test_output_of_a_quiet_command_comes_back():
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])
 def test_folder_runs_as_a_module(folder):
-    """`python3 -m FOLDER` hands its own name and its arguments to the set-up."""
+    """`python3 -m FOLDER` passes its own name and its arguments to the set-up."""
     code = (
         "import runpy, sys; from initcheck import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"

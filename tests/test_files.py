@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what cannot be replaced is written into."""
+"""Files are replaced atomically; those that cannot be replaced are written directly."""
 
 from __future__ import annotations
 

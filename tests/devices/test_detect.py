@@ -199,7 +199,7 @@ def test_findings_are_kept(fake: Callable[..., SimpleNamespace]) -> None:
     assert calls == [FAKE]
 
 
-# ---- an accelerator that is not started -----------------------------------------------------------
+# ---- an accelerator that is not started ----------------------------------------------------------
 
 
 @pytest.fixture
