@@ -31,7 +31,7 @@ class Machine:
     def __init__(self, checkout: Path, works: tuple[str, ...] = ("venv", "own pip")) -> None:
         self.python = checkout / ".venv" / "bin" / "python"
         self.works = set(works)
-        self.upgraded = False  # another Python lies where the environment's was
+        self.upgraded = False  # another Python has replaced the environment's
         self.pip_exit = 0
         self.pip_seconds = 0.0
         self.installs: list[list[str]] = []

@@ -32,7 +32,7 @@ def run_alone(code: str) -> str:
 
 def test_ieee_float32_overrides_what_was_set_before() -> None:
     """Whatever set of switches was used before, every float32 operator is IEEE afterwards."""
-    told = run_alone(
+    printed = run_alone(
         "import torch\n"
         "from initcheck.devices.compute import matmul_precision, use_ieee_float32\n"
         "torch.set_float32_matmul_precision('high')\n"
@@ -44,13 +44,13 @@ def test_ieee_float32_overrides_what_was_set_before() -> None:
         "'fp32_precision') else torch.backends.cuda.matmul.fp32_precision)\n"
         "print(torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction)\n"
     ).splitlines()
-    assert "tf32" in told[0]
-    assert told[1] == "ieee"
-    assert told[2] in ("highest", "ieee")
-    assert told[3] == "False"
+    assert "tf32" in printed[0]
+    assert printed[1] == "ieee"
+    assert printed[2] in ("highest", "ieee")
+    assert printed[3] == "False"
 
 
-def test_precision_differing_between_operators_is_told_for_each(
+def test_precision_differing_between_operators_is_printed_for_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     switches = {

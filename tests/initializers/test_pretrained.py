@@ -157,7 +157,7 @@ def test_pooled_images_are_the_network_s():
 
 
 @pytest.mark.parametrize("pool", [1, 4])
-def test_images_of_another_size_are_refused_in_words(pool):
+def test_images_of_another_size_are_refused_with_a_message(pool):
     with pytest.raises(InitializerError, match=r"has 196 inputs. Set the schedule's `pool`"):
         pretrained(replace(SCHEDULE, pool=pool))(
             pooled(12, 10, by=2, activation="sigmoid").fresh(0), generator()
@@ -178,7 +178,7 @@ def test_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         (mlp(784, 12, 10), "nn.Linear followed by nn.Sigmoid"),
         (mlp(784, 10), "at least one hidden layer"),
@@ -186,8 +186,8 @@ def test_global_random_state_is_left_alone():
     ],
     ids=["relu", "no hidden layer", "no biases"],
 )
-def test_other_networks_are_refused_in_words(network, said):
-    with pytest.raises(InitializerError, match=said):
+def test_other_networks_are_refused_with_a_message(network, message):
+    with pytest.raises(InitializerError, match=message):
         pretrained(SCHEDULE)(network.fresh(0), generator())
 
 

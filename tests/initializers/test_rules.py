@@ -167,7 +167,7 @@ READY_MADE = {
     "identity": (identity, initializers.partial_identity_, initializers.zeros_),
     "hadamard": (hadamard, initializers.hadamard_, initializers.zeros_),
 }
-MARK = 7.0  # stands where a parameter was built, and no initializer here would put it
+MARK = 7.0  # the value of untouched parameters; no initializer here writes it
 
 
 def marked():
@@ -278,13 +278,13 @@ def test_every_is_named_after_what_it_does(initializer, name):
 
 
 def test_equal_initializers_are_equal_values():
-    """Initializers can be compared and be keys, as whoever trains an arm once needs it."""
+    """Initializers can be compared and hashed, so that equal arms are trained once."""
     rebuilt = dataclasses.replace(zeros)
     assert len({zeros, rebuilt, every(normal_(0.1)), every(normal_(0.1))}) == 2
 
 
 def test_attention_biases_count_as_biases():
-    """Biases are found by their name and by the weights beside them, not by a layer's class."""
+    """Biases are found by their name and by the weights in their layer, not by its class."""
     attention = nn.MultiheadAttention(4, 2)
     nn.init.constant_(attention.in_proj_bias, MARK)
     zeros(attention, seeded())
