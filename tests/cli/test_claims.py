@@ -67,7 +67,7 @@ def test_that_is_not_a_claim():
     pass
 '''
 RELU = (
-    "ReLU network 784-8-10; SGD (lr 0.1) for 5 steps; batch 32; mnist5k (28 x 28). "
+    "ReLU network 784-8-10; SGD (lr 0.1) for 5 steps; batch 32; mnist5k. "
     "Treated: He normal with zero biases; control: all zeros."
 )
 
