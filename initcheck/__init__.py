@@ -1,10 +1,10 @@
 """Claims about neural-network weight initialization, turned into a gate.
 
-The names below are imported when they are first used, so that ``import initcheck`` costs nothing
-and needs neither torch nor pytest.
+Each public name is imported at its first use, so ``import initcheck`` is fast and needs neither
+torch nor pytest.
 """
 
-TYPE_CHECKING = False  # type checkers take it for true; importing typing would be all the cost here
+TYPE_CHECKING = False  # true for type checkers; importing typing would be most of the cost here
 
 if TYPE_CHECKING:
     from initcheck.arms import SGD, Adagrad, Adam, AdamW, Arm, Recipe, RMSprop
@@ -42,15 +42,15 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    """The public name, imported from the module that defines it."""
+    """Import a public name from the module that defines it."""
     if name not in _HOME:
         raise AttributeError(f"module 'initcheck' has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 -- most imports of initcheck need no name
 
     value = getattr(import_module(f"initcheck.{_HOME[name]}"), name)
-    globals()[name] = value  # the next access finds it without coming here
+    globals()[name] = value  # the next access does not call this function
     return value
 
 
-def __dir__() -> "list[str]":  # quoted: evaluated on Pythons that bootstrap turns away in words
+def __dir__() -> "list[str]":  # quoted: Pythons too old for it must reach bootstrap's message
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""What an arm is: a network, an initializer, a recipe and a data set, as frozen values."""
+"""Arms: a network, an initializer, a recipe and a data set, as frozen values."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The name of a class in ``torch.optim`` and its options; torch's own code takes the steps.
+    """An optimizer of ``torch.optim`` and its options.
 
-    ``kind`` is a class of one's own in place of torch's, which is then called by ``name``.
+    Attributes:
+        name: the name of a class in ``torch.optim``, or a label if ``kind`` is given.
+        options: the keyword arguments of the class, sorted by name.
+        kind: a custom optimizer class, used in place of ``torch.optim``'s.
     """
 
     name: str
@@ -28,24 +31,25 @@ class Optimizer:
     kind: Callable[..., torch.optim.Optimizer] | None = None
 
     def over(self, parameters: Iterable[torch.Tensor], **engine: bool) -> torch.optim.Optimizer:
-        """The optimizer of these parameters; ``engine`` adds what an engine needs (``fused``)."""
-        make: Callable[..., torch.optim.Optimizer] = self.kind or getattr(torch.optim, self.name)
-        return make(list(parameters), **dict(self.options), **engine)
+        """Return the optimizer of these parameters; ``engine``: an engine's options (``fused``)."""
+        kind: Callable[..., torch.optim.Optimizer] = self.kind or getattr(torch.optim, self.name)
+        return kind(list(parameters), **dict(self.options), **engine)
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.options)})"
 
 
 def optimizer(name: str, /, **options: float | bool | tuple[float, ...]) -> Optimizer:
-    """An optimizer of ``torch.optim`` by name.
+    """Return the optimizer of ``torch.optim`` with this name and these options.
 
     Raises:
-        ValueError: torch has no optimizer of that name.
+        ValueError: torch has no optimizer of this name.
     """
-    found = getattr(torch.optim, name, None)
-    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+    kind = getattr(torch.optim, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
         raise ValueError(  # noqa: TRY004 -- a wrong name, not a wrong type
-            f"torch.optim {torch.__version__} has no optimizer called {name!r}"
+            f"The optimizer {name!r} was requested, but torch {torch.__version__} has none of this "
+            "name in torch.optim. Use the name of a class there, such as 'SGD'."
         )
     return Optimizer(name, tuple(sorted(options.items())))
 
@@ -59,15 +63,18 @@ Adagrad = partial(optimizer, "Adagrad")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an arm is trained: optimizer, images a batch, steps, and where to keep parameters.
+    """How an arm is trained.
 
     Attributes:
-        optimizer: e.g. ``Adam(lr=1e-2)``.
-        batch: images a step, drawn without replacement within an epoch.
-        steps: optimizer steps.
-        keep_at: steps after which the parameters named in ``keep`` are kept for the probes.
-        keep: names of those parameters.
+        optimizer: for example ``Adam(lr=1e-2)``.
+        batch: images per step, drawn without replacement within an epoch.
+        steps: number of optimizer steps.
+        keep_at: steps after which the parameters in ``keep`` are stored for the probes.
+        keep: names of these parameters.
         dtype: ``float32`` or ``float64``.
+
+    Raises:
+        ValueError: a value is out of range, or the dtype is another one.
     """
 
     optimizer: Optimizer
@@ -79,11 +86,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.steps < 0:
-            raise ValueError(f"a recipe needs batch >= 1 and steps >= 0, not {self}")
+            raise ValueError(f"A recipe needs batch >= 1 and steps >= 0, but this one is: {self}.")
         if self.dtype not in DTYPES:
-            raise ValueError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+            raise ValueError(f"The dtype {self.dtype!r} is not one of {', '.join(DTYPES)}.")
         if not all(1 <= step <= self.steps for step in self.keep_at):
-            raise ValueError(f"keep_at {self.keep_at} must lie from 1 to {self.steps} steps")
+            raise ValueError(
+                f"keep_at is {self.keep_at}, but each of its steps must be from 1 to {self.steps}."
+            )
 
     def __str__(self) -> str:
         return f"{self.optimizer}, batch {self.batch}, {self.steps} steps, {self.dtype}"
@@ -91,7 +100,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Arm:
-    """One experiment: equal arms are trained once a session, whoever asks."""
+    """One experiment. Equal arms are trained once per session, even if several claims use them.
+
+    Attributes:
+        network: what is trained.
+        initializer: what its parameters start from.
+        recipe: how it is trained.
+        data: the name of the data set; see ``initcheck.datasets.load``.
+        name: what tables call the arm; two arms that differ only in it are equal.
+    """
 
     network: Network
     initializer: Initializer
@@ -104,11 +121,11 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """What a table calls it: its own name, or its initializer's."""
+        """The arm's name in tables: its own, or else that of its initializer."""
         return self.name or self.initializer.name
 
     def build(self, seed: int) -> nn.Module:
-        """The module at its start, on the CPU, in the recipe's dtype, ready to train."""
+        """Return the module at its start, on the CPU, in the recipe's dtype, in training mode."""
         module = self.network.fresh(derived(seed, "constructor"))
         self.initializer(module, stream(seed, "weights"))
         return module.to(DTYPES[self.recipe.dtype]).train()
@@ -117,29 +134,35 @@ class Arm:
 _PURPOSES = ("constructor", "weights", "order", "twin", "training")
 
 
-@lru_cache(maxsize=2**16)  # asked again and again, and numpy takes its time
+@lru_cache(maxsize=2**16)  # called often with the same arguments, and numpy is slow
 def derived(seed: int, purpose: str, *more: int) -> int:
-    """A 63-bit seed of its own for each purpose, so that streams never overlap."""
+    """Return a 63-bit seed for one purpose, so that the streams of two purposes never overlap."""
     key = [seed, _PURPOSES.index(purpose), *more]
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 def stream(seed: int, purpose: str, *more: int) -> torch.Generator:
-    """A generator on the CPU for one purpose of one replica."""
+    """Return a CPU generator for one purpose of one replica."""
     return torch.Generator().manual_seed(derived(seed, purpose, *more))
 
 
 def order(seed: int, images: int, recipe: Recipe) -> torch.Tensor:
-    """Which images each step sees: ``(steps, batch)`` int64, epoch after epoch, last one dropped.
+    """Return the images of each step: ``(steps, batch)`` int64 indices.
+
+    Every epoch is a new permutation of all images. Images that do not fill a batch at the end of an
+    epoch are left out of it.
 
     Raises:
-        ValueError: a batch larger than the data set.
+        ValueError: a batch is larger than the data set.
     """
     per_epoch = images // recipe.batch
     if per_epoch == 0:
-        raise ValueError(f"a batch of {recipe.batch} does not fit in {images} training images")
+        raise ValueError(
+            f"The recipe needs a batch of {recipe.batch} images, but there are only {images} "
+            "training images. Use a smaller batch."
+        )
     generator = stream(seed, "order")
     epochs = -(-recipe.steps // per_epoch)  # rounded up
     used = per_epoch * recipe.batch
-    drawn = [torch.randperm(images, generator=generator)[:used] for _ in range(max(epochs, 1))]
-    return torch.cat(drawn).view(-1, recipe.batch)[: recipe.steps]
+    orders = [torch.randperm(images, generator=generator)[:used] for _ in range(max(epochs, 1))]
+    return torch.cat(orders).view(-1, recipe.batch)[: recipe.steps]

@@ -1,7 +1,7 @@
-"""Run pytest on a fresh clone: an environment for the checkout is made once, then used again.
+"""Run pytest on a fresh clone: set up an environment for the checkout once, then use it again.
 
-Standard library only, and in syntax that old Pythons can read, so that one of them is told that
-it is too old instead of meeting a SyntaxError.
+This file needs only the standard library and is written in old syntax, so that a Python that is too
+old prints a message instead of a SyntaxError.
 """
 
 import errno
@@ -17,48 +17,48 @@ from typing import IO, Iterator, List, Optional, Sequence, Tuple
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST_PYTHON = (3, 11)
-INTERRUPTED, MISSING = 2, 4  # pytest's exit codes, so that callers need to know one list only
-STAMP = "initcheck-installed"  # in .venv: digest of the pyproject.toml that was installed
+INTERRUPTED, MISSING = 2, 4  # pytest's exit codes, so that callers need only one list
+STAMP = "initcheck-installed"  # in .venv: the digest of the pyproject.toml that was installed
 
 
 class SetupError(Exception):
-    """Why the environment cannot be set up, as a sentence that names the mend."""
+    """The environment cannot be set up; the message says why and how to fix it."""
 
 
 def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) -> int:
-    """The exit code of ``pytest FOLDER ARGUMENTS``, in an environment that has what it needs.
+    """Run ``pytest FOLDER ARGUMENTS`` with all requirements installed; return its exit code.
 
-    That is the running interpreter, where this checkout is installed in it as editable with every
-    requirement, and else ``.venv`` in the checkout, made and filled on the first run. 4 where that
-    fails, and 2 where it is interrupted.
+    The environment is that of the running Python if it has this checkout as an editable install.
+    Otherwise it is ``.venv`` in the checkout, which the first run creates. The exit code is 4 if
+    the environment cannot be set up, and 2 if the set-up is interrupted.
     """
     try:
         python = environment(checkout)
     except SetupError as error:
-        _say(str(error))
+        _report(str(error))
         return MISSING
     except OSError as error:
-        _say(f"{checkout} cannot be set up: {error}. Make it readable and writable.")
+        _report(f"{checkout} cannot be set up: {error}. Make it readable and writable.")
         return MISSING
     except KeyboardInterrupt:
-        _say("Interrupted. The same command takes the set-up from the start again.")
+        _report("Interrupted. Run the same command again to restart the set-up.")
         return INTERRUPTED
-    here = os.path.realpath(os.getcwd()) == os.path.realpath(checkout)
-    target = folder if here else os.path.join(checkout, folder)
+    in_checkout = os.path.realpath(os.getcwd()) == os.path.realpath(checkout)
+    target = folder if in_checkout else os.path.join(checkout, folder)
     return _wait([python, "-m", "pytest", target, *arguments])
 
 
 def environment(checkout: str = CHECKOUT) -> str:
-    """The interpreter to run pytest with, set up first where it must be.
+    """Return the Python to run pytest with; set up its environment if necessary.
 
     Raises:
-        SetupError: this Python is too old, or the environment cannot be made or filled.
+        SetupError: this Python is too old, or the environment cannot be created or installed.
     """
     if sys.version_info[:2] < OLDEST_PYTHON:
-        this, oldest = (".".join(map(str, v[:2])) for v in (sys.version_info, OLDEST_PYTHON))
+        current, oldest = (".".join(map(str, v[:2])) for v in (sys.version_info, OLDEST_PYTHON))
         raise SetupError(
-            f"This is Python {this}, and initcheck needs {oldest} or newer. Run the same command "
-            f"with a newer one, such as python{oldest}."
+            f"This is Python {current}, but initcheck needs {oldest} or newer. Run the same "
+            f"command with a newer Python, such as python{oldest}."
         )
     if _is_installed(checkout):
         return sys.executable
@@ -70,9 +70,9 @@ def environment(checkout: str = CHECKOUT) -> str:
 
 
 def _runs(python: str) -> bool:
-    """Whether an environment's Python is there, and is the one that its packages were put in for.
+    """Whether an environment's Python exists and finds the packages that were installed for it.
 
-    An upgrade may have removed it, or put a newer one in its place, which has other packages.
+    An upgrade of Python may have removed it, or replaced it by one that looks in other folders.
     """
     return _call([python, "-c", "import pytest"], quiet=True)[0] == 0
 
@@ -81,7 +81,7 @@ def _runs(python: str) -> bool:
 
 
 def _is_installed(checkout: str) -> bool:
-    """Whether this interpreter has the checkout as an editable install, with all it requires."""
+    """Whether this Python has the checkout as an editable install, with all requirements."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- older Pythons lack it
 
     if _editable_source() != os.path.realpath(checkout):
@@ -96,7 +96,7 @@ def _is_installed(checkout: str) -> bool:
 
 
 def _editable_source() -> "Optional[str]":
-    """The folder of which this interpreter has initcheck as an editable install."""
+    """The checkout that this Python has as an editable install of initcheck, or None."""
     from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 -- older Pythons lack it
     from urllib.parse import urlsplit  # noqa: PLC0415 -- slow to import
     from urllib.request import url2pathname  # noqa: PLC0415 -- slow to import
@@ -111,7 +111,7 @@ def _editable_source() -> "Optional[str]":
 
 
 def _requirements(checkout: str) -> "List[Tuple[str, str]]":
-    """Name and oldest version of each requirement, those of the `test` extra among them."""
+    """The name and oldest version of each requirement, including those of the `test` extra."""
     import tomllib  # noqa: PLC0415 -- since 3.11
 
     with open(os.path.join(checkout, "pyproject.toml"), "rb") as file:
@@ -123,7 +123,7 @@ def _requirements(checkout: str) -> "List[Tuple[str, str]]":
 
 
 def _numbers(version: str) -> "Tuple[int, ...]":
-    """The release numbers that a version starts with, to compare two of them."""
+    """The release numbers of a version, for comparison."""
     return tuple(int(part) for part in re.findall("[0-9]+", re.split("[^0-9.]", version)[0]))
 
 
@@ -131,8 +131,8 @@ def _numbers(version: str) -> "Tuple[int, ...]":
 
 
 def _install(checkout: str, venv: str) -> None:
-    """Make ``.venv`` if there is none that works, and install the checkout in it."""
-    _say(f"Setting up {venv}: torch and what else pyproject.toml names. Only once.")
+    """Create ``.venv`` unless there is one that works, and install the checkout in it."""
+    _report(f"Setting up {venv} with the requirements in pyproject.toml. This is done only once.")
     stamp = os.path.join(venv, STAMP)
     if os.path.exists(stamp):
         os.remove(stamp)
@@ -140,61 +140,62 @@ def _install(checkout: str, venv: str) -> None:
     code = _call([*pip, "install", "--editable", ".[test]"], cwd=checkout)[0]
     if code != 0:
         raise SetupError(
-            f"pip could not install what initcheck needs (exit {code}, its reason stands above). "
-            "Mend that (network, package index, room on the disk) and run the same command again; "
-            f"if {venv} itself is broken, delete it first."
+            f"pip could not install the requirements of initcheck (exit code {code}; its message "
+            "is above). Fix that (network, package index, disk space) and run the same command "
+            f"again. If {venv} itself is broken, delete it first."
         )
     with open(stamp + ".new", "w") as file:
         file.write(_digest(checkout))
-    os.replace(stamp + ".new", stamp)  # the last act: an interrupted set-up leaves no stamp
+    os.replace(stamp + ".new", stamp)  # last, so that an interrupted set-up leaves no stamp
 
 
 def _create(venv: str) -> "List[str]":
-    """A new environment; returns the pip command that installs in it."""
-    ways = (
+    """Create a new environment; return the pip command that installs in it."""
+    attempts = (
         ["venv", "--clear", venv],
         ["venv", "--clear", "--without-pip", venv],  # Debian without python3-venv has no ensurepip
         ["virtualenv", "--clear", venv],
     )
     reasons = []
-    for way in ways:
-        code, output = _call([sys.executable, "-m", *way], quiet=True)
+    for attempt in attempts:
+        code, output = _call([sys.executable, "-m", *attempt], quiet=True)
         pip = _pip_for(venv) if code == 0 else None
         if pip:
             return pip
-        reasons.append(f"  python -m {' '.join(way)}: {output.strip() or 'no pip for it'}\n")
+        reason = output.strip() or "there is no pip for this environment"
+        reasons.append(f"  python -m {' '.join(attempt)}: {reason}\n")
     raise SetupError(
-        f"No virtual environment could be made with {sys.executable}:\n{''.join(reasons)}"
+        f"{sys.executable} could not create a virtual environment:\n{''.join(reasons)}"
         "Install pip or virtualenv for it (on Debian and Ubuntu: apt install python3-venv) and run "
         "the same command again."
     )
 
 
 def _pip_for(venv: str) -> "Optional[List[str]]":
-    """A pip command that installs in this environment, or None."""
+    """A pip command that installs in this environment, or None if there is none."""
     python = _python_of(venv)
-    own = [python, "-m", "pip"]
-    ours = [sys.executable, "-m", "pip", "--python", python]  # pip >= 22.3
-    for pip in (own, ours):
+    inside = [python, "-m", "pip"]
+    outside = [sys.executable, "-m", "pip", "--python", python]  # pip >= 22.3
+    for pip in (inside, outside):
         if os.path.exists(python) and _call([*pip, "--version"], quiet=True)[0] == 0:
             return pip
     return None
 
 
 def _python_of(venv: str) -> str:
-    """The interpreter of an environment."""
+    """The path of an environment's Python."""
     path = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return os.path.join(venv, *path)
 
 
 def _digest(checkout: str) -> str:
-    """Changes when pyproject.toml does, or when the checkout has been moved."""
+    """A digest that changes when pyproject.toml changes or the checkout is moved."""
     with open(os.path.join(checkout, "pyproject.toml"), "rb") as file:
         return hashlib.sha256(file.read() + os.path.realpath(checkout).encode()).hexdigest()
 
 
 def _read(path: str) -> "Optional[str]":
-    """What a file holds, or None where there is none."""
+    """The content of a file, or None if it cannot be read."""
     try:
         with open(path) as file:
             return file.read()
@@ -204,17 +205,17 @@ def _read(path: str) -> "Optional[str]":
 
 @contextmanager
 def _lock(path: str) -> "Iterator[None]":
-    """One process at a time; the operating system lets go when its holder ends, however it ends."""
+    """Let one process in at a time. The operating system frees the lock when its holder ends."""
     with open(path, "a") as file:
-        if not _grabbed(file):
-            _say("Another command is setting up this checkout; waiting for it.")
-            while not _grabbed(file):
+        if not _acquired(file):
+            _report("Another command is setting up this checkout; waiting for it.")
+            while not _acquired(file):
                 time.sleep(0.2)
         yield
 
 
-def _grabbed(file: "IO[str]") -> bool:
-    """Whether the lock on this file is now ours; True too where the file system has no locks."""
+def _acquired(file: "IO[str]") -> bool:
+    """Try to lock the file; also True if the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415 -- Windows only
@@ -235,7 +236,7 @@ def _grabbed(file: "IO[str]") -> bool:
 def _call(
     command: "List[str]", *, cwd: "Optional[str]" = None, quiet: bool = False
 ) -> "Tuple[int, str]":
-    """Exit code and, if quiet, the output of a command."""
+    """Run a command; return its exit code and, if quiet, its output."""
     stream = subprocess.PIPE if quiet else None
     try:
         done = subprocess.run(
@@ -247,22 +248,22 @@ def _call(
             check=False,
         )
     except FileNotFoundError as error:
-        return 127, str(error)  # a shell's code for it
+        return 127, str(error)  # a shell's exit code for a missing command
     return done.returncode, done.stdout or ""
 
 
 def _wait(command: "List[str]") -> int:
-    """The exit code of a command that handles Ctrl-C itself."""
+    """Run a command that handles Ctrl-C itself; return its exit code."""
     process = subprocess.Popen(command)
     while True:
         try:
             code = process.wait()
-        except KeyboardInterrupt:  # pytest got it too, and ends with its summary
+        except KeyboardInterrupt:  # pytest receives it too, and ends with its summary
             continue
-        return code if code >= 0 else 128 - code  # as a shell reports a signal
+        return code if code >= 0 else 128 - code  # a shell's exit code for a signal
 
 
-def _say(sentence: str) -> None:
-    """A sentence to the user, apart from pytest's output."""
+def _report(sentence: str) -> None:
+    """Print a sentence to standard error, so that it is not part of pytest's output."""
     sys.stderr.write(f"initcheck: {sentence}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Files as they are written: whole or not at all, and into what cannot be replaced."""
+"""Writing files atomically: an interrupted write leaves the old file intact."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-# Why a file may be written and not replaced: its folder takes no other file, or it is mounted.
-IRREPLACEABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
+# Errors of a file that can be written but not replaced: its folder is read-only, or it is a mount.
+NOT_REPLACEABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write beside the file and put it in place at once: interrupted, the old one stays whole.
+    """Write the text to a temporary file in the same folder, then replace the file by it.
 
-    A link is followed. What can only be written into is: a device, a pipe, standard output, and a
-    file that may not be replaced.
+    Links are followed, and missing folders are created. Devices, pipes, standard output and files
+    that cannot be replaced are written directly.
+
+    Raises:
+        OSError: the file cannot be written.
+        UnicodeEncodeError: the text cannot be encoded as UTF-8; then nothing is written.
     """
-    content = text.encode()  # before anything is opened: what cannot be encoded spoils no file
+    content = text.encode()  # before any file is opened
     stream = _standard_stream(path)
     if stream is not None:
         with os.fdopen(stream, "wb", closefd=False) as file:
@@ -29,12 +33,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def _standard_stream(path: Path) -> int | None:
-    """Output's or error's descriptor, where the path names what it goes to, as /dev/stdout does.
+    """The descriptor of standard output or error, if it goes to this path (as with /dev/stdout).
 
-    Opened a second time or replaced, a file would lose what is printed before or after.
+    If the path were opened again or replaced, text printed before or after would be lost.
     """
     for stream in (1, 2):
-        with suppress(OSError):  # nothing is there, or nothing is printed to
+        with suppress(OSError):  # the path does not exist, or the stream is closed
             if os.path.samestat(os.fstat(stream), path.stat()):
                 return stream
     return None
@@ -45,18 +49,18 @@ def _write_file(path: Path, content: bytes) -> None:
     try:
         _replace(path, content)
     except OSError as error:
-        if error.errno not in IRREPLACEABLE or not path.exists():
+        if error.errno not in NOT_REPLACEABLE or not path.exists():
             raise
         path.write_bytes(content)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

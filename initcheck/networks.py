@@ -1,4 +1,4 @@
-"""The notebooks' networks and the literature's, built on the CPU from named layers."""
+"""Networks: a name and a function that builds the module on the CPU."""
 
 from __future__ import annotations
 
@@ -24,72 +24,80 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-# By id, the modules that were handed out and are still there: one that was built anew is none of
-# them, though it may have got the id of one that is gone.
-_HANDED_OUT: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()
+# The modules that `Network.fresh` has returned and that still exist, by id. A new module may have
+# the id of one that no longer exists, so `fresh` compares the modules, not only the ids.
+_RETURNED: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()
 
 
 class NetworkError(ValueError):
-    """A network that cannot be trained here: a sentence says what it returned and what it must."""
+    """A network cannot be trained; the message says what it returned and what it must return."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A name and the function that builds the module: any user's own module class will do.
+    """A name, and a function that builds the module. Any ``nn.Module`` can be used.
 
-    ``build`` takes no argument and returns an ``nn.Module`` that maps inputs ``(B, ...)`` to
-    logits ``(B, classes)``, a new one at every call.
+    Attributes:
+        name: how the network is written in reports and evidence.
+        build: takes no argument and returns a new ``nn.Module`` at every call, which maps inputs
+            ``(B, ...)`` to logits ``(B, classes)``.
     """
 
     name: str
     build: Callable[[], nn.Module]
 
     def fresh(self, seed: int) -> nn.Module:
-        """The module as its constructor makes it for this seed; global random state is restored.
+        """Return the module that its constructor makes with this seed.
+
+        torch's global random state is restored.
 
         Raises:
-            NetworkError: it, or a layer that trains, is one that was handed out before.
+            NetworkError: ``build`` returned a module, or a layer that trains, that it had returned
+                before.
         """
-        before = set(_HANDED_OUT)  # what the constructor itself has from ``fresh`` is new
+        before = set(_RETURNED)  # without modules that ``build`` itself gets from ``fresh``
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
             module = self.build()
         if isinstance(module, nn.Module):
-            learns = _learning(module)
-            if any(key in before and _HANDED_OUT.get(key) is m for key, m in learns.items()):
+            trainable = _trainable_modules(module)
+            if any(key in before and _RETURNED.get(key) is m for key, m in trainable.items()):
                 raise NetworkError(
-                    f"the network '{self.name}' was built twice and is the same module, or has the "
-                    "same layers, so that replicas would share one start. Its `build` must return "
-                    "a new module at every call: construct the layers within that function."
+                    f"Network '{self.name}': build() returned a module or a layer that it had "
+                    "returned before, so all seeds would share one set of weights. Create the "
+                    "module and its layers inside build()."
                 )
-            _HANDED_OUT.update(learns)
+            _RETURNED.update(trainable)
         return module
 
 
-def _learning(module: nn.Module) -> dict[int, nn.Module]:
-    """By id, the module and those in it that have parameters to train themselves."""
-    parts = (m for m in module.modules() if _learns(m))
+def _trainable_modules(module: nn.Module) -> dict[int, nn.Module]:
+    """The module, and all modules in it that have trainable parameters of their own, by id."""
+    parts = (m for m in module.modules() if _is_trainable(m))
     return {id(m): m for m in (module, *parts)}
 
 
-def _learns(module: nn.Module) -> bool:
+def _is_trainable(module: nn.Module) -> bool:
     own = module._parameters.values()  # noqa: SLF001 -- parameters() is slow, and builds are many
     return any(p is not None and p.requires_grad for p in own)
 
 
 def mlp(*widths: int, activation: str | tuple[str, ...] = "relu", bias: bool = True) -> Network:
-    """A multilayer perceptron: layers ``hidden1``, ``hidden2``, … and ``output``.
+    """Return a multilayer perceptron with layers ``hidden1``, ``hidden2``, … and ``output``.
 
     Args:
         widths: inputs, hidden widths, classes; ``mlp(784, 10)`` is softmax regression.
-        activation: one name for every hidden layer, or one for each (see ``ACTIVATIONS``).
-        bias: whether the linear layers have one.
+        activation: a name for all hidden layers, or one name per layer (see ``ACTIVATIONS``).
+        bias: whether the linear layers have a bias.
 
     Raises:
-        ValueError: fewer than two widths, an unknown activation, or a wrong number of them.
+        ValueError: there are fewer than two widths, an activation is unknown, or the number of
+            activations is not that of the hidden layers.
     """
     if len(widths) < 2:
-        raise ValueError(f"mlp needs at least inputs and classes, was given widths {widths}")
+        raise ValueError(
+            f"mlp needs at least two widths, for inputs and classes, but was given {widths}."
+        )
     names = _per_layer(activation, len(widths) - 2)
     shown = "-".join(map(str, widths))
     label = activation if isinstance(activation, str) else "+".join(activation)
@@ -108,9 +116,12 @@ def _per_layer(activation: str | tuple[str, ...], hidden: int) -> tuple[str, ...
     names = (activation,) * hidden if isinstance(activation, str) else activation
     unknown = [name for name in names if name not in ACTIVATIONS]
     if unknown:
-        raise ValueError(f"activation {unknown[0]!r} is not one of {', '.join(ACTIVATIONS)}")
+        raise ValueError(f"The activation {unknown[0]!r} is not one of {', '.join(ACTIVATIONS)}.")
     if len(names) != hidden:
-        raise ValueError(f"{len(names)} activations were given for {hidden} hidden layers")
+        raise ValueError(
+            f"mlp was given {len(names)} activations for {hidden} hidden layers. Give one name for "
+            "all layers, or one per layer."
+        )
     return names
 
 
@@ -123,17 +134,17 @@ def _mlp(widths: tuple[int, ...], activations: tuple[str, ...], bias: bool) -> n
     return nn.Sequential(layers)
 
 
-SIDE = 28  # pixels of an image
+SIDE = 28  # height and width of an MNIST image, in pixels
 
 
 @cache  # equal calls give the same network, so that equal arms are trained once
 def pooled(
     *widths: int, by: int, activation: str | tuple[str, ...] = "relu", bias: bool = True
 ) -> Network:
-    """A multilayer perceptron on images of which each ``by`` x ``by`` pixels are averaged into one.
+    """Return a multilayer perceptron on MNIST images with ``by`` x ``by`` pixels averaged into one.
 
-    So a claim about the layers behind the pixels is decided at a fraction of the time. ``widths``
-    begin with the first hidden layer's; the rest is as ``mlp`` has it.
+    It trains in a fraction of the time, for claims that do not depend on the pixels. ``widths``
+    starts with the first hidden layer; the other arguments are those of ``mlp``.
     """
     side = SIDE // by
     network = mlp(side**2, *widths, activation=activation, bias=bias)

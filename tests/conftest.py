@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-# The tests assume that the CPU is the only device. An accelerator that one test started would also
-# keep the next test from forking its process.
+# The tests expect the CPU as the only device. Also, once one test had started an accelerator, the
+# next could not fork this process.
 os.environ.update(CUDA_VISIBLE_DEVICES="", HIP_VISIBLE_DEVICES="")
 
 import pytest
@@ -28,13 +28,13 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory):
-    """One cache folder for all tests that do not request their own."""
+    """One cache directory for all tests without a cache of their own."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def isolated_data(shared_cache, monkeypatch):
-    """A cache apart from the user's, without data kept in this process by another test."""
+    """A cache that is not the user's, and no data sets left in this process by other tests."""
     from initcheck.datasets import forget  # imports torch, which most tests of options do without
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))

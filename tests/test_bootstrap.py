@@ -26,12 +26,12 @@ optional-dependencies = { test = ["pytest-xdist>=3.5"] }
 
 
 class Machine:
-    """A machine that runs no command; each test decides which commands succeed."""
+    """Imitates the commands of the set-up; each test decides which of them work."""
 
     def __init__(self, checkout: Path, works: tuple[str, ...] = ("venv", "own pip")) -> None:
         self.python = checkout / ".venv" / "bin" / "python"
         self.works = set(works)
-        self.upgraded = False  # another Python replaced the one of the environment
+        self.upgraded = False  # another Python has replaced the environment's
         self.pip_exit = 0
         self.pip_seconds = 0.0
         self.installs: list[list[str]] = []
@@ -153,14 +153,14 @@ def test_an_interrupted_installation_is_continued(checkout, machine, monkeypatch
     ],
     ids=" + ".join,
 )
-def test_the_environment_is_created_with_the_available_tool(checkout, machine, works):
+def test_environment_is_created_by_the_first_tool_that_works(checkout, machine, works):
     machine.works = set(works)
     assert run(checkout) == 0
     assert ("--python" in machine.installs[0]) == ("pip --python" in works)
 
 
 @pytest.mark.parametrize("works", [(), ("venv --without-pip",)], ids=["nothing", "no pip"])
-def test_a_machine_without_any_tool_is_refused(checkout, machine, capfd, works):
+def test_failure_to_create_an_environment_is_explained(checkout, machine, capfd, works):
     machine.works = set(works)
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
@@ -178,8 +178,8 @@ def test_an_environment_without_its_python_is_created_again(checkout, machine, s
     assert machine.python.exists()
 
 
-def test_an_environment_with_an_upgraded_python_is_created_again(checkout, machine):
-    """The new Python has none of the old one's packages."""
+def test_environment_whose_python_was_upgraded_is_made_again(checkout, machine):
+    """The new Python finds none of the packages that were installed for the old one."""
     run(checkout)
     machine.upgraded = True
     assert run(checkout) == 0
@@ -215,10 +215,10 @@ def test_a_killed_process_leaves_no_lock(checkout, machine):
     assert run(checkout) == 0
 
 
-def test_an_old_python_is_refused(checkout, machine, monkeypatch, capfd):
+def test_old_python_is_refused_with_a_message(checkout, machine, monkeypatch, capfd):
     monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 18, "final", 0))
     assert run(checkout) == bootstrap.MISSING
-    assert "This is Python 3.9, and initcheck needs 3.11 or newer" in capfd.readouterr().err
+    assert "This is Python 3.9, but initcheck needs 3.11 or newer" in capfd.readouterr().err
     assert not machine.runs
 
 
@@ -248,7 +248,7 @@ def test_versions_are_compared_as_numbers(version, numbers):
 
 @pytest.fixture
 def installed(checkout, monkeypatch):
-    """Fake the installed distributions of the running interpreter and the origin of initcheck."""
+    """Sets the distributions that the running Python seems to have, and initcheck's origin."""
     versions = {"torch": "2.14.1+cpu", "numpy": "2.4.6", "pytest-xdist": "3.8.0"}
     origin = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
 
@@ -323,8 +323,8 @@ def test_the_output_of_a_quiet_command_is_returned():
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])
-def test_a_folder_runs_as_a_module(folder):
-    """`python3 -m FOLDER` passes the folder's name and its arguments to the set-up."""
+def test_folder_runs_as_a_module(folder):
+    """`python3 -m FOLDER` passes its own name and its arguments to the set-up."""
     code = (
         "import runpy, sys; from initcheck import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"

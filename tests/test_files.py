@@ -1,4 +1,4 @@
-"""A file is written whole or not at all; one that cannot be replaced is written in place."""
+"""Files are replaced atomically; those that cannot be replaced are written directly."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def test_each_hidden_layer_can_have_its_own_activation():
 
 
 WRONG = {
-    "no widths": ((), {}, r"at least inputs and classes, was given widths \(\)"),
-    "one width": ((20,), {}, r"at least inputs and classes, was given widths \(20,\)"),
+    "no widths": ((), {}, r"at least two widths, for inputs and classes, but was given \(\)"),
+    "one width": ((20,), {}, r"at least two widths, for inputs and classes, but was given \(20,\)"),
     "unknown": ((20, 16, 4), {"activation": "swish"}, "'swish' is not one of relu, elu, celu"),
     "one unknown": ((20, 9, 9, 4), {"activation": ("relu", "x")}, "'x' is not one of relu"),
     "too few": ((20, 9, 9, 4), {"activation": ("relu",)}, "1 activations .* 2 hidden layers"),
@@ -108,14 +108,14 @@ def one_layer():
 
 
 @pytest.mark.parametrize("made", [one_module, one_layer])
-def test_a_network_that_returns_an_old_module_is_refused(made):
-    """Replicas would share one start, or continue where another one ended."""
+def test_a_network_that_returns_one_module_twice_is_refused(made):
+    """Otherwise replicas would share a start, and one would continue where another ended."""
     network = Network("kept", made())
     module = network.fresh(3)
-    with pytest.raises(NetworkError, match=r"'kept' was built twice .* a new module at every call"):
+    with pytest.raises(NetworkError, match=r"'kept': build\(\) returned .* inside build\(\)"):
         network.fresh(5)
     again = Network("the same under another name", network.build)
-    with pytest.raises(NetworkError, match="built twice"):
+    with pytest.raises(NetworkError, match="had returned before"):
         again.fresh(3)
     assert module is not None  # it was there all the time
 

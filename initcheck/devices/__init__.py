@@ -1,7 +1,7 @@
-"""Devices: which ones are there, what they are, and what running on one takes.
+"""Devices: which ones work, what hardware they are, and how torch runs on them.
 
-This is the only package that knows the names of accelerators; everywhere else a device is an opaque
-string such as "cpu" or one that `available` returned.
+Only this package knows the names of accelerators. Everywhere else a device is an opaque string,
+such as "cpu" or one that `available` returned.
 """
 
 from initcheck.devices.detect import (
@@ -18,12 +18,16 @@ from initcheck.devices.runtime import (
     end_step,
     fused_optimizers,
     has_float64,
-    own_random_state,
+    matmul_switches,
     peak_memory,
-    product_switches,
     synchronize,
+    temporary_seed,
 )
-from initcheck.devices.visibility import hide_accelerators, letting_sleep, take_one
+from initcheck.devices.visibility import (
+    hide_accelerators,
+    show_one_accelerator,
+    without_starting_accelerators,
+)
 
 __all__ = [
     "DeviceError",
@@ -37,11 +41,11 @@ __all__ = [
     "fused_optimizers",
     "has_float64",
     "hide_accelerators",
-    "letting_sleep",
-    "own_random_state",
+    "matmul_switches",
     "peak_memory",
-    "product_switches",
     "require",
+    "show_one_accelerator",
     "synchronize",
-    "take_one",
+    "temporary_seed",
+    "without_starting_accelerators",
 ]

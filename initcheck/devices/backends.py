@@ -1,4 +1,4 @@
-"""Torch's backends by the names of devices, asked in one way though each answers in its own."""
+"""One interface to torch's backends, whose own interfaces differ."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 
 class UnusableError(Exception):
-    """Why a device cannot be used: a sentence."""
+    """A device cannot be used; the message says why."""
 
 
 def parse(name: str) -> torch.device:
-    """Return what torch understands by the name of a device.
+    """Return torch's device of this name.
 
     Raises:
-        UnusableError: nothing.
+        UnusableError: torch knows no such device.
     """
     try:
         return torch.device(name)
@@ -24,35 +24,39 @@ def parse(name: str) -> torch.device:
         raise UnusableError(f"Torch {torch.__version__} knows no device of this name.") from error
 
 
-def named(kind: str) -> Any:
-    """Return torch's module for a type of device."""
+def module_of(kind: str) -> Any:
+    """Return torch's module for a type of device, such as torch.cuda."""
     if kind == "xla":
         return importlib.import_module("torch_xla")
     return torch.get_device_module(kind)
 
 
 def is_available(backend: Any) -> bool:
-    """Whether a backend finds hardware, as it says itself."""
-    # torch_xla is available once it imports; torch.mps learned `is_available` late.
+    """Return whether a backend reports that it has hardware."""
+    # torch_xla is available if it imports. Older versions of torch.mps have no `is_available`.
     if backend.__name__ == "torch.mps":
         return torch.backends.mps.is_available()
     return bool(backend.is_available()) if hasattr(backend, "is_available") else True
 
 
 def count_devices(device: torch.device) -> int:
-    """How many devices of its type there are."""
+    """Return the number of devices of this type.
+
+    Raises:
+        UnusableError: the backend fails.
+    """
     try:
-        return int(named(device.type).device_count())
-    except Exception as error:  # the first call that touches the hardware
-        raise UnusableError(f"Its devices cannot be counted ({said(error)}).") from error
+        return int(module_of(device.type).device_count())
+    except Exception as error:  # any: this is the first call that reaches the hardware
+        raise UnusableError(f"Its devices cannot be counted ({first_line(error)}).") from error
 
 
-def said(error: Warning | Exception | str) -> str:
-    """Return the first line of a message, without its full stop: backends go on for pages."""
+def first_line(error: Warning | Exception | str) -> str:
+    """Return the first line of a message without its full stop: some backends write pages."""
     return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
 
 
 def properties(device: torch.device) -> Any:
     """Return the backend's properties object, or None for a backend that has none."""
-    ask = getattr(named(device.type), "get_device_properties", None)
-    return None if ask is None else ask(device)
+    get = getattr(module_of(device.type), "get_device_properties", None)
+    return None if get is None else get(device)

@@ -1,4 +1,4 @@
-"""How torch is set to compute: float32 precision, CPU threads, subnormal numbers, freed memory."""
+"""Settings of torch's arithmetic: float32 precision, CPU threads, subnormal numbers, memory."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from initcheck import devices
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Note [One set of switches]: torch 2.9 brought `fp32_precision`, and reading an old switch
-# (`allow_tf32`) after writing a new one raises, even if both mean the same. So one set is used by
-# version, for writing and for reading.
+# Note [One set of switches]: torch 2.9 added `fp32_precision`. Reading an old switch (`allow_tf32`)
+# after writing a new one raises, even if both have the same meaning. So each version of torch uses
+# one set of switches, for writing and for reading.
 
 
 def use_ieee_float32() -> None:
-    """Make products, convolutions and recurrent layers of float32 compute in IEEE float32.
+    """Make float32 matrix products, convolutions and recurrent layers compute in IEEE float32.
 
-    Turns TF32, bfloat16 substitutes and reduced-precision accumulation off. Where torch has
-    `fp32_precision`, reading `allow_tf32` of cuDNN raises afterwards: Note [One set of switches].
+    This turns off TF32, bfloat16 and reduced-precision accumulation. If torch has `fp32_precision`,
+    reading cuDNN's `allow_tf32` raises afterwards: see Note [One set of switches].
     """
     backends: Any = torch.backends
     if _has_new_switches():
-        backends.fp32_precision = "ieee"  # all backends at once ...
+        backends.fp32_precision = "ieee"  # all backends
         for switch in _new_switches().values():
-            switch.fp32_precision = "ieee"  # ... and each operator, whose own setting would win
+            switch.fp32_precision = "ieee"  # and each operator, whose own setting has priority
     else:
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
-    products = devices.product_switches()
+    products = devices.matmul_switches()
     products.allow_fp16_reduced_precision_reduction = False
     products.allow_bf16_reduced_precision_reduction = False
 
 
 def matmul_precision() -> str:
-    """Return the float32 arithmetic in force, for the results file.
+    """Return the current float32 precision, for the results file.
 
-    "ieee" where all operators use it, else each operator's own: "matmul tf32, convolution ieee".
+    "ieee" if all operators use it, else the precision of each: "matmul tf32, convolution ieee".
     """
     precisions = _new_precisions() if _has_new_switches() else _old_precisions()
     if len(set(precisions.values())) == 1:
@@ -58,7 +58,7 @@ def _has_new_switches() -> bool:
 def _new_switches() -> dict[str, Any]:
     backends: Any = torch.backends
     return {
-        "matmul": devices.product_switches(),
+        "matmul": devices.matmul_switches(),
         "convolution": backends.cudnn.conv,
         "recurrent": backends.cudnn.rnn,
         "cpu matmul": backends.mkldnn.matmul,
@@ -68,8 +68,8 @@ def _new_switches() -> dict[str, Any]:
 
 
 def _new_precisions() -> dict[str, str]:
-    found = {name: str(switch.fp32_precision) for name, switch in _new_switches().items()}
-    return {name: "ieee" if precision == "none" else precision for name, precision in found.items()}
+    written = {name: str(switch.fp32_precision) for name, switch in _new_switches().items()}
+    return {name: "ieee" if value == "none" else value for name, value in written.items()}
 
 
 def _old_precisions() -> dict[str, str]:
@@ -80,7 +80,7 @@ def _old_precisions() -> dict[str, str]:
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Let torch use `n` CPU threads within, and as many as before afterwards."""
+    """Let torch use `n` CPU threads, and restore the previous number at the end."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -91,27 +91,27 @@ def threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def scipy_threads() -> Iterator[None]:
-    """Within, the matrix routines of scipy and numpy use as many threads as torch does.
+    """Limit the matrix routines of scipy and numpy to as many threads as torch uses.
 
-    Theirs are one a core otherwise, which in each of several processes take time from one another:
-    an inertia at 1024 took three times the processor time on two cores. Only libraries that are
-    loaded when it is first used are told.
+    By default they use one thread per core in each of several processes, which then slow one
+    another down: an inertia at 1024 took three times the processor time on two cores. Libraries
+    that are loaded after the first use are not limited.
     """
     with _libraries().limit(limits=torch.get_num_threads(), user_api="blas"):
         yield
 
 
-@functools.cache  # to look for them takes 60 ms where torch has brought CUDA's
+@functools.cache  # finding the libraries takes 60 ms if torch has loaded CUDA's
 def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
 @contextmanager
 def subnormals_flushed() -> Iterator[None]:
-    """Within, numbers too small for a full significand are zero on this thread's CPU.
+    """Flush subnormal numbers to zero in this CPU thread, and restore the setting at the end.
 
-    A processor takes a hundred cycles for each, and a saturated softmax gives thousands: arms that
-    start from N(0, 1) took up to three times as long. They are below 1.2e-38 in float32.
+    They are below 1.2e-38 in float32. A processor takes about a hundred cycles for each, and a
+    saturated softmax yields thousands: arms that start from N(0, 1) took up to three times as long.
     """
     before = bool(torch.full((8,), 1e-38).mul_(0.1).eq(0).all())
     torch.set_flush_denormal(True)
@@ -121,30 +121,30 @@ def subnormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-# What the C library is told by number (malloc.h), in bytes: what it keeps at most at the end of its
-# heap, so that a dear arm is not held until the end, and the most it takes for the second.
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-KEPT, LARGEST = 128 * 2**20, 32 * 2**20
+# Parameters of glibc's mallopt (malloc.h), and their values in bytes. glibc keeps at most 128 MiB
+# of free memory at the top of its heap, so that a large arm's memory is returned in the end. It
+# takes blocks of up to 32 MiB, the largest value it allows, from the heap.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MALLOPT = {M_TRIM_THRESHOLD: 128 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20}
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what torch frees, and say whether it does; elsewhere nothing changes.
+    """Let glibc keep the memory that torch frees; return whether it does. Only glibc is changed.
 
-    Else every gradient of some megabytes is given back to the system and zeroed anew at the next
-    step: of a training step on a CPU that was a fifth to a quarter.
+    By default every gradient of some megabytes is returned to the system, and zeroed again at the
+    next step. That took a fifth to a quarter of a training step on a CPU.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    settings = {TRIM_THRESHOLD: KEPT, MMAP_THRESHOLD: LARGEST}
-    return all(library.mallopt(what, value) == 1 for what, value in settings.items())
+    return all(library.mallopt(parameter, value) == 1 for parameter, value in MALLOPT.items())
 
 
 def machine(device: str) -> dict[str, str | int]:
-    """The environment key under which evidence is stored."""
-    found = devices.describe(device)
+    """Return what identifies this machine in the evidence: device, torch, precision, threads."""
+    description = devices.describe(device)
     return {
-        "device type": str(found["type"]), "device": str(found["hardware"]),
+        "device type": str(description["type"]), "device": str(description["hardware"]),
         "torch": torch.__version__, "matmul precision": matmul_precision(),
         "threads": torch.get_num_threads(),
     }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Which devices are there and really compute, told by asking them, never by believing them.
+"""Which devices work: each is tested with a matrix product, whatever its backend reports.
 
-It chooses no device silently: what `require` is asked for must work.
+No device is chosen silently: every device that `require` is given must work.
 """
 
 from __future__ import annotations
@@ -14,30 +14,38 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from initcheck.devices import backends, forks, hardware
-from initcheck.devices.backends import UnusableError, said
-from initcheck.devices.visibility import letting_sleep
+from initcheck.devices.backends import UnusableError, first_line
+from initcheck.devices.visibility import without_starting_accelerators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROBE_SIZE = 32  # rows of the probed product: more than one tile of any matrix unit, yet free
+PRODUCT_SIZE = 32  # rows of the test product: more than one tile of any matrix unit, yet cheap
 XLA_ON_CPU = "XLA on CPU"
-PATIENCE = 120.0  # seconds for a device to say whether it computes; a cold driver takes some
+TIMEOUT = 120.0  # seconds for the test of a device; a driver may take long to start
 
 
 class DeviceError(RuntimeError):
-    """A device asked for is missing or cannot compute; the text says which, why, what mends it."""
+    """A requested device is missing or cannot compute; the message says why and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What `examine` found out about one device."""
+    """The result of examining one device.
+
+    Attributes:
+        name: the device.
+        works: whether it computes.
+        reason: a sentence if the device does not work, else empty.
+        hardware: for example "NVIDIA H100"; empty if the device does not work.
+        details: what `describe` returns.
+    """
 
     name: str
     works: bool
-    reason: str  # a sentence where the device does not work, else empty
-    hardware: str  # for example "NVIDIA H100"; empty where the device does not work
-    details: Mapping[str, Any] = field(default_factory=dict, compare=False)  # of `describe`
+    reason: str
+    hardware: str
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 # ---- which devices work ------------------------------------------------------------------------
@@ -45,63 +53,66 @@ class Finding:
 
 @functools.cache
 def examine(name: str) -> Finding:
-    """Find out in three steps whether `name` computes: it is available, counts, multiplies rightly.
+    """Test whether a device is available, exists in that number, and multiplies matrices correctly.
 
-    Accepts "cpu", "cuda", "cuda:1", "mps", "xpu", "xla" and any backend registered with torch.
-    Never raises for a device that fails: the finding carries the reason. Asked once a process: the
-    answer is kept. Where processes can be forked, one that is forked starts the accelerator, so
-    that it is asleep here until something is trained on it.
+    Accepts "cpu", "cuda", "cuda:1", "mps", "xpu", "xla" and any backend registered with torch. A
+    device that fails raises nothing: the finding has the reason. Each device is tested once per
+    process. Where processes can be forked, a forked one runs the test, so that the accelerator is
+    not started in this process before something is trained on it.
     """
-    if not _asleep(name):
+    if not _is_unstarted(name):
         return _examine(name)
     try:
-        finding = forks.answer(functools.partial(_examine, name), PATIENCE)
+        finding = forks.call(functools.partial(_examine, name), TIMEOUT)
     except forks.ForkError as error:
         reason = f"The process that multiplied on it {error}."
         return Finding(name, works=False, reason=reason, hardware="")
-    # Whatever asked the driver before us may have spoilt it for a forked process, but not for us.
+    # If something in this process has used the driver before, the test may fail in the fork only.
     return finding if finding.works else _examine(name)
 
 
 def forkable() -> bool:
-    """Whether a forked process could train: not one whose parent has started an accelerator.
+    """Return whether a forked process could train.
 
-    Autograd asks every accelerator that it finds for a thread, and there it fails, on the CPU too.
+    It could not if this process has started an accelerator: autograd uses every accelerator that it
+    sees, even to train on the CPU, and fails on one that was started before the fork.
     """
-    return forks.possible() and not any(map(_awake, candidates()))
+    return forks.supported() and not any(map(_is_started, candidates()))
 
 
-def _awake(name: str) -> bool:
-    """Whether this process has started an accelerator, as far as its backend says."""
+def _is_started(name: str) -> bool:
+    """Whether this process has started an accelerator, as far as its backend reports it."""
     try:
-        return bool(backends.named(backends.parse(name).type).is_initialized())
-    except Exception:  # noqa: BLE001 -- third-party backends raise what they like, or do not say
+        return bool(backends.module_of(backends.parse(name).type).is_initialized())
+    except Exception:  # noqa: BLE001 -- third-party backends may raise anything, or not report it
         return False
 
 
-def _asleep(name: str) -> bool:
-    """Whether an accelerator is there that says of itself that this process has not started it."""
+def _is_unstarted(name: str) -> bool:
+    """Whether an accelerator is available and its backend reports that it is not started here."""
     try:
-        with letting_sleep(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `_examine` gathers them
+        with without_starting_accelerators(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `_examine` collects them
             device = backends.parse(name)
-            there = device.type != "cpu" and backends.is_available(backends.named(device.type))
-            return forks.possible() and there and not backends.named(device.type).is_initialized()
-    except Exception:  # noqa: BLE001 -- third-party backends raise what they like, or do not say
+            if device.type == "cpu" or not forks.supported():
+                return False
+            backend = backends.module_of(device.type)
+            return backends.is_available(backend) and not backend.is_initialized()
+    except Exception:  # noqa: BLE001 -- third-party backends may raise anything, or not report it
         return False
 
 
 def _examine(name: str) -> Finding:
-    """All of `examine` in this process."""
+    """Run all steps of `examine` in this process."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")  # backends explain in a warning why they are unavailable
+        warnings.simplefilter("always")  # backends warn to explain why they are unavailable
         try:
             device = backends.parse(name)
             _check_available(device)
             _check_count(device)
             _check_product(name)
         except UnusableError as error:
-            hints = [f"It warns: {said(warning.message)}." for warning in caught]
+            hints = [f"It warns: {first_line(warning.message)}." for warning in caught]
             return Finding(name, works=False, reason=" ".join([str(error), *hints]), hardware="")
         details = {"name": name, "type": device.type, "hardware": hardware.name(device)}
         details |= hardware.details(device)
@@ -109,46 +120,47 @@ def _examine(name: str) -> Finding:
 
 
 def available() -> tuple[str, ...]:
-    """Names of the devices that compute, the CPU first; one name a backend, without an index.
+    """Return the devices that work, the CPU first, one per backend and without an index.
 
-    XLA on its CPU client is left out: a second compiler for the same processor, to be asked for.
+    XLA on its CPU client is left out, because it is another compiler for the same processor. It
+    must be requested by name.
     """
     findings = [examine(name) for name in ("cpu", *candidates())]
     return tuple(f.name for f in findings if f.works and f.hardware != XLA_ON_CPU)
 
 
 def require(names: Sequence[str]) -> tuple[str, ...]:
-    """Return `names` in their order without duplicates, "auto" replaced by `available()`.
+    """Return `names` in order without duplicates, with "auto" replaced by `available()`.
 
     Raises:
-        DeviceError: no name was given, or a named device is missing or computes wrongly.
+        DeviceError: `names` is empty, or one of the devices is missing or computes wrongly.
     """
     if not names:
-        raise DeviceError("No device was asked for; ask for one with `--initcheck-device cpu`.")
-    asked = [each for name in names for each in (available() if name == "auto" else (name,))]
-    failing = [finding for name in dict.fromkeys(asked) if not (finding := examine(name)).works]
+        raise DeviceError("No device was requested. Request one with `--initcheck-device cpu`.")
+    requested = [each for name in names for each in (available() if name == "auto" else (name,))]
+    failing = [finding for name in dict.fromkeys(requested) if not (finding := examine(name)).works]
     if failing:
         raise DeviceError(_explain(failing))
     unique: dict[tuple[str, int], str] = {}
-    for name in asked:
+    for name in requested:
         device = backends.parse(name)
         unique.setdefault((device.type, device.index or 0), name)  # "cuda" and "cuda:0" are one
     return tuple(unique.values())
 
 
 def _explain(failing: Sequence[Finding]) -> str:
-    there = ",".join(available())
+    working = ",".join(available())
     reasons = " ".join(
-        f"Device '{f.name}' was asked for and cannot be used. {f.reason}" for f in failing
+        f"Device '{f.name}' was requested but cannot be used. {f.reason}" for f in failing
     )
     return (
-        f"{reasons} Devices that work here: {there}. Run `initcheck doctor` to see every device, "
-        f"or ask for what is there with `--initcheck-device {there}`."
+        f"{reasons} Devices that work here: {working}. Run `initcheck doctor` to see every device, "
+        f"or request only these with `--initcheck-device {working}`."
     )
 
 
 def candidates() -> tuple[str, ...]:
-    """Accelerators worth examining: torch's current one, then those it may not know of."""
+    """Return the accelerators to examine: torch's current one, then others that it may not name."""
     names = [*_current_accelerator(), "cuda", "mps", "xpu"]
     if importlib.util.find_spec("torch_xla") is not None:
         names.append("xla")
@@ -156,8 +168,8 @@ def candidates() -> tuple[str, ...]:
 
 
 def _current_accelerator() -> tuple[str, ...]:
-    # torch.accelerator exists since 2.6. It may name a backend without hardware; `examine` finds
-    # that out, so check_available (since 2.7) is not needed.
+    # torch.accelerator exists since 2.6. It may name a backend without hardware. `examine` detects
+    # that, so check_available (since 2.7) is not needed.
     if not hasattr(torch, "accelerator"):
         return ()
     try:
@@ -174,9 +186,9 @@ def _check_available(device: torch.device) -> None:
     if device.type == "cpu":
         return
     try:
-        works = backends.is_available(backends.named(device.type))
-    except Exception as error:  # third-party backends raise what they like
-        raise UnusableError(f"Its backend does not load ({said(error)}).") from error
+        works = backends.is_available(backends.module_of(device.type))
+    except Exception as error:  # third-party backends may raise anything
+        raise UnusableError(f"Its backend does not load ({first_line(error)}).") from error
     if not works:
         raise UnusableError(
             f"Torch {torch.__version__} finds the backend '{device.type}' unavailable "
@@ -197,10 +209,10 @@ def _check_count(device: torch.device) -> None:
 def _check_product(name: str) -> None:
     expected = _integers() @ _integers()
     try:
-        found = _product(name)
-    except Exception as error:  # drivers raise what they like, AssertionError included
-        raise UnusableError(f"It fails at a small matrix product ({said(error)}).") from error
-    wrong = int((found != expected).sum())
+        product = _product(name)
+    except Exception as error:  # drivers may raise anything, including AssertionError
+        raise UnusableError(f"It fails at a small matrix product ({first_line(error)}).") from error
+    wrong = int((product != expected).sum())
     if wrong:
         raise UnusableError(
             f"It computes a small matrix product wrongly, in {wrong} of {expected.numel()} numbers."
@@ -208,8 +220,8 @@ def _check_product(name: str) -> None:
 
 
 def _integers() -> torch.Tensor:
-    """(PROBE_SIZE, PROBE_SIZE) int64, entries -2 to 2: products exact even in bfloat16."""
-    rows, columns = torch.arange(PROBE_SIZE)[:, None], torch.arange(PROBE_SIZE)[None, :]
+    """A (PRODUCT_SIZE, PRODUCT_SIZE) int64 matrix of -2 to 2: exact even in bfloat16."""
+    rows, columns = torch.arange(PRODUCT_SIZE)[:, None], torch.arange(PRODUCT_SIZE)[None, :]
     return (3 * rows + 7 * columns + rows * columns) % 5 - 2
 
 
@@ -222,7 +234,9 @@ def _product(name: str) -> torch.Tensor:
 
 
 def describe(name: str) -> dict[str, str | int]:
-    """Name, type, hardware of a device, and driver, capability, memory in bytes where torch knows.
+    """Return a device's name, type and hardware.
+
+    If torch knows them, also its driver, capability and memory in bytes.
 
     Raises:
         DeviceError: the device does not work.

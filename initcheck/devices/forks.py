@@ -1,4 +1,4 @@
-"""Forked processes: whether they can be had, and one that is asked a single question."""
+"""Forked processes: whether this system supports them, and a call in one of them."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from typing import TypeVar
 
 import torch
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class ForkError(RuntimeError):
-    """The process that was asked ended, or was stopped, without an answer."""
+    """A forked process ended, or was stopped, without a result."""
 
 
-def possible() -> bool:
-    """Whether a process can be had that is like this one: macOS's libraries do not survive it."""
+def supported() -> bool:
+    """Return whether processes can be forked. On macOS, system libraries fail after a fork."""
     return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
 
 
-def answer(ask: Callable[[], Answer], seconds: float) -> Answer:
-    """What ``ask`` returns in a process forked for it: whatever it starts or breaks stays there.
+def call(function: Callable[[], Result], seconds: float) -> Result:
+    """Return what ``function`` returns in a forked process, so that its side effects stay there.
 
     Raises:
-        ForkError: it ended without an answer, or took longer than these seconds.
+        ForkError: the process ended without a result, or took longer than ``seconds``.
     """
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_say, args=(ask, theirs))
-    with quietly():
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(function, sender))
+    with without_fork_warnings():
         process.start()
-    theirs.close()  # so that the end of the process is the end of what it says
+    sender.close()  # only the process has it now, so its end is the end of the pipe
     try:
-        if not ours.poll(seconds):
+        if not receiver.poll(seconds):
             raise ForkError(f"gave no answer in {seconds:g} s")
-        found: Answer = ours.recv()
+        result: Result = receiver.recv()
     except EOFError:
         process.join()
         raise ForkError(f"ended with exit code {process.exitcode}") from None
     finally:
-        process.terminate()  # nothing, where it has ended
+        process.terminate()  # has no effect on a process that has ended
         process.join()
-    return found
+    return result
 
 
-def _say(ask: Callable[[], Answer], theirs: Connection) -> None:
-    torch.set_num_threads(1)  # the threads of the parent's arithmetic are not here
-    theirs.send(ask())
+def _send_result(function: Callable[[], Result], sender: Connection) -> None:
+    torch.set_num_threads(1)  # the parent's pool of threads does not exist here
+    sender.send(function())
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Python warns of any fork beside threads; torch's are idle, and the child needs none."""
+def without_fork_warnings() -> Iterator[None]:
+    """Silence Python's warning about forks with threads: torch's are idle, the child uses none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

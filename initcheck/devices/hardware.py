@@ -1,4 +1,4 @@
-"""What a device is: its hardware, driver, capability and memory."""
+"""The hardware of a device: its name, driver, capability and memory."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from initcheck.devices import backends
 
 
 def details(device: torch.device) -> dict[str, Any]:
-    """Return driver, capability, memory in bytes and the like, as far as torch knows."""
+    """Return the driver, capability, runtime and memory in bytes, as far as torch knows them."""
     if device.type == "cpu":
         return {"capability": torch.backends.cpu.get_cpu_capability()}
     if device.type == "mps":
         return {"driver": f"macOS {platform.mac_ver()[0]}"}
     if device.type == "xla":
-        return {"driver": f"torch_xla {backends.named('xla').__version__}"}
+        return {"driver": f"torch_xla {backends.module_of('xla').__version__}"}
     properties = backends.properties(device)
-    found = {
+    known = {
         "driver": getattr(properties, "driver_version", None) or _nvidia_driver(),
         "memory_bytes": getattr(properties, "total_memory", None),
     }
     if device.type == "cuda":
-        found["capability"] = f"{properties.major}.{properties.minor}"
+        known["capability"] = f"{properties.major}.{properties.minor}"
         hip, cuda = torch.version.hip, torch.version.cuda
-        found["runtime"] = f"ROCm {hip}" if hip else f"CUDA {cuda}"
-    return found
+        known["runtime"] = f"ROCm {hip}" if hip else f"CUDA {cuda}"
+    return known
 
 
 def name(device: torch.device) -> str:
-    """Return the hardware's own name, for example "NVIDIA H100"."""
+    """Return the name of the hardware, for example "NVIDIA H100"."""
     if device.type == "cpu":
         return _processor()
     if device.type == "mps":
@@ -53,8 +53,8 @@ def _processor() -> str:
 
 
 def _nvidia_driver() -> str:
-    # torch has no public way to ask for the driver's version; the kernel module's first line tells,
-    # as "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar ...".
+    # torch has no public function for the driver's version. The first line of this file has it:
+    # "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar ...".
     try:
         line = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
     except (OSError, IndexError):

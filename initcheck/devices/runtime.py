@@ -1,4 +1,4 @@
-"""What running on a device takes: waiting, random numbers, memory, switches of its products."""
+"""Operations that differ between devices: waiting, random state, memory, product switches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from initcheck.devices import backends
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Optimizers whose fused kernel (one pass over memory) every supported torch has, by type of device.
-# Older ones have Adagrad's for the CPU alone, other accelerators differ by release, and XLA has no
-# such kernel: there torch chooses.
+# Optimizers with a fused kernel (one pass over memory) in every supported torch, by type of device.
+# Adagrad has one on the CPU only. Other accelerators differ between releases, and XLA has none:
+# there torch chooses the kernel.
 FUSED = {
     "cpu": frozenset({"SGD", "Adam", "AdamW", "Adagrad"}),
     "cuda": frozenset({"SGD", "Adam", "AdamW"}),
@@ -24,7 +24,7 @@ FUSED = {
 
 
 def has_float64(name: str) -> bool:
-    """Whether the device computes in float64; where not, probes that need it go to the CPU."""
+    """Return whether the device computes in float64. If not, such probes run on the CPU."""
     device = torch.device(name)
     if device.type == "mps":
         return False
@@ -34,12 +34,12 @@ def has_float64(name: str) -> bool:
 
 
 def fused_optimizers(name: str) -> frozenset[str]:
-    """The optimizers of torch that have a fused kernel there, in every torch that is supported."""
+    """Return the names of optimizers with a fused kernel on the device in every supported torch."""
     return FUSED.get(torch.device(name).type, frozenset())
 
 
 def synchronize(name: str) -> None:
-    """Wait until all work given to the device is done; nothing to wait for on the CPU."""
+    """Wait until the device has finished all its work. On the CPU there is nothing to wait for."""
     device = torch.device(name)
     if device.type == "cpu":
         return
@@ -49,42 +49,42 @@ def synchronize(name: str) -> None:
     elif device.type == "mps":
         torch.mps.synchronize()  # takes no device, there is only one
     else:
-        backends.named(device.type).synchronize(device)
+        backends.module_of(device.type).synchronize(device)
 
 
 @contextmanager
-def own_random_state(name: str, seed: int) -> Iterator[None]:
-    """Seed an accelerator's global generator, and put it back afterwards; not XLA's."""
+def temporary_seed(name: str, seed: int) -> Iterator[None]:
+    """Seed an accelerator's global generator (not XLA's) and restore its state at the end."""
     device = torch.device(name)
     if device.type in ("cpu", "xla"):
         yield
         return
-    backend = backends.named(device.type)
-    which = () if device.type == "mps" else (device,)  # there is only one
-    before = backend.get_rng_state(*which)
-    backend.set_rng_state(torch.Generator(device).manual_seed(seed).get_state(), *which)
+    backend = backends.module_of(device.type)
+    arguments = () if device.type == "mps" else (device,)  # torch.mps has only one device
+    before = backend.get_rng_state(*arguments)
+    backend.set_rng_state(torch.Generator(device).manual_seed(seed).get_state(), *arguments)
     try:
         yield
     finally:
-        backend.set_rng_state(before, *which)
+        backend.set_rng_state(before, *arguments)
 
 
 def end_step(name: str) -> None:
-    """Cut the graph that a lazy backend (XLA) collects, so it stays one step long; else a no-op."""
+    """On a lazy backend (XLA), run the collected graph, so that it never exceeds one step."""
     if torch.device(name).type == "xla":
-        backends.named("xla").sync()
+        backends.module_of("xla").sync()
 
 
 def peak_memory(name: str) -> int | None:
-    """Largest memory in bytes since the process began, or None where it is not known.
+    """Return the peak memory of this process in bytes, or None if it is unknown.
 
-    On an accelerator, what torch allocated; on the CPU, the resident set of the whole process.
+    On an accelerator this is what torch allocated; on the CPU, the resident set of the process.
     """
     device = torch.device(name)
     if device.type == "cpu":
         return _peak_resident()
-    ask = getattr(backends.named(device.type), "max_memory_allocated", None)
-    return None if ask is None else int(ask(device))
+    get = getattr(backends.module_of(device.type), "max_memory_allocated", None)
+    return None if get is None else int(get(device))
 
 
 def _peak_resident() -> int | None:
@@ -96,6 +96,6 @@ def _peak_resident() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def product_switches() -> Any:
-    """Return torch's switches for an accelerator's matrix products, for `arithmetic` to set."""
+def matmul_switches() -> Any:
+    """Return torch's settings for the precision of an accelerator's matrix products."""
     return torch.backends.cuda.matmul

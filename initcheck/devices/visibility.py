@@ -1,4 +1,4 @@
-"""Processes that share a machine: which accelerators each of them finds, and none by accident."""
+"""Which accelerators each of several processes on a machine can see."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ASK_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
-VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")  # which devices a process finds
+NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
+VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 
 
 def hide_accelerators() -> None:
-    """In a forked process that trains on the CPU: let it find no accelerator to start a context on.
+    """Hide all accelerators from this process, a forked one that trains on the CPU.
 
-    Autograd asks every accelerator that it finds for a thread, whatever is trained.
+    Otherwise autograd would start a context on every accelerator it sees, even to train on the CPU.
     """
-    os.environ.update(dict.fromkeys(VISIBLE, ""))
+    os.environ.update(dict.fromkeys(VISIBLE_DEVICES, ""))
 
 
-def take_one(number: int) -> None:
-    """Let this process, the one of this number among several, find one of the CUDA devices alone.
+def show_one_accelerator(worker: int) -> None:
+    """Let this process see only one CUDA device: workers 0, 1, ... take the devices in turn.
 
-    Before it starts CUDA; where there is one device or none nothing changes.
+    Must be called before the process starts CUDA. With one device or none, nothing changes.
     """
-    named = [name for name in os.environ.get(VISIBLE[0], "").split(",") if name]
-    with letting_sleep():
-        there = named or [str(index) for index in range(torch.cuda.device_count())]
-    if len(there) > 1:
-        os.environ[VISIBLE[0]] = there[number % len(there)]
+    listed = [name for name in os.environ.get(VISIBLE_DEVICES[0], "").split(",") if name]
+    with without_starting_accelerators():
+        visible = listed or [str(index) for index in range(torch.cuda.device_count())]
+    if len(visible) > 1:
+        os.environ[VISIBLE_DEVICES[0]] = visible[worker % len(visible)]
 
 
 @contextmanager
-def letting_sleep() -> Iterator[None]:
-    """Within, whoever asks whether there is CUDA does not start it: torch asks NVIDIA's library.
+def without_starting_accelerators() -> Iterator[None]:
+    """Make torch check for CUDA through NVIDIA's management library, which does not start CUDA.
 
-    That takes a hundred microseconds, and torch's optimizers ask at every step: not for long.
+    Such a check takes a hundred microseconds, and torch's optimizers check at every step. So use it
+    around single calls only.
     """
-    before = os.environ.get(ASK_NVML)
-    os.environ[ASK_NVML] = "1"
+    before = os.environ.get(NVML_CHECK)
+    os.environ[NVML_CHECK] = "1"
     try:
         yield
     finally:
-        del os.environ[ASK_NVML]
+        del os.environ[NVML_CHECK]
         if before is not None:
-            os.environ[ASK_NVML] = before
+            os.environ[NVML_CHECK] = before

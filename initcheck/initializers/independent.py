@@ -1,15 +1,14 @@
-"""Weights drawn independently of one another: a law, and the fans that set its scale.
+"""Initializers that draw every weight independently, from a distribution scaled by the fans.
+
+Each fills a tensor in place and returns it. Each calls its function in `torch.nn.init` where there
+is one, looked up at call time, so that an error in torch shows in the claims.
 
 Note [Fans]
-    torch's conventions, on a weight of shape (out, in, *kernel):
+    torch's conventions, for a weight of shape (out, in, *kernel):
     fan_in = in * prod(kernel), fan_out = out * prod(kernel).
-    A grouped convolution stores in / groups, so fan_in counts the connections that are there, while
-    fan_out counts `groups` times too many. A transposed convolution stores
-    (in, out / groups, *kernel), so its fans are exchanged. Both are kept as torch has them, for
-    that is what its users get.
-
-Whatever torch.nn.init has is called there, through the module and at call time, so that a fault in
-torch is seen here.
+    A grouped convolution stores in / groups, so fan_in counts the real connections, but fan_out
+    counts `groups` times too many. A transposed convolution stores (in, out / groups, *kernel), so
+    its fans are swapped. Both are kept as in torch, because that is what torch's users get.
 """
 
 import math
@@ -21,14 +20,12 @@ from torch.nn import init
 
 from initcheck.initializers.factory import TensorInitializer, factory
 
-"""Fills a tensor on the CPU in place, with randomness from the generator alone, and returns it."""
-
-
-STD_OF_TRUNCATED_NORMAL = 0.8796256610  # of N(0, 1) cut at +-2: sqrt(1 - 4 pdf(2) / (2 cdf(2) - 1))
+# Standard deviation of N(0, 1) truncated at +-2: sqrt(1 - 4 pdf(2) / (2 cdf(2) - 1)).
+STD_OF_TRUNCATED_NORMAL = 0.8796256610
 
 
 def fan_in(weight: Tensor) -> int:
-    """Inputs of one output unit, from a weight of shape (out, in, *kernel); see Note [Fans]."""
+    """Return in * prod(kernel) of a weight of shape (out, in, *kernel); see Note [Fans]."""
     return weight.shape[1:].numel()
 
 
@@ -73,7 +70,7 @@ def uniform_(low: float, high: float) -> TensorInitializer:
 
 
 def randn_(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    """N(0, 1) whatever the fan-in: what `torch.randn` gives, any shape."""
+    """N(0, 1) for every fan-in, as `torch.randn` draws it, any shape."""
     return init.normal_(tensor, generator=generator)
 
 
@@ -95,7 +92,7 @@ def he_fan_out_(tensor: Tensor, generator: torch.Generator) -> Tensor:
 def lecun_normal_(tensor: Tensor, generator: torch.Generator) -> Tensor:
     """N(0, 1 / fan_in), shape (out, in, *kernel): LeCun et al. 1998, "Efficient BackProp" eq. 16.
 
-    Also the initializer that SELU's fixed point asks for: Klambauer et al., arXiv 1706.02515.
+    SELU's fixed point requires this variance: Klambauer et al., arXiv 1706.02515.
     """
     return init.kaiming_normal_(tensor, nonlinearity="linear", generator=generator)
 
@@ -116,9 +113,9 @@ def glorot_uniform_(tensor: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def torch_default_weight_(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    """U(+-1 / sqrt(fan_in)), shape (out, in, *kernel): what torch's own layers start with.
+    """U(+-1 / sqrt(fan_in)), shape (out, in, *kernel): the default of torch's own layers.
 
-    A variance of 1 / (3 fan_in), which torch spells as He's for a leaky ReLU of slope sqrt(5).
+    The variance is 1 / (3 fan_in). torch writes it as He's rule for a leaky ReLU of slope sqrt(5).
     """
     return init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=generator)
 
@@ -127,11 +124,11 @@ def torch_default_weight_(tensor: Tensor, generator: torch.Generator) -> Tensor:
 def positive_uniform_(rule: Literal["he", "lecun"]) -> TensorInitializer:
     """U(0, 1) times He's or LeCun's standard deviation, shape (out, in, *kernel).
 
-    A fault kept on purpose: `torch.rand` taken for a uniform law around zero. No weight is
-    negative.
+    A common mistake, reproduced on purpose: `torch.rand` used as if it were centred on zero. No
+    weight is negative.
 
     Raises:
-        ValueError: for another rule.
+        ValueError: the rule is neither "he" nor "lecun".
     """
     gains = {"he": 2.0, "lecun": 1.0}
     if rule not in gains:
@@ -147,9 +144,10 @@ def positive_uniform_(rule: Literal["he", "lecun"]) -> TensorInitializer:
 
 @factory
 def trunc_normal_(std: float) -> TensorInitializer:
-    """A normal law cut at twice its own standard deviation, widened so that `std` is what is left.
+    """A normal distribution truncated at two standard deviations, any shape.
 
-    Any shape. torch's bounds are absolute, so they are given in units of the uncut normal.
+    The normal is widened first, so that the truncated one has the standard deviation `std`.
+    torch's bounds are absolute, so they are computed from the widened normal.
     """
     parent = std / STD_OF_TRUNCATED_NORMAL
     edge = 2 * parent
@@ -164,8 +162,9 @@ def trunc_normal_(std: float) -> TensorInitializer:
 def siren_(omega: float, *, first: bool = False) -> TensorInitializer:
     """U(+-sqrt(6 / fan_in) / omega), for layers that compute sin(omega * (W x + b)).
 
-    Shape (out, in, *kernel). The first layer, whose inputs are coordinates, has U(+-1 / fan_in).
-    Source: Sitzmann et al., arXiv 2006.09661 section 3.2; the bound of the first layer is from the
+    Shape (out, in, *kernel). With `first`, for the layer whose inputs are coordinates:
+    U(+-1 / fan_in).
+    Source: Sitzmann et al., arXiv 2006.09661 section 3.2; the first layer's bound is from the
     authors' code.
     """
 
@@ -179,7 +178,7 @@ def siren_(omega: float, *, first: bool = False) -> TensorInitializer:
 
 @factory
 def scaled_(initializer: TensorInitializer, factor: float) -> TensorInitializer:
-    """What `initializer` gives, times `factor`."""
+    """The values of `initializer`, times `factor`."""
 
     @torch.no_grad()
     def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -191,7 +190,7 @@ def scaled_(initializer: TensorInitializer, factor: float) -> TensorInitializer:
 
 @factory
 def sign_of_(initializer: TensorInitializer) -> TensorInitializer:
-    """The signs of what `initializer` gives, all with one magnitude: the draw's standard deviation.
+    """The signs of the values of `initializer`, all with the magnitude of their standard deviation.
 
     Source: Zhou et al., arXiv 1905.01067.
     """
@@ -199,7 +198,7 @@ def sign_of_(initializer: TensorInitializer) -> TensorInitializer:
     @torch.no_grad()
     def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
         initializer(tensor, generator)
-        std = tensor.std(correction=0)  # of these numbers, not an estimate: one element has one too
+        std = tensor.std(correction=0)  # of exactly these values, and defined for a single element
         return tensor.sign_().mul_(std)
 
     return fill
@@ -207,7 +206,7 @@ def sign_of_(initializer: TensorInitializer) -> TensorInitializer:
 
 @factory
 def magnitude_of_(initializer: TensorInitializer) -> TensorInitializer:
-    """The magnitudes of what `initializer` gives, all positive: the counterpart of `sign_of_`."""
+    """The absolute values of `initializer`: the counterpart of `sign_of_`."""
 
     @torch.no_grad()
     def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Initializers of whole networks, and under the same roof every initializer of one tensor."""
+"""Initializers of whole networks: which function fills which parameter."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -18,32 +18,28 @@ from initcheck.initializers.independent import (
     randn_,
     zeros_,
 )
-from initcheck.initializers.structured import (
-    hadamard_,
-    partial_identity_,
-)
+from initcheck.initializers.structured import hadamard_, partial_identity_
 
-NORMALIZATIONS = (
-    nn.LayerNorm,
-    nn.RMSNorm,
-)  # their gains may have two dimensions, and are no weights
+# Normalization layers whose gains may have two dimensions, but are not weights.
+NORMALIZATIONS = (nn.LayerNorm, nn.RMSNorm)
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """What the parameters of a network start from.
+    """Rules that give every parameter of a network its start.
 
-    A weight is a parameter with two or more dimensions, outside normalization layers; a bias is a
-    parameter called so, in a layer that has a weight. Everything else, and everything whose rule is
-    None, stays as its constructor made it, unless a pattern names it.
+    A weight is a parameter with two or more dimensions, outside normalization layers. A bias is a
+    parameter whose name contains "bias", in a layer that has a weight. Every other parameter keeps
+    the values that its constructor gave it, as does one whose rule is None, unless a pattern in
+    `named` matches it.
 
     Attributes:
         name: how the initializer is written in reports.
         weights: fills the weights.
         biases: fills the biases.
-        named: fnmatch patterns on parameter names with what fills them; later ones win over earlier
-            ones, and all of them over `weights` and `biases`.
-        remembers: whether a process keeps what was dear to work out, for the same seed again.
+        named: fnmatch patterns on parameter names, each with the function that fills the matches.
+            Later patterns override earlier ones, and all override `weights` and `biases`.
+        remembers: whether the process caches an expensive start for the next call with its seed.
     """
 
     remembers: ClassVar[bool] = False
@@ -58,8 +54,8 @@ class Initializer:
         """Fill the parameters in place, in the order of `module.named_parameters()`.
 
         Raises:
-            InitializerError: where a pattern matches no parameter, or a parametrization makes of
-                them what is not finite.
+            InitializerError: a pattern matches no parameter, or a parametrization turns the
+                parameters into values that are not finite.
         """
         self._require_matches(module)
         for name, parameter in module.named_parameters():
@@ -69,7 +65,7 @@ class Initializer:
         self._require_finite(module)
 
     def but(self, pattern: str, initializer: TensorInitializer) -> "Initializer":
-        """A copy with one more rule, for the parameters whose name matches the fnmatch pattern."""
+        """Return a copy with one more rule, for parameters whose name matches the pattern."""
         name = f"{self.name} but {pattern} {name_of(initializer)}"
         return replace(self, name=name, named=(*self.named, (pattern, initializer)))
 
@@ -88,33 +84,33 @@ class Initializer:
         names = [name for name, _ in module.named_parameters()] if self.named else []
         for pattern, _ in self.named:
             if not any(fnmatchcase(name, pattern) for name in names):
-                there = ", ".join(names) or "none at all"
                 raise InitializerError(
                     f'The initializer "{self.name}" has a rule for "{pattern}", which matches no '
-                    f"parameter; the parameters are: {there}."
+                    f"parameter. The network's parameters are: {', '.join(names) or 'none'}."
                 )
 
     def _require_finite(self, module: nn.Module) -> None:
         for name, part in module.named_modules():
             if not isinstance(part, ParametrizationList):
                 continue
-            at_rest = deepcopy(part).eval()  # each look at a spectral norm that trains moves it
-            if not at_rest().isfinite().all():
+            # A copy in eval mode: in training mode, computing a spectral norm changes its state.
+            copy = deepcopy(part).eval()
+            if not copy().isfinite().all():
                 raise InitializerError(
                     f'The initializer "{self.name}" leaves {name.replace("parametrizations.", "")} '
-                    "with values that are not finite: its parametrization cannot take this start "
-                    "(a norm divides zeros by zero). Start that layer from other values, or build "
-                    "it without the parametrization."
+                    "with values that are not finite: the layer's parametrization cannot be "
+                    "computed from this start (a norm of zeros divides zero by zero). Start that "
+                    "layer from other values, or build it without the parametrization."
                 )
 
 
 def is_weight(owner: nn.Module, parameter: nn.Parameter) -> bool:
-    """Whether `parameter`, which belongs to the layer `owner`, is one of its weights."""
+    """Return whether `parameter`, a parameter of the layer `owner`, is a weight."""
     return parameter.dim() >= 2 and not isinstance(owner, NORMALIZATIONS)
 
 
 def has_weight(owner: nn.Module) -> bool:
-    """Whether one of the layer's own parameters is a weight, or was until torch parametrized it."""
+    """Return whether one of the layer's own parameters is a weight, parametrized or not."""
     parts = [owner]
     if is_parametrized(owner):
         parts += owner.get_submodule("parametrizations").children()
@@ -124,9 +120,12 @@ def has_weight(owner: nn.Module) -> bool:
 def every(
     weights: TensorInitializer, biases: TensorInitializer | None = None, name: str | None = None
 ) -> Initializer:
-    """`weights` for every weight, `biases` for every bias; the default name tells both."""
-    written = name_of(weights) + (f", biases {name_of(biases)}" if biases else "")
-    return Initializer(name or written, weights, biases)
+    """Return an initializer that fills every weight and every bias with the given functions.
+
+    By default it is named after these functions. With `biases` None, biases stay as built.
+    """
+    default = name_of(weights) + (f", biases {name_of(biases)}" if biases else "")
+    return Initializer(name or default, weights, biases)
 
 
 torch_default = Initializer("torch_default")

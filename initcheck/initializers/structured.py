@@ -1,6 +1,6 @@
-"""Weights with a structure that independent draws lack: identities, Hadamard, orthogonal, mirrored.
+"""Initializers with a structure that independent draws lack: identity, orthogonal, mirrored.
 
-Where a structure is a matrix, a convolution has it at the centre of its kernel, zeros elsewhere.
+A convolution has the structured matrix at the centre of its kernel, and zeros elsewhere.
 """
 
 import math
@@ -13,7 +13,7 @@ from initcheck.initializers.factory import TensorInitializer, factory
 
 
 def kernel_centre(tensor: Tensor) -> Tensor:
-    """The matrix at the centre of every kernel, as a view: (out, in, *kernel) -> (out, in)."""
+    """Return the matrix at the centre of the kernel as a view: (out, in, *kernel) to (out, in)."""
     for size in tensor.shape[2:]:
         tensor = tensor.select(2, size // 2)
     return tensor
@@ -25,12 +25,12 @@ def partial_identity_(tensor: Tensor, _generator: torch.Generator) -> Tensor:
 
 
 def dirac_(tensor: Tensor, _generator: torch.Generator) -> Tensor:
-    """The convolution that changes nothing, shape (out, in, *kernel), one to three kernel axes."""
+    """The identity as a convolution, shape (out, in, *kernel), one to three kernel axes."""
     return init.dirac_(tensor)
 
 
 def hadamard_matrix(order: int) -> Tensor:
-    """Sylvester's Hadamard matrix of +-1, shape (2^order, 2^order), float32."""
+    """Return Sylvester's Hadamard matrix of +-1, shape (2^order, 2^order), float32."""
     matrix = torch.ones(1, 1)
     for _ in range(order):
         matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
@@ -39,13 +39,13 @@ def hadamard_matrix(order: int) -> Tensor:
 
 @torch.no_grad()
 def hadamard_(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    """ZerO, shape (out, in, *kernel): zeros, ones and, where a layer widens, a Hadamard transform.
+    """ZerO, shape (out, in, *kernel): the identity, or a Hadamard transform if the layer widens.
 
-    For out <= in the partial identity. For out > in, W = 2^(-m/2) I* H I* with m = ceil(log2(out)):
-    columns orthonormal where out is a power of two, and not orthonormal where it is not.
-    Draws nothing.
-    Source: Zhao et al., arXiv 2110.12661 Algorithm 1, and Algorithm 2 for kernels; the factor is
-    that of the authors' code, since the printed 2^(-(m-1)/2) is not orthonormal.
+    For out <= in, the partial identity. For out > in, W = 2^(-m/2) I* H I* with
+    m = ceil(log2(out)); its columns are orthonormal if and only if out is a power of two.
+    Nothing is drawn.
+    Source: Zhao et al., arXiv 2110.12661 Algorithm 1, and Algorithm 2 for kernels. The factor is
+    from the authors' code, because the printed 2^(-(m-1)/2) is not orthonormal.
     """
     rows, columns = tensor.shape[:2]
     if rows <= columns:
@@ -61,9 +61,9 @@ def padded_identity_(noise: float = 0.0) -> TensorInitializer:
     """The identity repeated until it fills the matrix, plus N(0, noise^2).
 
     Shape (out, in, *kernel); W_ij = 1 where i = j modulo the smaller of out and in. Without noise
-    the copies stay identical units for ever, so noise goes on every entry of the matrix. With noise
-    0, draws nothing.
-    Source: Pan et al. (IDInit), arXiv 2503.04626, for matrices; it lays out kernels in its own way.
+    the copies remain identical units forever, so noise is added to every entry of the matrix. With
+    noise 0, nothing is drawn.
+    Source: Pan et al. (IDInit), arXiv 2503.04626, for matrices; its layout of kernels differs.
     """
 
     @torch.no_grad()
@@ -82,8 +82,8 @@ def padded_identity_(noise: float = 0.0) -> TensorInitializer:
 def one_n_each_(tensor: Tensor, generator: torch.Generator) -> Tensor:
     """OnE, shape (out, in, *kernel): one 1 in each row, so that each output unit copies one input.
 
-    Which input is a random permutation, and another one each time the inputs are used up: no input
-    is copied twice before every input is copied once. Source: notebook 002.
+    The inputs follow a random permutation, and a new one once all inputs are used: no input is
+    copied twice before every input has been copied once. Source: notebook 002.
     """
     rows, columns = tensor.shape[:2]
     rounds = math.ceil(rows / columns)
@@ -100,11 +100,11 @@ def spray_(tensor: Tensor, generator: torch.Generator) -> Tensor:
     Source: notebook 002.
 
     Raises:
-        ValueError: for a single input, since there is none left to average.
+        ValueError: the layer has a single input, so there is none to average.
     """
     columns = tensor.shape[1]
     if columns == 1:
-        raise ValueError("spray_ averages all inputs but one, and this layer has a single input.")
+        raise ValueError("spray_ averages all inputs but one, but this layer has a single input.")
     return average_others_(one_n_each_(tensor, generator))
 
 
@@ -116,10 +116,10 @@ def average_others_(tensor: Tensor) -> Tensor:
 
 @factory
 def orthogonal_(gain: float = 1.0) -> TensorInitializer:
-    """`gain` times a matrix with orthonormal rows or columns, uniform under rotations (Haar).
+    """`gain` times a Haar-distributed matrix with orthonormal rows or columns.
 
-    Shape (out, in, *kernel), taken as a matrix (out, in * prod(kernel)).
-    Source: Saxe et al., arXiv 1312.6120; Mezzadri, math-ph/0609050 for the signs.
+    Shape (out, in, *kernel), filled as a matrix (out, in * prod(kernel)).
+    Source: Saxe et al., arXiv 1312.6120; the signs: Mezzadri, math-ph/0609050.
     """
 
     def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -132,7 +132,7 @@ def orthogonal_(gain: float = 1.0) -> TensorInitializer:
 def delta_orthogonal_(gain: float = 1.0) -> TensorInitializer:
     """An orthogonal matrix at the centre of the kernel, shape (out, in, *kernel) or (out, in).
 
-    Multiplies the norm of its input by `gain` where out >= in; where out < in some of it is lost.
+    The layer multiplies the norm of its input by `gain` if out >= in, and by less if out < in.
     Source: Xiao et al., arXiv 1806.05393 Algorithm 2.
     """
 
@@ -149,11 +149,12 @@ def delta_orthogonal_(gain: float = 1.0) -> TensorInitializer:
 def looks_linear_(initializer: TensorInitializer) -> TensorInitializer:
     """[[W0, -W0], [-W0, W0]], shape (2a, 2b, *kernel), with W0 (a, b, *kernel) from `initializer`.
 
-    On mirrored inputs [z, -z] a ReLU network of these is linear in z: relu(z) - relu(-z) = z.
+    On mirrored inputs [z, -z], a ReLU network of such layers is linear in z, because
+    relu(z) - relu(-z) = z.
     Source: Balduzzi et al., arXiv 1702.08591 section 4; Burkholz & Dubatovka, arXiv 1806.06362.
 
     Raises:
-        ValueError: for an odd number of inputs or outputs, since one of them would have no mirror.
+        ValueError: the number of inputs or outputs is odd, so one of them has no mirror image.
     """
 
     @torch.no_grad()
@@ -161,7 +162,8 @@ def looks_linear_(initializer: TensorInitializer) -> TensorInitializer:
         rows, columns = tensor.shape[:2]
         if rows % 2 or columns % 2:
             raise ValueError(
-                f"looks_linear_ mirrors inputs and outputs, so {rows} x {columns} is odd."
+                "looks_linear_ needs an even number of outputs and of inputs, but this weight is "
+                f"{rows} x {columns}."
             )
         half = tensor.new_empty(rows // 2, columns // 2, *tensor.shape[2:])
         half = initializer(half, generator)

@@ -66,7 +66,7 @@ def load_optimizers() -> None:
     That is much of torch's compiler, 850 modules, and takes 1.7 s. The garbage collector need not
     search them: that took 2 s, most of it at exit.
     """
-    with devices.letting_sleep():  # an optimizer looks for accelerators
+    with devices.without_starting_accelerators():  # an optimizer looks for accelerators
         torch.optim.SGD([torch.zeros(1)]).step()
     gc.freeze()
 
@@ -87,7 +87,7 @@ class Workers:
         self._pool = ProcessPoolExecutor(
             processes, multiprocessing.get_context("fork"), initializer=_use_one_core
         )
-        with forks.quietly():
+        with forks.without_fork_warnings():
             self._submitted = [self._pool.submit(_work, number) for number in range(len(jobs))]
         self._steps = [job.steps for job in jobs]
         self._job_of = {key: number for number, job in enumerate(jobs) for key in job.keys}

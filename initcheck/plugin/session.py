@@ -60,7 +60,7 @@ class Session:
         threads = _share(config, settings.device)
         try:
             found = devices.require(settings.device)
-            named = user.initializers(settings.init, config.invocation_params.dir)
+            named = user.import_initializers(settings.init, config.invocation_params.dir)
         except (devices.DeviceError, InitializerError) as error:
             raise pytest.UsageError(str(error)) from None
         compute.use_ieee_float32()
@@ -252,7 +252,7 @@ def _share(config: pytest.Config, names: Sequence[str]) -> int:
     if worker:
         torch.set_num_threads(threads)  # starts and probes compute outside of training too
         if not any(":" in name for name in names):
-            devices.take_one(int(worker.removeprefix("gw")))
+            devices.show_one_accelerator(int(worker.removeprefix("gw")))
     return threads
 
 

@@ -23,7 +23,7 @@ UNCOPIED = (RuntimeError, TypeError)
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Seed the global generators of the CPU and the device, and restore them afterwards."""
-    with torch.random.fork_rng(devices=[]), devices.own_random_state(device, seed):
+    with torch.random.fork_rng(devices=[]), devices.temporary_seed(device, seed):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
         yield
 

@@ -1,4 +1,4 @@
-"""MNIST's files: read as they are, refused with a sentence, downloaded only where asked for."""
+"""MNIST's files: read unchanged, refused with a message, downloaded only on request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("isolated_data")
 
 @pytest.fixture
 def mnist(tmp_path: Path) -> Path:
-    """MNIST's four files in miniature: torchvision asks for their names only, not for their MD5."""
+    """MNIST's four files in miniature: torchvision checks only their names, not their MD5."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -129,13 +129,13 @@ def torchvision(monkeypatch: pytest.MonkeyPatch) -> FakeTorchvision:
     return fake
 
 
-def test_nothing_is_downloaded_unless_asked(mnist: Path, torchvision: FakeTorchvision) -> None:
+def test_nothing_is_downloaded_unless_requested(mnist: Path, torchvision: FakeTorchvision) -> None:
     load("mnist", root=mnist)
     assert torchvision.downloads == [False, False]
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_missing_data_are_not_downloaded_unless_asked(
+def test_missing_data_are_not_downloaded_unless_requested(
     tmp_path: Path, torchvision: FakeTorchvision, name: str
 ) -> None:
     message(name, root=tmp_path)

@@ -1,4 +1,4 @@
-"""Arithmetic is set whatever was set before, and is restored where the docstring says so."""
+"""Settings of torch's arithmetic take effect, and temporary ones are restored."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def run_alone(code: str) -> str:
 
 
 def test_ieee_float32_overrides_what_was_set_before() -> None:
-    """Every float32 operator is IEEE afterwards, whichever switches were set before."""
-    precisions = run_alone(
+    """Whatever set of switches was used before, every float32 operator is IEEE afterwards."""
+    printed = run_alone(
         "import torch\n"
         "from initcheck.devices.compute import matmul_precision, use_ieee_float32\n"
         "torch.set_float32_matmul_precision('high')\n"
@@ -44,13 +44,13 @@ def test_ieee_float32_overrides_what_was_set_before() -> None:
         "'fp32_precision') else torch.backends.cuda.matmul.fp32_precision)\n"
         "print(torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction)\n"
     ).splitlines()
-    assert "tf32" in precisions[0]
-    assert precisions[1] == "ieee"
-    assert precisions[2] in ("highest", "ieee")
-    assert precisions[3] == "False"
+    assert "tf32" in printed[0]
+    assert printed[1] == "ieee"
+    assert printed[2] in ("highest", "ieee")
+    assert printed[3] == "False"
 
 
-def test_the_precision_of_each_operator_is_reported_if_they_differ(
+def test_precision_differing_between_operators_is_printed_for_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     switches = {

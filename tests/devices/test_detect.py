@@ -45,8 +45,8 @@ def right_product(_name: str) -> torch.Tensor:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
-    """Install a backend of type FAKE, which works unless an argument breaks it."""
-    real = backends.named
+    """Install a backend of type FAKE that works, with these attributes."""
+    real = backends.module_of
 
     def install(
         *, product: Callable[[str], torch.Tensor] = right_product, **attributes: Any
@@ -60,7 +60,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
         )
         vars(backend).update(attributes)
         multiply = detect._product
-        monkeypatch.setattr(backends, "named", lambda kind: backend if kind == FAKE else real(kind))
+        monkeypatch.setattr(
+            backends, "module_of", lambda kind: backend if kind == FAKE else real(kind)
+        )
         monkeypatch.setattr(
             detect,
             "_product",
@@ -201,15 +203,15 @@ def test_a_device_is_examined_once(fake: Callable[..., SimpleNamespace]) -> None
 
 
 @pytest.fixture
-def asleep(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
-    """A working backend that is not started, and the products that this process computed."""
+def unstarted(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
+    """Install a working backend that is not started; returns the products of this process."""
 
-    def install(say: Callable[[str], torch.Tensor] = right_product, **more: Any) -> list[str]:
+    def install(multiply: Callable[[str], torch.Tensor] = right_product, **more: Any) -> list[str]:
         here: list[str] = []
 
         def product(name: str) -> torch.Tensor:
             here.append(name)
-            return say(name)
+            return multiply(name)
 
         fake(product=product, **{"is_initialized": lambda: False, **more})
         return here
@@ -217,70 +219,70 @@ def asleep(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
     return install
 
 
-FORKS = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
+FORKS = pytest.mark.skipif(not forks.supported(), reason="no process can be forked here")
 
 
 @FORKS
-def test_an_accelerator_is_examined_in_another_process(asleep: Callable[..., list[str]]) -> None:
-    here = asleep()
+def test_accelerator_is_tested_in_a_forked_process(unstarted: Callable[..., list[str]]) -> None:
+    here = unstarted()
     assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
     assert describe(FAKE)["driver"] == "1.2"
     assert here == []
 
 
 @FORKS
-def test_an_accelerator_that_ends_its_process_does_not_end_ours(
-    asleep: Callable[..., list[str]],
+def test_accelerator_that_ends_its_process_does_not_end_ours(
+    unstarted: Callable[..., list[str]],
 ) -> None:
-    here = asleep(lambda _: os._exit(9))
+    here = unstarted(lambda _: os._exit(9))
     assert examine(FAKE).reason == "The process that multiplied on it ended with exit code 9."
     assert here == []
 
 
 @FORKS
-def test_an_accelerator_that_does_not_answer_times_out(
-    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+def test_accelerator_that_does_not_answer_is_given_up(
+    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect, "PATIENCE", 0.5)
-    asleep(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(detect, "TIMEOUT", 0.5)
+    unstarted(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
     assert examine(FAKE).reason == "The process that multiplied on it gave no answer in 0.5 s."
 
 
 @FORKS
-def test_an_accelerator_that_a_fork_cannot_use_is_examined_in_this_process(
-    asleep: Callable[..., list[str]],
+def test_accelerator_that_a_fork_cannot_use_is_tested_in_this_process(
+    unstarted: Callable[..., list[str]],
 ) -> None:
-    """A driver that was started without torch's knowledge fails in forked processes."""
-    ours = os.getpid()
+    """A driver that something started without torch's knowledge fails in forked processes."""
+    parent = os.getpid()
 
-    def say(name: str) -> torch.Tensor:
-        if os.getpid() != ours:
+    def multiply(name: str) -> torch.Tensor:
+        if os.getpid() != parent:
             raise RuntimeError("initialization error")
         return right_product(name)
 
-    here = asleep(say)
+    here = unstarted(multiply)
     assert examine(FAKE).works
     assert here == [FAKE]
 
 
-@pytest.mark.parametrize("awake", [True, False])
-def test_a_started_accelerator_is_examined_in_this_process(
-    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
+@pytest.mark.parametrize("started", [True, False])
+def test_started_accelerator_is_tested_in_this_process(
+    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, started: bool
 ) -> None:
-    monkeypatch.setattr(forks, "possible", lambda: awake)  # or where nothing can be forked
-    here = asleep(is_initialized=lambda: awake)
+    monkeypatch.setattr(forks, "supported", lambda: started)  # or where nothing can be forked
+    here = unstarted(is_initialized=lambda: started)
     assert examine(FAKE).works
     assert here == [FAKE]
 
 
 @FORKS
-@pytest.mark.parametrize("awake", [True, False])
-def test_a_process_that_started_an_accelerator_must_not_be_forked(
-    asleep: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, awake: bool
+@pytest.mark.parametrize("started", [True, False])
+def test_process_that_started_an_accelerator_is_not_to_be_forked(
+    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, started: bool
 ) -> None:
-    asleep(is_initialized=lambda: awake)
+    unstarted(is_initialized=lambda: started)
     monkeypatch.setattr(detect, "candidates", lambda: (FAKE, ABSENT))
-    assert detect.forkable() is not awake
+    assert detect.forkable() is not started
 
 
 # ---- available and require -----------------------------------------------------------------------
@@ -330,21 +332,21 @@ def test_require_names_the_missing_device_the_reason_and_the_fix(
     with pytest.raises(DeviceError) as caught:
         require(["cpu", FAKE])
     assert str(caught.value) == (
-        f"Device '{FAKE}' was asked for and cannot be used. "
+        f"Device '{FAKE}' was requested but cannot be used. "
         f"The backend '{FAKE}' is available but counts 0 devices. Devices that work here: cpu. "
         "Run `initcheck doctor` to see every device, "
-        "or ask for what is there with `--initcheck-device cpu`."
+        "or request only these with `--initcheck-device cpu`."
     )
 
 
 def test_require_names_every_missing_device_once() -> None:
     with pytest.raises(DeviceError) as caught:
         require(["nonsense", "cpu:7", "nonsense"])
-    assert str(caught.value).count("was asked for and cannot be used") == 2
+    assert str(caught.value).count("was requested but cannot be used") == 2
 
 
 def test_require_refuses_an_empty_list() -> None:
-    with pytest.raises(DeviceError, match="No device was asked for"):
+    with pytest.raises(DeviceError, match="No device was requested"):
         require([])
 
 
@@ -372,7 +374,7 @@ def test_describe_gives_driver_and_memory_of_an_accelerator(
 
 
 def test_describe_refuses_a_device_that_does_not_work() -> None:
-    with pytest.raises(DeviceError, match="'nonsense' was asked for"):
+    with pytest.raises(DeviceError, match="'nonsense' was requested"):
         describe("nonsense")
 
 

@@ -1,4 +1,4 @@
-"""Synchronizing, ending a step and measuring memory, as each backend requires."""
+"""Operations on devices call each backend through its own interface."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FAKE = "xpu"  # a device type that every torch can name and no test machine has
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A backend with these attributes for every type of device."""
+    """A backend with these attributes, for every type of device."""
     return lambda **attributes: monkeypatch.setattr(
-        backends, "named", lambda kind: SimpleNamespace(**attributes)
+        backends, "module_of", lambda kind: SimpleNamespace(**attributes)
     )
 
 
@@ -41,18 +41,18 @@ def test_optimizers_are_fused_if_every_supported_torch_can():
     assert not fused_optimizers("xla") | fused_optimizers("mps") | fused_optimizers(FAKE)
 
 
-def test_synchronize_waits_for_the_named_device(fake):
-    synchronized = []
-    fake(synchronize=synchronized.append)
+def test_synchronize_asks_the_named_device(fake):
+    calls = []
+    fake(synchronize=calls.append)
     synchronize("cpu")
     synchronize(f"{FAKE}:1")
-    assert synchronized == [torch.device(FAKE, 1)]
+    assert calls == [torch.device(FAKE, 1)]
 
 
 def test_end_step_ends_the_graph_of_a_lazy_backend_only(monkeypatch):
     cuts = []
     lazy = SimpleNamespace(sync=lambda: cuts.append("cut"))
-    monkeypatch.setattr(backends, "named", {"xla": lazy}.__getitem__)
+    monkeypatch.setattr(backends, "module_of", {"xla": lazy}.__getitem__)
     end_step("cpu")
     assert cuts == []
     end_step("xla")

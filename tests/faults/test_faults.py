@@ -194,7 +194,7 @@ def dropped():
 def contrastive_step():
     """How one step of contrastive divergence moves the visible biases."""
     batch = (torch.arange(12) % 2).double().expand(20, 12)
-    machine = pretrained.machine(batch, 6, generator())
+    machine = pretrained.untrained(batch, 6, generator())
     before = machine.visible_bias.clone()
     pretrained.cd1(machine, batch, lr=0.5, generator=generator())
     return machine.visible_bias - before

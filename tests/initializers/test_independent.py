@@ -1,4 +1,4 @@
-"""Weights that are drawn independently follow their law, at the scale that their fans give.
+"""Weights that are drawn independently follow their distribution, at the scale set by their fans.
 
 Note [Power of these tests]
     Every weight here has N >= 20 000 elements. The variance of N draws then has a relative standard
@@ -116,7 +116,7 @@ def expected(law: str, layer: str) -> Any:
 @every_layer
 @pytest.mark.parametrize("law", LAWS)
 def test_weights_have_the_mean_of_their_law(law, layer, dtype):
-    """The mean lies within six standard errors of the law's."""
+    """The mean is within six standard errors of the distribution's."""
     drawn, exact = weights(law, layer, dtype), expected(law, layer)
     assert abs(drawn.mean() - exact.mean()) <= 6 * exact.std() / math.sqrt(drawn.size)
 

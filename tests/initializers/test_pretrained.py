@@ -17,8 +17,8 @@ from initcheck.initializers.pretrained import (
     cd1,
     fit,
     log_odds,
-    machine,
     pretrained,
+    untrained,
 )
 from initcheck.networks import mlp, pooled
 
@@ -69,7 +69,7 @@ def cd1_by_loops(before, batch, uniform, lr):
 
 def test_cd1_takes_the_step_of_the_slow_version():
     batch = torch.rand(3, 5, generator=generator(2), dtype=torch.float64)
-    rbm = machine(batch, 4, generator(3))
+    rbm = untrained(batch, 4, generator(3))
     rbm.weight.mul_(50)  # large enough that a wrong sign or a missing term shows
     uniform = torch.rand(3, 4, generator=generator(4), dtype=torch.float64)
     weight, visible, hidden = cd1_by_loops(rbm, batch, uniform, 0.7)
@@ -157,8 +157,8 @@ def test_images_are_pooled_as_in_the_network():
 
 
 @pytest.mark.parametrize("pool", [1, 4])
-def test_images_of_another_size_are_refused(pool):
-    with pytest.raises(InitializerError, match=r"has 196 inputs. Choose the schedule's `pool`"):
+def test_images_of_another_size_are_refused_with_a_message(pool):
+    with pytest.raises(InitializerError, match=r"has 196 inputs. Set the schedule's `pool`"):
         pretrained(replace(SCHEDULE, pool=pool))(
             pooled(12, 10, by=2, activation="sigmoid").fresh(0), generator()
         )
@@ -178,16 +178,16 @@ def test_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("network", "words"),
+    ("network", "message"),
     [
-        (mlp(784, 12, 10), "nn.Sigmoid behind it"),
-        (mlp(784, 10), "there must be one"),
+        (mlp(784, 12, 10), "nn.Linear followed by nn.Sigmoid"),
+        (mlp(784, 10), "at least one hidden layer"),
         (mlp(784, 12, 10, activation="sigmoid", bias=False), "needs biases"),
     ],
     ids=["relu", "no hidden layer", "no biases"],
 )
-def test_other_networks_are_refused(network, words):
-    with pytest.raises(InitializerError, match=words):
+def test_other_networks_are_refused_with_a_message(network, message):
+    with pytest.raises(InitializerError, match=message):
         pretrained(SCHEDULE)(network.fresh(0), generator())
 
 

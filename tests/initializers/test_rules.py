@@ -167,7 +167,7 @@ READY_MADE = {
     "identity": (identity, initializers.partial_identity_, initializers.zeros_),
     "hadamard": (hadamard, initializers.hadamard_, initializers.zeros_),
 }
-MARK = 7.0  # marks a parameter as built; no initializer here gives this value
+MARK = 7.0  # the value of untouched parameters; no initializer here writes it
 
 
 def marked():
@@ -258,8 +258,8 @@ def test_rule_leaves_the_original_as_it_was():
 
 
 def test_pattern_without_a_parameter_is_refused():
-    """The error names the pattern and the existing parameters."""
-    with pytest.raises(InitializerError, match=r'"hidden9\..*no parameter; .*hidden1\.weight, '):
+    """The error names the pattern and the parameters that there are."""
+    with pytest.raises(InitializerError, match=r'"hidden9\..*no parameter. .*hidden1\.weight, '):
         start(torch_default.but("hidden9.weight", zeros_))
 
 
@@ -278,13 +278,13 @@ def test_every_is_named_after_what_it_does(initializer, name):
 
 
 def test_equal_initializers_are_equal_values():
-    """Initializers can be compared and used as keys, so each arm is trained once."""
+    """Initializers can be compared and hashed, so that equal arms are trained once."""
     rebuilt = dataclasses.replace(zeros)
     assert len({zeros, rebuilt, every(normal_(0.1)), every(normal_(0.1))}) == 2
 
 
 def test_attention_biases_count_as_biases():
-    """Biases are found by their name and by the weights next to them, not by a layer's class."""
+    """Biases are found by their name and by the weights in their layer, not by its class."""
     attention = nn.MultiheadAttention(4, 2)
     nn.init.constant_(attention.in_proj_bias, MARK)
     zeros(attention, seeded())

@@ -69,7 +69,7 @@ def test_dirac_convolution_is_the_identity(initializer, axes, dtype):
     ("size", "repeats"), [((6, 2), (3, 1)), ((2, 6), (1, 3)), ((4, 4), (1, 1))], ids=str
 )
 def test_padded_identity_repeats_the_identity(size, repeats, kernel):
-    """Without noise, identities stand one after the other along the longer side."""
+    """Without noise, identities are repeated along the longer side."""
     expected = torch.eye(min(size)).repeat(repeats)
     assert torch.equal(
         fill(structured.padded_identity_(), *size, *kernel), at_centre(expected, kernel)
@@ -84,7 +84,7 @@ def test_padded_identity_stops_where_the_matrix_ends():
 
 @every_dtype
 def test_padded_identity_adds_its_noise(dtype):
-    """The added noise has the requested standard deviation, within six standard errors."""
+    """The noise has the requested standard deviation, within six standard errors."""
     shape = 200, 100
     clean = fill(structured.padded_identity_(), *shape, dtype=dtype)
     noise = fill(structured.padded_identity_(0.02), *shape, dtype=dtype) - clean
@@ -267,7 +267,7 @@ def test_looks_linear_network_is_as_good_as_linear():
 @pytest.mark.parametrize("size", [(3, 4), (4, 3)], ids=str)
 def test_looks_linear_refuses_odd_sizes(size):
     """An odd number of inputs or outputs has no mirror, and the error gives the size."""
-    with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} is odd"):
+    with pytest.raises(ValueError, match=f"even number .* {size[0]} x {size[1]}"):
         fill(structured.looks_linear_(independent.he_normal_), *size)
 
 

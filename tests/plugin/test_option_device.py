@@ -15,7 +15,7 @@ def test_missing_device_ends_before_collection(project, name):
     result = project.run(f"--initcheck-device={name}")
     assert result.ret == 4
     said = result.text
-    assert f"Device '{name}' was asked for and cannot be used" in said
+    assert f"Device '{name}' was requested but cannot be used" in said
     assert "--initcheck-device cpu" in said
     assert "collected" not in said
 
@@ -35,7 +35,7 @@ def test_variable_demands_too(project, monkeypatch):
     monkeypatch.setenv("INITCHECK_DEVICE", "nonsense")
     result = project.run()
     assert result.ret == 4
-    assert "'nonsense' was asked for" in result.text
+    assert "'nonsense' was requested" in result.text
 
 
 def test_command_line_wins_over_the_variable(project, monkeypatch):

@@ -38,7 +38,7 @@ def mine(project):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nowhere_at_all:small_", "There is no module 'nowhere_at_all'"),
+        ("nowhere_at_all:small_", "there is no module 'nowhere_at_all'"),
         ("mine:missing_", "The module mine has no function 'missing_'"),
         ("mine:number", "The module mine has no function 'number'"),
         ("mine:refused_", "cannot be called"),

@@ -38,7 +38,7 @@ def test_he_tells_images_apart(verdict):
     verdict.holds(dies_elsewhere, treated=HE, control=ZEROS)
 """
 
-pytestmark = pytest.mark.skipif(not forks.possible(), reason="no process can be forked here")
+pytestmark = pytest.mark.skipif(not forks.supported(), reason="no process can be forked here")
 
 
 @pytest.fixture

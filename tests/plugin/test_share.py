@@ -17,7 +17,7 @@ from initcheck.plugin import session
 def taken(monkeypatch):
     """Which number took an accelerator; torch has its threads back afterwards."""
     numbers = []
-    monkeypatch.setattr(devices, "take_one", numbers.append)
+    monkeypatch.setattr(devices, "show_one_accelerator", numbers.append)
     with compute.threads(8):
         yield numbers
 
@@ -47,7 +47,7 @@ def test_process_alone_keeps_all(taken):
 def test_each_of_several_processes_finds_one_device(monkeypatch, visible, count, left):
     monkeypatch.setattr(os, "environ", {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    devices.take_one(6)
+    devices.show_one_accelerator(6)
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == left
 
 
@@ -56,7 +56,7 @@ def test_asking_for_cuda_without_starting_it_is_for_a_while(monkeypatch, before)
     """Torch's optimizers ask at every step, and this way takes them a hundred microseconds."""
     name = "PYTORCH_NVML_BASED_CUDA_CHECK"
     monkeypatch.setattr(os, "environ", {} if before is None else {name: before})
-    with devices.letting_sleep():
+    with devices.without_starting_accelerators():
         assert os.environ[name] == "1"
     assert os.environ.get(name) == before
 

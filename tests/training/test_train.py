@@ -227,7 +227,7 @@ def test_the_toy_data_are_learnt(engine):
 
 def test_a_batch_larger_than_the_data_is_refused():
     arm = toy.arm(recipe=replace(RECIPE, batch=toy.TRAIN + 1))
-    with pytest.raises(ValueError, match="batch of 101 does not fit in 100 training images"):
+    with pytest.raises(ValueError, match="batch of 101 images, but there are only 100"):
         train(arm, SEEDS, toy.data())
 
 
