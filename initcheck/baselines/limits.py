@@ -45,7 +45,7 @@ class LimitEntry:
         return math.isfinite(self.low) or math.isfinite(self.high)
 
     def shown(self, form: str) -> dict[str, float | None]:
-        """The numbers as the results file has them: None for an open end."""
+        """The limit's numbers as the results file stores them, with None for an infinite end."""
         if form == "gains":
             return {"margin": self.margin}
         ends = {"min": self.low, "max": self.high}

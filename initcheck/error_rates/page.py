@@ -191,17 +191,18 @@ def _elsewhere(run: Run) -> Elsewhere:
 
 @dataclass(frozen=True)
 class Power:
-    """Which faults were caught.
+    """How many of the seeded faults the gate caught. A run catches a fault if a claim is red.
 
     Attributes:
-        always, sometimes: how many faults went red in every run, and in some but not all.
-        never: those that went red in no run.
-        rows: fault, share of runs that caught it, red runs by claim.
-        repeats: runs of all claims before the first red claim is enough.
-        first_reports: fault, first red claim and its reason, of each fault's first red run.
-        green: faults with a claim that is bound to them and stayed green in a run.
-        unbound, need_accelerator, waiting: faults that were not run, by the reason.
-        gone: faults of stored runs that do not exist any more.
+        always, sometimes: how many faults every run caught, and how many only some runs.
+        never: names of the faults that no run caught.
+        rows: table rows: fault, share of runs that caught it, red claims with their counts.
+        repeats: after this many runs of a fault, later runs stop at the first red claim.
+        first_reports: per fault, the first red claim of its first red run, with the reason.
+        green: faults for which a claim that names them stayed green in some run.
+        unbound, need_accelerator, waiting: faults without runs: no claim names them, the machine
+            has no accelerator, or their turn has not come.
+        gone: faults that have stored runs but no longer exist.
     """
 
     always: int

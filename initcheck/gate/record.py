@@ -77,7 +77,7 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
 def _demand_room(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -> None:
     """No limit of kind measured between arms that lie close: one seed in many would cross it."""
     limit = verdict.baselines.limit(verdict.claim, pair.name)
-    room = decisions.room(values["treated"], values["control"])
+    room = decisions.gap_in_ranges(values["treated"], values["control"])
     if limit is not None and limit.kind == "measured" and room < decisions.ROOM:
         raise BaselineError(
             f"{pair.key}: the gap between the arms is {room:.2g} times the range within one. "

@@ -29,7 +29,7 @@ USUAL = ("float32", "with biases")  # left out unless the arms of a pair differ 
 def regime(pairs: Sequence[Pair]) -> str:
     """The experiment of a claim: the facts that all arms share, then how compared arms differ."""
     rows = [(pair, describe(pair.treated), describe(pair.control)) for pair in pairs]
-    differing = [key for section in SECTIONS for key in _differing(section, rows)]
+    differing = [key for section in SECTIONS for key in _keys_that_differ(section, rows)]
     sections = [[key for key in section if key not in differing] for section in SECTIONS]
     shared = [tuple(_only(treated, keys) for keys in sections) for _, treated, _ in rows]
     contrasts = [
@@ -100,7 +100,9 @@ def _interval(limit: LimitEntry, unit: str) -> str:
 # --- how arms differ ------------------------------------------------------------------------------
 
 
-def _differing(section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]) -> list[str]:
+def _keys_that_differ(
+    section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]
+) -> list[str]:
     """The facts in which the arms of a pair differ, and with them those that vary between pairs."""
     within = [key for key in section if any(one[key] != other[key] for _, one, other in rows)]
     between = [key for key in section if len({one[key] for _, one, _ in rows}) > 1]

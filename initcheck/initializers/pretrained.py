@@ -194,9 +194,9 @@ def pretrained(schedule: Schedule, data: str = "mnist5k", rest: Initializer = gl
 def _check_pixels(inputs: int, pixels: int, name: str) -> None:
     if inputs != pixels:
         raise InitializerError(
-            f'The initializer "{name}" trains its lowest machine on images of {pixels} pixels, but '
-            f"the network's first layer has {inputs} inputs. Set the schedule's `pool` to the "
-            "kernel size of the network's pooling layer."
+            f'The initializer "{name}" pretrains on images of {pixels} pixels, but the network\'s '
+            f"first linear layer has {inputs} inputs. If the network pools its images first, set "
+            "`Schedule(pool=...)` to that pooling layer's kernel size, else to 1."
         )
 
 

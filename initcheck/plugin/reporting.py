@@ -183,7 +183,9 @@ class Reporting:
         fault was seeded, or evidence was recorded.
         """
         ours = opened(self.config)
-        idle = ours is not None and self._is_meant(ours) and ours.idle(self.results)
+        idle = (
+            ours is not None and self._is_meant(ours) and ours.devices_without_claims(self.results)
+        )
         none_ran = bool(self.skipped) and not self.parcels
         if status in (0, 5) and (self.troubles or idle or none_ran):
             return int(pytest.ExitCode.USAGE_ERROR)
@@ -253,7 +255,7 @@ def closing_notes(
     notes = [
         f"{name} was requested, but no claim ran on it: all were skipped or deselected, so this "
         "run is not green. Widen the selection, or leave the device out."
-        for name in session.idle(results)
+        for name in session.devices_without_claims(results)
     ]
     for state, words in DRIFT_NOTES.items():
         names = dict.fromkeys(r.id for r in results if _has_drift(r, state))

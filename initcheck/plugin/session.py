@@ -106,7 +106,7 @@ class Session:
             self.settings, self.devices, self.threads, self.baselines, judging=bool(self.folder)
         )
 
-    def idle(self, results: Sequence[ClaimResult]) -> list[str]:
+    def devices_without_claims(self, results: Sequence[ClaimResult]) -> list[str]:
         """Requested devices on which no claim ran."""
         ran = {result.device for result in results}
         return [name for name in self.devices if self.settings.demanded and name not in ran]

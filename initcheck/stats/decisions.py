@@ -96,7 +96,7 @@ def margin(treated: Sequence[float], control: Sequence[float], limit: Limit) -> 
     return (outside if inside == 0 else min(inside, outside)), "units"
 
 
-def room(one: Sequence[float], other: Sequence[float]) -> float:
+def gap_in_ranges(one: Sequence[float], other: Sequence[float]) -> float:
     """The gap between two arms over the larger range within one; negative if they overlap.
 
     Computed for the values and, if none is negative, for their logarithms; the larger one counts.

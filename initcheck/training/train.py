@@ -184,7 +184,7 @@ def train_together(
         return ENGINES[engine](starts[part], job)
 
     parts = chunks(len(starts), starts[0], device)
-    parallel = jobs > 1 and device == "cpu" and not _draws(starts[0], whole)
+    parallel = jobs > 1 and device == "cpu" and not _draws_from(starts[0], whole)
     with randomness.seeded(0, device):
         outcome = join(run_all(work, parts, jobs if parallel else 1))
         devices.synchronize(device)
@@ -258,11 +258,14 @@ def ready(
 def draws(arm: Arm, data: DataSet) -> bool:
     """Whether the arm's network draws random numbers while it trains."""
     (start,), work = ready(arm, [0], data, "cpu")
-    return _draws(start, work)
+    return _draws_from(start, work)
 
 
-def _draws(start: nn.Module, work: Work) -> bool:
-    """As ``draws``; such replicas cannot train in parallel, since they share one generator."""
+def _draws_from(start: nn.Module, work: Work) -> bool:
+    """Whether a network that starts as ``start`` draws random numbers on its first batch.
+
+    If it does, its replicas cannot train in parallel, since they share one generator.
+    """
     first = work.batches[0, :1].flatten()  # images of the first step; empty without steps
     return len(first) > 0 and randomness.draws(start, work.data.train_inputs[first])
 

@@ -163,7 +163,7 @@ def test_shipped_measured_limits_lie_between_arms_far_apart():
             for key, comparison in entry["comparisons"].items():
                 limit = shipped.limit(whole["claim"].partition("[")[0], key.partition(" (")[0])
                 if (limit.kind, comparison["form"]) == ("measured", "holds"):
-                    room = decisions.room(comparison["treated"], comparison["control"])
+                    room = decisions.gap_in_ranges(comparison["treated"], comparison["control"])
                     assert room >= decisions.ROOM, f"{path.stem}, {key}"
                     found += 1
     assert found > 20

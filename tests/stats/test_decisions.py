@@ -305,7 +305,7 @@ def test_margin(treated, control, limit, margin):
     ],
 )
 def test_room_between_arms(one, other, room):
-    assert decisions.room(one, other) == pytest.approx(room)
+    assert decisions.gap_in_ranges(one, other) == pytest.approx(room)
 
 
 def test_margin_of_nothing_is_none():
