@@ -8,16 +8,18 @@ from types import ModuleType
 
 import pytest
 
-from initcheck import arms
+from initcheck import SGD, Arm, Recipe, arms, mlp
 from initcheck.faults import FAULTS
 from initcheck.faults.fault import wrapped, wrapped_in
 from initcheck.gate import reference
 from initcheck.gate.comparison import Pair
+from initcheck.initializers import torch_default, zeros
 from initcheck.probes import unit_spread
 from initcheck.training import train as training
 
 MODULES = (arms, training, reference)  # the two others hold ``from initcheck.arms import derived``
 PURPOSE = "weights"
+ARMS = [Arm(mlp(4, 3, 2), start, Recipe(SGD(lr=0.1), 8, 1)) for start in (zeros, torch_default)]
 
 
 def seeds():
@@ -49,9 +51,10 @@ def test_replacements_nest():
 
 
 def test_method_is_replaced_in_its_class():
+    treated, control = ARMS
     with FAULTS["arms_swapped"].apply():
-        assert Pair(unit_spread, "treated", "control").control == "treated"
-    assert Pair(unit_spread, "treated", "control").control == "control"
+        assert Pair(unit_spread, treated, control).control == treated
+    assert Pair(unit_spread, treated, control).control == control
 
 
 def nested():

@@ -15,7 +15,8 @@ from initcheck import SGD, Arm, Network, Recipe, mlp
 from initcheck.baselines.limits import LimitEntry, read_limits
 from initcheck.faults import FAULTS, bound, find, missing, unbound
 from initcheck.faults.fault import replaced
-from initcheck.gate import trainer, verdict
+from initcheck.gate import trainer
+from initcheck.gate.comparison import Pair
 from initcheck.initializers import (
     hadamard_,
     pretrained,
@@ -130,6 +131,7 @@ def weights_of(module):
 
 
 NETWORK = mlp(16, 8, 8, 10)
+ARMS = [Arm(NETWORK, initializer, Recipe(SGD(lr=0.1), 8, 1)) for initializer in (zeros, randn)]
 
 
 def loaded():
@@ -276,9 +278,7 @@ SAYS = {
     "seed_ignored": lambda: torch.equal(
         weights_of(started(randn, 1))[0], weights_of(started(randn, 2))[0]
     ),
-    "arms_swapped": lambda: (
-        verdict.Pair(weight_magnitude, "treated", "control").treated == "control"
-    ),
+    "arms_swapped": lambda: Pair(weight_magnitude, *ARMS).treated == ARMS[1],
     "order_not_shuffled": lambda: order_of_first_batch() == list(range(8)),
     "labels_shuffled": lambda: changed("train_targets") and not changed("test_targets"),
     "data_not_scaled": lambda: ratio("train_inputs") == ratio("test_inputs") == 255,
