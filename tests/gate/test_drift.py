@@ -1,4 +1,4 @@
-"""The verdict beside evidence: envelope, start and distribution, on scripted values."""
+"""Drift: how envelope, start and outcomes decide a verdict, on scripted values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laboratory trains each replica once, whoever asks, and gives seeds in the order asked for."""
+"""The trainer trains each replica once and returns seeds in the requested order."""
 
 from __future__ import annotations
 

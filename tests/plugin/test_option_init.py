@@ -28,7 +28,7 @@ CPU = "--initcheck-device=cpu"
 
 @pytest.fixture
 def mine(project):
-    """A project whose claim asks for the initializer, beside a module with some."""
+    """A project whose claim uses `initcheck_init`, next to a module with initializers."""
     project.claims(MINE, "mine")
     text = CLAIMS.replace("(verdict)", "(verdict, initcheck_init)")
     project.claims(text.replace("control=HE", "control=Arm(NETWORK, initcheck_init, RECIPE)"))

@@ -281,8 +281,8 @@ def test_little_work_is_done_here(shared, two_processes, monkeypatch, trained_he
 
 def test_no_process_is_left_behind(shared, two_processes):
     shared.run("--initcheck-device=cpu", "-x")
-    # Whether a process has ended, its sentinel tells; active_children() may still name one that
-    # the pool's thread has reaped and not yet crossed off (23 of 400 times beside other work).
+    # A process's sentinel tells whether it has ended. active_children() may still list one that
+    # the pool's thread has reaped and not yet crossed off (23 of 400 times while other work ran).
     for process in multiprocessing.active_children():
         assert multiprocessing.connection.wait([process.sentinel], timeout=30)
 
