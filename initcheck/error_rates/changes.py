@@ -43,7 +43,9 @@ def _threads(count: int) -> Iterator[None]:
     torch.set_num_threads(count)
     try:
         with (
-            replaced(forks, "possible", lambda: False),  # forked processes train on one thread each
+            replaced(
+                forks, "supported", lambda: False
+            ),  # forked processes train on one thread each
             replaced(compute, "threads", lambda _: nullcontext()),
             wrapped(
                 training.run_all,

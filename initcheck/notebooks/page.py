@@ -50,6 +50,7 @@ def write(baselines: Path) -> Path:
     Raises:
         ValueError: the folder has no raw runs.
     """
+    recorded = read_recorded(baselines / "recorded.csv")
     if not (baselines / "reproduced").is_dir():
         raise ValueError(
             f"{baselines / 'reproduced'} does not exist, so there are no runs to write a page "
@@ -62,7 +63,6 @@ def write(baselines: Path) -> Path:
         run for run in read_runs(baselines / "reproduced")
         if run.protocol == protocols.get(run.configuration)
     ]  # fmt: skip
-    recorded = read_recorded(baselines / "recorded.csv")
     material = Material(recorded, by_configuration(runs), CONFIGURATIONS, reasons, absent)
     path = baselines / "REPRODUCTION.md"
     write_atomic(path, page(material))

@@ -68,7 +68,7 @@ def _facts(probe: Comparison, settings: Settings) -> list[str]:
 
 def _line(label: str, text: str) -> str:
     one = re.sub(r"\s+", " ", text, flags=re.ASCII)  # keeps what is KEPT
-    folded = textwrap.wrap(one, WIDTH - LABEL - 2)
+    folded = textwrap.wrap(one, WIDTH - LABEL - 2, break_long_words=False, break_on_hyphens=False)
     return _labelled(label, [line.replace(KEPT, " ") for line in folded])
 
 

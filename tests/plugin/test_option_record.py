@@ -17,7 +17,7 @@ def test_recording_writes_and_does_not_pass(project):
     result = project.run(*RECORD)
     assert result.ret == 1
     assert "Evidence of 1 claims was written below" in result.text
-    assert "this run fails once" in result.text
+    assert "this run does not pass" in result.text
     (entry,) = read_evidence(project.evidence("zeros_stay"))["environments"]
     assert entry["reason"] == "a reason"
     after = project.run("--initcheck-device=cpu", "--initcheck-require-evidence")

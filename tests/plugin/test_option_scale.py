@@ -34,4 +34,4 @@ def test_full_scale_demands_its_data_and_brief_does_not(project):
     full = project.run("--initcheck-scale=full")
     assert full.ret == 1
     assert "INVALID zeros_stay[cpu]" in full.text
-    assert "say where it lies with `--initcheck-data-root DIR`" in full.text
+    assert "`--initcheck-data-root DIR`" in full.text

@@ -193,3 +193,10 @@ def test_a_crash_after_green_probes_shows_its_end_too():
     assert "measured   2 comparisons, all green; then" in text
     assert "KeyError: fc9" in text
     assert "training_loss" not in text
+
+
+def test_a_path_is_not_broken_at_its_hyphens():
+    path = "/a-folder/" + "with-a-long-name/" * 4 + "file-1"
+    reason = f"The files are missing, in particular the one that is called {path}."
+    text = failure(result("a", probe("invalid", reason=reason)), SETTINGS)
+    assert path in text

@@ -81,7 +81,7 @@ def test_envelope_is_recorded_and_followed(trained):
     recorded = reference.record(ARM, trained, [disturbed])
     departure = reference.compare(ARM, trained, recorded)
     assert (departure.r, departure.start, departure.left) == (None, True, False)
-    assert departure.why_not == "it takes no step: its start is as recorded"
+    assert departure.why_not == "it takes no step, and its start is as recorded"
 
 
 def test_envelope_sees_another_start(trained):
