@@ -43,7 +43,7 @@ def read_evidence(path: Path) -> Entry:
 @cache
 def _read(path: Path, _modified: int) -> Entry:
     def refuse(constant: str) -> NoReturn:
-        raise BaselineError(f"{path} holds the number {constant}, but evidence is finite. {REPAIR}")
+        raise BaselineError(f"{path} holds {constant}, but evidence must be finite. {REPAIR}")
 
     try:
         evidence: Entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
