@@ -158,7 +158,7 @@ def test_images_are_pooled_as_in_the_network():
 
 @pytest.mark.parametrize("pool", [1, 4])
 def test_images_of_another_size_are_refused_with_a_message(pool):
-    with pytest.raises(InitializerError, match=r"has 196 inputs. Set the schedule's `pool`"):
+    with pytest.raises(InitializerError, match=r"has 196 inputs. If the network pools"):
         pretrained(replace(SCHEDULE, pool=pool))(
             pooled(12, 10, by=2, activation="sigmoid").fresh(0), generator()
         )
