@@ -101,7 +101,7 @@ def test_uniform_law_is_centred(verdict, law):
 
 @claim(source="notebook 003; a3-heuristic-is-per-layer", kind="theorem")
 def test_heuristic_is_resolved_per_layer(verdict):
-    """A start that names a law for each layer gives each layer the variance of its own law.
+    """A start that names a law for each layer gives each layer the variance of its law.
 
     Notebook 003 chose a law at the first layer and used it for all others.
     """

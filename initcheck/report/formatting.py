@@ -107,7 +107,7 @@ def aligned(
         rows: of equal length, except those of one cell, which are lines of their own.
         right: numbers of the columns that are aligned to the right.
         columns: width of the table. The first column is made narrower to fit: a cell that is too
-            long for it gets a line of its own, above the rest of its row.
+            long for it gets a separate line above the rest of its row.
     """
     full = [row for row in rows if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*full, strict=True)]

@@ -24,7 +24,7 @@ Named = tuple[ClaimResult, Comparison]
 # --------------------
 # Margins in nats, shares and ranks have no common scale. What they have in common are their seeds:
 # a margin is compared with the range of the same arm over its seeds. A gain is decided by its
-# p-value and a rate by a number of seeds, so each of those forms has a ranking of its own.
+# p-value and a rate by a number of seeds, so each of those forms has its own ranking.
 
 
 def closest(results: Results) -> list[Named]:
