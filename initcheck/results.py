@@ -111,7 +111,7 @@ class Drift:
     def _outcomes(self) -> str:
         if self.shift is None:
             return "outcomes not compared"
-        moved = f"{self.shift:+.1f} s"
+        moved = f"{self.shift:+.1f} standard deviations"
         return f"outcomes moved by {moved}" if self.moved else f"outcomes unmoved ({moved})"
 
 
@@ -229,6 +229,7 @@ class Environment:
     torch: str
     python: str
     devices: list[Mapping[str, Any]]
+    initcheck: str = ""
     torchvision: str = ""
     numpy: str = ""
     scipy: str = ""

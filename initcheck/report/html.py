@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initcheck.report import formatting, highlights, plots, terminal
+from initcheck.report import about, formatting, highlights, plots, terminal
 from initcheck.results import (
     ENVELOPE_LIMIT,
     ClaimResult,
@@ -21,7 +21,7 @@ from initcheck.results import (
 if TYPE_CHECKING:
     import jinja2
 
-ENVIRONMENT = ("torch", "torchvision", "numpy", "scipy", "python", "platform", "threads")
+ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ def page(run: Run, *more_runs: Run) -> str:
     claims = _claims(entries)
     ratios = highlights.ratios(results)
     return _template().render(
+        notes=[
+            f"{name}: {note}" if name else formatting.sentence(note)
+            for name, run in zip(names or [""], runs, strict=True)
+            for note in about.notes(run)
+        ],
         verdict=worst(result.verdict for result in results),
         counts=terminal.counts(results),
         extremes=[*highlights.margins(results), *highlights.envelope(results)],
@@ -134,7 +139,9 @@ def _drift(drift: Drift) -> str:
     if drift.r is not None:
         parts.append(f"r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}")
     if drift.shift is not None:
-        parts.append(f"mean {drift.shift:+.1f} s from {drift.environment or 'its record'}")
+        parts.append(
+            f"mean {drift.shift:+.1f} standard deviations from {drift.environment or 'its record'}"
+        )
     return ", ".join(parts)
 
 
@@ -145,7 +152,7 @@ def _surroundings(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
         (name, [str(getattr(one, name) or "-") for one in environments]) for name in ENVIRONMENT
     ]
     rows.append(("matrix products", [one.matmul_precision or "-" for one in environments]))
-    rows.append(("devices", [", ".join(map(terminal.device, e.devices)) for e in environments]))
+    rows.append(("devices", [", ".join(map(about.device, e.devices)) for e in environments]))
     rows.append(("settings", [_settings(run.settings) for run in runs]))
     return rows
 
