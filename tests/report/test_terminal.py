@@ -295,6 +295,15 @@ def test_a_ratio_that_is_not_a_number_counts_as_the_largest():
     assert "largest envelope ratio: r = inf of 10 allowed, broken[cpu]" in "\n".join(lines)
 
 
+def test_the_largest_ratio_says_how_many_arms_are_judged():
+    still = probe(drift={"treated": drift(r=0.0), "control": drift("changed start", r=None)})
+    text = "\n".join(closing(example(result("a", still))))
+    assert "r = 0 in all that are judged; 1 of 2 arms are judged" in text
+    assert "a[cpu]" not in text
+    moved = "\n".join(closing(example(passing()), columns=160))
+    assert "he_beats_randn[cpu] training_loss, treated; 4 of 4 arms are judged" in moved
+
+
 def test_advice_needs_eight_arms_and_says_that_it_gates_nothing():
     assert "advisory" not in "\n".join(closing(example(passing())))
     text = " ".join(" ".join(closing(example())).split())
