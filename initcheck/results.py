@@ -169,7 +169,7 @@ class Comparison:
         return self.treated if side == "treated" else self.control
 
     def name(self, side: str) -> str:
-        """The name of the ``treated`` or the ``control`` arm."""
+        """What reports call the arm of a side, such as ``he``; empty if it has no name."""
         return self.treated_name if side == "treated" else self.control_name
 
     def inside(self, value: float) -> bool:
@@ -206,13 +206,19 @@ class ClaimResult:
 
     @property
     def name(self) -> str:
-        """The claim with its parameters and without its device, as its evidence is filed."""
+        """The claim with its parameters but without its device, such as ``he_learns[relu]``.
+
+        It is equal for all devices and runs of one experiment, and names its file of evidence.
+        """
         stem = self.id.removesuffix(f"{self.device}]")
         return f"{stem[:-1]}]" if stem.endswith("-") else stem.removesuffix("[")
 
     @property
     def mechanism(self) -> str:
-        """What the claim's file is about: ``residual rank`` of ``test_residual_rank.py``."""
+        """The group of claims to which this one belongs: those in the same file of tests.
+
+        It is the file's name in words: ``residual rank`` for ``test_residual_rank.py``.
+        """
         file = PurePath(self.node.partition("::")[0])
         return file.stem.removeprefix("test_").replace("_", " ")
 

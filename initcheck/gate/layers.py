@@ -124,7 +124,10 @@ def _default_options(kind: type[nn.Module]) -> str:
 
 
 def _shape(weighted: Sequence[Weighted]) -> str:
-    """``784-64-10``, or ``3 x 3 conv 1-16-32, linear 18432-10``."""
+    """The widths of all layers: ``784-64-10``, or ``(3 x 3 conv 1-16-32, linear 18432-10)``.
+
+    A layer is in the chain of widths before it if it continues it with weights of the same kind.
+    """
     chains = [[layer] for layer in weighted[:1]]
     for layer in weighted[1:]:
         before = chains[-1][-1]

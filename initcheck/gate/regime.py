@@ -7,10 +7,10 @@ out what is usual: float32, biases, and images in their own size.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from initcheck.baselines.limits import LimitEntry
+from initcheck.gate.alternatives import other_options, with_alternatives
 from initcheck.gate.comparison import Pair
 from initcheck.gate.describe import Facts, describe, number
 
@@ -185,31 +185,18 @@ def _shortened(first: str, second: str) -> str:
     network, _, start = second.partition(" from ")
     if start and first.endswith(f" from {start}"):
         return f"{network} from the same start"
-    options = _other_options(first.rpartition(" from ")[2], start or second)
+    options = other_options(first.rpartition(" from ")[2], start or second)
     if not options:
         return second
     return f"{network} from the same but {options}" if start else f"the same but {options}"
 
 
-def _other_options(first: str, second: str) -> str:
-    """The options of the second text that the first one, of the same name, has otherwise.
-
-    Empty if they have other names, or other numbers of options.
-    """
-    (name, options), (other_name, others) = _options(first), _options(second)
-    if name != other_name or len(options) != len(others):
-        return ""
-    return ", ".join(other for one, other in zip(options, others, strict=True) if one != other)
-
-
-def _options(text: str) -> tuple[str, list[str]]:
-    """``SGD (lr 0.1, momentum 0.9)`` as ``SGD (`` and the list of its options."""
-    match = re.fullmatch(r"([^()]+\()([^()]+)\)", text)
-    return (match[1], match[2].split(", ")) if match else (text, [])
-
-
 def _grouped(rows: Sequence[tuple[Row, Row]]) -> Iterator[tuple[str, str]]:
-    """Both sides in words, once for all pairs that share their control or their treated arms."""
+    """Texts on the treated and the control side, one pair of texts per group of pairs.
+
+    A group has one control and several treated arms, or one set of treated arms and several
+    controls.
+    """
     by_control: dict[Row, list[Row]] = {}
     for treated, control in rows:
         by_control.setdefault(control, []).append(treated)
@@ -253,27 +240,9 @@ def _or(values: Sequence[str], *, arm: bool) -> str:
     for noun in (" network", " steps"):
         if all(value.endswith(noun) for value in listed):
             listed = [*(value.removesuffix(noun) for value in listed[:-1]), listed[-1]]
-    listed = _with_alternatives(listed)
+    listed = with_alternatives(listed)
     text = f"{', '.join(listed[:-1])} or {listed[-1]}".removeprefix(" or ")
     return text if "" not in values else f"with or without {text}"
-
-
-def _with_alternatives(values: Sequence[str]) -> list[str]:
-    """``SGD (lr 0.1)`` and ``SGD (lr 0.2)`` as ``SGD (lr 0.1 or 0.2)``."""
-    merged: list[str] = []
-    for value in values:
-        name, options = _options(value)
-        before, earlier = _options(merged[-1]) if merged else ("", [])
-        differing = [
-            n for n, pair in enumerate(zip(earlier, options, strict=False)) if len({*pair}) > 1
-        ]
-        if name == before and len(options) == len(earlier) and len(differing) == 1:
-            (place,) = differing
-            earlier[place] += f" or {options[place]}"
-            merged[-1] = f"{name}{', '.join(earlier)})"
-        else:
-            merged.append(value)
-    return merged
 
 
 def _phrase(facts: Facts, *, arm: bool) -> str:

@@ -157,7 +157,10 @@ def _lacks_evidence(probe: Comparison) -> bool:
 
 
 def _crash(result: ClaimResult) -> list[str]:
-    """The end of what stopped a claim whose comparisons are all green."""
+    """The message on a claim that an error stopped although no comparison failed.
+
+    It ends with the last lines of that error.
+    """
     tail = result.message.strip().splitlines()[-TAIL:]
     lines = [folded for line in tail for folded in textwrap.wrap(line, WIDTH - 4)]
     head = f"{result.verdict.upper()}  {result.id}  {result.kind}"

@@ -136,7 +136,9 @@ def aligned(
 
 def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
     """The words of the command that runs this claim again on its device, and no other claim."""
-    words = ["pytest", _test(result), "--initcheck-device", result.device]
+    words = ["pytest", _test(result)]
+    if result.device != "none":  # as it is if the claim was stopped before it had a device
+        words += ["--initcheck-device", result.device]
     for name in ("seeds", "scale", "engine", "data_root", "salt"):
         value = getattr(settings, name)
         if value not in (None, "", DEFAULTS.get(name)):

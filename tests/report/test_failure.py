@@ -138,6 +138,9 @@ def test_the_command_has_the_parameters_of_the_claim():
     claim = result("trains", probe("drifted"), parameters="Lstm")
     test = "'benchmarks/test_examples.py::test_trains[Lstm-cpu]'"
     assert flat(claim).count(f"pytest {test} --initcheck-device cpu") == 2
+    early = replace(result("trains", message="fixture 'x' not found"), device="none")
+    assert "reproduce pytest" in flat(early)
+    assert "none" not in flat(early)
     plain = flat(result("trains", probe("drifted")))
     assert "pytest benchmarks/test_examples.py::test_trains --initcheck-device cpu" in plain
 
