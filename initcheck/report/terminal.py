@@ -42,13 +42,14 @@ def surroundings(environment: Environment, settings: Settings) -> list[str]:
     ]
     precision = environment.matmul_precision or "?"
     threads = _count(environment.threads, "thread") if environment.threads else "? threads"
-    seeds = settings.seeds or "as each claim needs"
+    seeds = f"seeds {settings.seeds or 'as each claim needs'}"
     baselines = f"baselines {settings.baselines or 'none'}"
+    drawn = f"{seeds}, salt {settings.salt}" if settings.salt else seeds
     return [
         f"{ours}: {', '.join([*named, environment.platform or 'unknown platform'])}",
         f"devices: {', '.join(map(about.device, environment.devices))}",
         f"arithmetic: {threads}, float32 matrix products {precision}",
-        f"settings: scale {settings.scale}, engine {settings.engine}, seeds {seeds}, {baselines}",
+        f"settings: scale {settings.scale}, engine {settings.engine}, {drawn}, {baselines}",
     ]
 
 

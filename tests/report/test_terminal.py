@@ -260,7 +260,17 @@ def test_the_header_names_hardware_precision_and_contract():
         assert fact in text
     for fact in ["highest", "baselines baselines", "engine ensemble", CONTRACT]:
         assert fact in text
-    assert "recording" not in text
+    for absent in ("recording", "salt", "FAULT", "only a part"):
+        assert absent not in text
+
+
+def test_the_header_names_what_changes_the_run():
+    settings = replace(SETTINGS, salt="otter", judge="outcomes", fault="he_gain_one")
+    lines = header(ENVIRONMENT, settings, columns=160)
+    assert lines[0].startswith("initcheck 0.1.0: torch 2.14.1")
+    assert "seeds as each claim needs, salt otter, baselines" in lines[3]
+    assert lines[4] == "FAULT he_gain_one is seeded: this run must fail"
+    assert lines[5].startswith("only a part is judged (--initcheck-judge outcomes)")
 
 
 def test_the_header_folds_long_lines_and_says_that_it_records():
