@@ -7,6 +7,7 @@ from typing import Any
 
 from initcheck import faults
 from initcheck.plugin.session import Session
+from initcheck.report import formatting
 from initcheck.results import ClaimResult
 
 DRIFT_NOTES = {
@@ -35,7 +36,7 @@ def closing_notes(
             notes.append(f"{words}: {', '.join(names)}")
     if settings.record is not None:
         notes.append(
-            f"Evidence of {len(recorded)} claims was written below "
+            f"Evidence of {formatting.count(len(recorded), 'claim')} was written below "
             f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
             "the difference, then run again without --initcheck-record."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +112,8 @@ class Reporting:
             return
         for trouble in self.troubles:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
-        for reason in dict.fromkeys(self.skipped.values()):
-            count = sum(other == reason for other in self.skipped.values())
-            _say(terminalreporter, f"{count} claims skipped: {reason}")
+        for line in _skipped([*self.skipped.values()]):
+            _say(terminalreporter, line)
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
         if session is not None and not quiet:
@@ -197,6 +197,16 @@ class Reporting:
     def _is_meant(self, session: Session) -> bool:
         """Whether the requested devices concern this run; a variable also reaches other runs."""
         return self.config.option.initcheck_device is not None or session.folder is not None
+
+
+def _skipped(reasons: Sequence[str]) -> list[str]:
+    """How many claims were skipped, a sentence per reason."""
+    from initcheck.report import formatting
+
+    return [
+        f"{formatting.count(number, 'claim')} skipped: {reason or 'no reason was given'}"
+        for reason, number in Counter(reasons).items()
+    ]
 
 
 def _write(session: Session, results: Sequence[ClaimResult]) -> str:

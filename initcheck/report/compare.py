@@ -189,7 +189,8 @@ def _count(claims: Sequence[str], runs: Sequence[Mapping[str, ClaimResult]]) -> 
         claim for claim in common if any(_rows(claim, runs, everything=False, same_seeds=True))
     ]
     verdicts = [claim for claim in common if len({run[claim].verdict for run in runs}) > 1]
+    agreeing = len(common) - len(differing)
     return (
-        f"{len(common)} claims in all {len(runs)} files: {len(common) - len(differing)} agree, "
+        f"{formatting.count(len(common), 'claim')} in all {len(runs)} files: {agreeing} agree, "
         f"{len(differing)} differ, {len(verdicts)} of them in the verdict"
     )

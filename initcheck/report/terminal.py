@@ -41,7 +41,9 @@ def surroundings(environment: Environment, settings: Settings) -> list[str]:
         if (version := getattr(environment, name)) or name == "initcheck"
     ]
     precision = environment.matmul_precision or "?"
-    threads = _count(environment.threads, "thread") if environment.threads else "? threads"
+    threads = (
+        formatting.count(environment.threads, "thread") if environment.threads else "? threads"
+    )
     seeds = f"seeds {settings.seeds or 'as each claim needs'}"
     baselines = f"baselines {settings.baselines or 'none'}"
     drawn = f"{seeds}, salt {settings.salt}" if settings.salt else seeds
@@ -113,8 +115,8 @@ def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
     rows = [
         [
             _ascii(name),
-            _count(len(of_name), "claim"),
-            _count(sum(len(result.probes) for result in of_name), "comparison"),
+            formatting.count(len(of_name), "claim"),
+            formatting.count(sum(len(result.probes) for result in of_name), "comparison"),
             f"{_seconds(sum(result.seconds for result in of_name))} s",
             worst(result.verdict for result in of_name),
         ]
@@ -150,10 +152,6 @@ def _fold(line: str, columns: int) -> list[str]:
 
 def _ascii(text: str) -> str:
     return " ".join(text.encode("ascii", "backslashreplace").decode().split())
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _seconds(took: float) -> str:

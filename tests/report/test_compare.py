@@ -20,7 +20,7 @@ def test_shifts_are_in_recorded_deviations():
     )
     assert line(text, "training_loss") == ["training_loss", "mean", "0.61", "nats", "+2", "sd"]
     assert line(text, "a[cpu]") == ["a[cpu]", "pass", "pass"]
-    assert text.endswith("1 claims in all 2 files: 0 agree, 1 differ, 0 of them in the verdict")
+    assert text.endswith("1 claim in all 2 files: 0 agree, 1 differ, 0 of them in the verdict")
 
 
 def test_shifts_of_a_transformed_probe_are_on_that_scale():
@@ -63,7 +63,7 @@ def test_claims_in_only_some_files_are_listed():
     )
     assert "only in A.json: zeroed_layer_still_learns[cpu]" in text
     assert "only in B.json: he_learns_on_cuda[cuda]" in text
-    assert text.endswith("1 claims in all 3 files: 0 agree, 1 differ, 1 of them in the verdict")
+    assert text.endswith("1 claim in all 3 files: 0 agree, 1 differ, 1 of them in the verdict")
     assert line(text, "he_learns") == ["he_learns_on_cuda[cuda]", "-", "refuted", "-"]
 
 
