@@ -111,7 +111,7 @@ class Drift:
     def _outcomes(self) -> str:
         if self.shift is None:
             return "outcomes not compared"
-        moved = f"{self.shift:+.1f} s"
+        moved = f"{self.shift:+.1f} standard deviations"
         return f"outcomes moved by {moved}" if self.moved else f"outcomes unmoved ({moved})"
 
 
@@ -169,7 +169,7 @@ class Comparison:
         return self.treated if side == "treated" else self.control
 
     def name(self, side: str) -> str:
-        """The name of the ``treated`` or the ``control`` arm."""
+        """What reports call the arm of a side, such as ``he``; empty if it has no name."""
         return self.treated_name if side == "treated" else self.control_name
 
     def inside(self, value: float) -> bool:
@@ -206,13 +206,19 @@ class ClaimResult:
 
     @property
     def name(self) -> str:
-        """The claim with its parameters and without its device, as its evidence is filed."""
+        """The claim with its parameters but without its device, such as ``he_learns[relu]``.
+
+        It is equal for all devices and runs of one experiment, and names its file of evidence.
+        """
         stem = self.id.removesuffix(f"{self.device}]")
         return f"{stem[:-1]}]" if stem.endswith("-") else stem.removesuffix("[")
 
     @property
     def mechanism(self) -> str:
-        """What the claim's file is about: ``residual rank`` of ``test_residual_rank.py``."""
+        """The group of claims to which this one belongs: those in the same file of tests.
+
+        It is the file's name in words: ``residual rank`` for ``test_residual_rank.py``.
+        """
         file = PurePath(self.node.partition("::")[0])
         return file.stem.removeprefix("test_").replace("_", " ")
 
@@ -229,6 +235,7 @@ class Environment:
     torch: str
     python: str
     devices: list[Mapping[str, Any]]
+    initcheck: str = ""
     torchvision: str = ""
     numpy: str = ""
     scipy: str = ""

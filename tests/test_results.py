@@ -164,11 +164,11 @@ def test_a_claim_has_a_name_with_its_parameters_and_a_mechanism(claim, name, mec
     [
         (drift("left", r=12345.0, first_step=16, first_layer="fc2", moved=False),
          "it left its rounding envelope at step 16, first in fc2 (r = 12300, 10 allowed)",
-         "unmoved (+0.0 s)"),
+         "unmoved (+0.0 standard deviations)"),
         (drift("left", r=531.0, first_step=2, mean=None),
          "it left its rounding envelope at step 2 (r = 531, 10 allowed)", "not compared"),
         (drift("moved", mean=0.8, moved=True),
-         "it no longer has its recorded distribution", "moved by +2.1 s"),
+         "it no longer has its recorded distribution", "moved by +2.1 standard deviations"),
         (drift("changed start", first_layer="fc1", mean=None),
          "it starts from other values, first in fc1, with the torch release that recorded it",
          "not compared"),

@@ -28,7 +28,11 @@ class Line:
 
 
 def examine() -> list[Line]:
-    """One line for each thing that a run depends on."""
+    """Check Python, packages, threads, devices, data and baselines: a line on each.
+
+    A line says what is there, and whether it is broken. If a package is broken, the rest is not
+    checked, since that needs torch.
+    """
     lines = [Line("python", f"{platform.python_version()} ({sys.executable})")]
     lines += [_package(name) for name in PACKAGES]
     lines.append(_pair())

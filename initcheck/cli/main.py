@@ -182,13 +182,15 @@ def compare(options: argparse.Namespace) -> int:
     """Print where several runs differ: in verdicts, and how far each arm moved."""
     from initcheck import results
     from initcheck.report import compare as comparison
+    from initcheck.report import terminal
 
     try:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    print(comparison.compare(*named, everything=options.all))
-    return DONE
+    print(comparison.compare(*named, everything=options.all, columns=terminal.width()))
+    changed = comparison.changed(*(run for _, run in named))
+    return FAILED if options.fail_on_change and changed else DONE
 
 
 def _refuse(sentence: str) -> int:
@@ -293,6 +295,11 @@ def _parser() -> Parser:
     command = commands.add_parser("compare", help="print where several runs differ")
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=RESULTS)
     command.add_argument("--all", action="store_true", help="print what agrees, too")
+    command.add_argument(
+        "--fail-on-change",
+        action="store_true",
+        help="exit 1 if a claim's verdict differs, or a claim is not in all runs",
+    )
     command.set_defaults(run=compare)
 
     command = commands.add_parser("doctor", help="print versions, devices, data and baselines")

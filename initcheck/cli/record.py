@@ -47,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A job's result.
+    """What a job recorded, which claims it did not record, and what pytest said.
 
     Attributes:
         evidence: the text of each new evidence file, by claim.
@@ -105,7 +105,9 @@ def jobs(
     claims: Iterable[Claim], options: Sequence[str], baselines: Path, *,
     workers: int = 1, shard: tuple[int, int] = (1, 1),
 ) -> list[Job]:  # fmt: skip
-    """One job per file of claims; for shard ``(i, n)`` every n-th job, starting with the i-th.
+    """The jobs of a recording: each is one run of pytest that records one file of claims.
+
+    For shard ``(i, n)`` these are every n-th job, starting with the i-th.
 
     Args:
         claims: the claims to record.

@@ -33,7 +33,8 @@ STARTS = {  # plain names of initializers, and their biases unless the name incl
 def describe(arm: Arm) -> Facts:
     """The facts of an arm; a text is empty if the arm has no such fact or it is unknown."""
     network = layers(arm.network)
-    start, biases = _start(arm.initializer, arm.data)
+    images = network.images(PIXELS.get(arm.data))
+    start, biases = _start(arm.initializer, arm.data, images)
     return {
         "activation": f"{network.activation} network" if network.activation else "",
         "layers": network.shape,
@@ -41,7 +42,7 @@ def describe(arm: Arm) -> Facts:
         "biases": network.biases,
         **_training(arm.recipe),
         "dtype": arm.recipe.dtype,
-        "data": _data(arm.data, network.images(PIXELS.get(arm.data))),
+        "data": _data(arm.data, images),
         "start": start,
         "start's biases": "" if network.biases == "no biases" else biases,
     }
@@ -73,10 +74,10 @@ def _optimizer(optimizer: Optimizer) -> str:
     return f"{optimizer.name} ({', '.join(shown)})" if shown else optimizer.name
 
 
-def _start(start: Initializer, data: str) -> tuple[str, str]:
+def _start(start: Initializer, data: str, images: str) -> tuple[str, str]:
     """The initializer in plain words, and its biases unless the words include them.
 
-    ``data`` is the arm's data set, which the words need not repeat.
+    ``data`` is the arm's data set and ``images`` how it is resized: the words do not repeat them.
     """
     rules = "".join(f" but {pattern} {name_of(draw)}" for pattern, draw in start.named)
     base = replace(start, name=start.name.removesuffix(rules), named=())
@@ -84,12 +85,22 @@ def _start(start: Initializer, data: str) -> tuple[str, str]:
     if name.endswith(", biases zeros_"):
         name, biases = name.removesuffix(", biases zeros_"), "zero biases"
     head, *more = re.split(r", (?![^(]*\))", name)  # commas within parentheses do not split
-    more = [part for part in more if part != data]
-    name = f"{head} with {more[0]}" if len(more) == 1 else head
-    name = f"{head} ({', '.join(more)})" if len(more) > 1 else name
+    more = [_without_pooling(part, data, images) for part in more if part != data]
+    if len(more) == 1 and "biases" in more[0].split():
+        biases = more.pop()
+        head = "Hadamard" if head == "hadamard" else head
+    name = f"{head} ({', '.join(more)})" if len(more) > 1 else " with ".join([head, *more])
     if start.name.endswith(rules):
         name += "".join(f" but {pattern} {_fill(draw)}" for pattern, draw in start.named)
+    name = re.sub(r"\bscaled_\((\w+), ([\d.]+)\)", r"\1 x \2", name)
     return re.sub(r"\d+\.\d{5,}", lambda match: f"{float(match[0]):.4g}", name), biases
+
+
+def _without_pooling(part: str, data: str, images: str) -> str:
+    """``1000 images pooled by 2`` without its end, if the network pools the images as much."""
+    text, _, factor = part.partition(" pooled by ")
+    side = PIXELS.get(data, 0) // int(factor) if factor.isdecimal() else 0
+    return text if side and images == f"pooled to {side} x {side}" else part
 
 
 def _fill(draw: TensorInitializer) -> str:

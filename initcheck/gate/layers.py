@@ -66,7 +66,7 @@ def layers(network: Network) -> Layers:
     places = [place for place, part in enumerate(parts) if type(part) in WEIGHTED]
     if not places or not all(map(_known, parts)):
         weighted = [part for part in module.modules() if isinstance(part, Weighted)]
-        return Layers(network.name, biases=_biases(weighted))
+        return Layers(_hyphenated(network.name), biases=_biases(weighted))
     weighted = [part for part in parts if isinstance(part, Weighted)]
     resizing = tuple(part for part in parts[: places[0]] if _kind(part) in RESIZING)
     blocks = [parts[start:end] for start, end in zip(places, [*places[1:], None], strict=True)]
@@ -124,7 +124,10 @@ def _default_options(kind: type[nn.Module]) -> str:
 
 
 def _shape(weighted: Sequence[Weighted]) -> str:
-    """``784-64-10``, or ``3 x 3 conv 1-16-32, linear 18432-10``."""
+    """The widths of all layers: ``784-64-10``, or ``(3 x 3 conv 1-16-32, linear 18432-10)``.
+
+    A layer is in the chain of widths before it if it continues it with weights of the same kind.
+    """
     chains = [[layer] for layer in weighted[:1]]
     for layer in weighted[1:]:
         before = chains[-1][-1]
@@ -157,6 +160,12 @@ def _widths(chain: Sequence[Weighted]) -> str:
     if len(hidden) > LONG and len(set(hidden)) == 1:
         return f"{widths[0]}-{hidden[0]}-...-{hidden[0]}-{widths[-1]} ({len(hidden)} hidden layers)"
     return "-".join(map(str, widths))
+
+
+def _hyphenated(name: str) -> str:
+    """A network's name with the widths of ``mlp (784, 64, 10)`` as ``784-64-10``."""
+    widths = r"\bmlp \((\d+(?:, \d+)+)\)"
+    return re.sub(widths, lambda match: match[1].replace(", ", "-"), name)
 
 
 def _details(parts: Sequence[nn.Module]) -> list[str]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from initcheck.baselines.limits import LimitEntry
+from initcheck.gate.alternatives import other_options, with_alternatives
 from initcheck.gate.comparison import Pair
 from initcheck.gate.describe import Facts, describe, number
 
@@ -103,9 +104,13 @@ def _interval(limit: LimitEntry, unit: str) -> str:
 def _keys_that_differ(
     section: Sequence[str], rows: Sequence[tuple[Pair, Facts, Facts]]
 ) -> list[str]:
-    """The facts in which the arms of a pair differ, and with them those that vary between pairs."""
+    """The facts in which the arms of a pair differ, and with them those that vary between pairs.
+
+    Biases that both arms of each pair share are left out: they need not be said for each arm.
+    """
     within = [key for key in section if any(one[key] != other[key] for _, one, other in rows)]
     between = [key for key in section if len({one[key] for _, one, _ in rows}) > 1]
+    between = [key for key in between if key != "start's biases"]
     return [key for key in section if key in within or (within and key in between)]
 
 
@@ -154,8 +159,8 @@ def _sentences(one: str, other: str, texts: Texts) -> Iterator[str]:
     if len(texts) == 2 and not any(about) and shown[0][::-1] in texts:
         yield f"{one}: {shown[0][0]}; {other}: {shown[0][1]}; and vice versa."
     elif any(about) and len({first for first, _ in texts}) == 1:
-        seconds = [f"{other}{n}: {second}" for n, (_, second) in zip(about, shown, strict=True)]
-        yield f"{one}: {shown[0][0]}; {'; '.join(seconds)}."
+        seconds = [f"{second}{name}" for name, (_, second) in zip(about, shown, strict=True)]
+        yield f"{one}: {shown[0][0]}; {other}: {'; '.join(seconds)}."
     else:
         by_name: dict[str, list[tuple[str, str]]] = {}
         for name, pair in zip(about, shown, strict=True):
@@ -166,22 +171,32 @@ def _sentences(one: str, other: str, texts: Texts) -> Iterator[str]:
 def _sentence(one: str, other: str, about: str, pairs: Sequence[tuple[str, str]]) -> str:
     if len(pairs) == 1:
         return f"{one}{about}: {pairs[0][0]}; {other}: {pairs[0][1]}."
+    firsts, seconds = zip(*pairs, strict=True)
+    if len({*seconds}) == 1 and seconds[0].startswith("the same"):
+        return f"{one}{about}: {_or(firsts, arm=True)}; {other}: {seconds[0]}."
     listed = "; ".join(f"{first} vs {second}" for first, second in pairs)
     return f"{one} vs {other}{about}: {listed}."
 
 
 def _shortened(first: str, second: str) -> str:
     """The second text without what it repeats of the first."""
-    if second.startswith(f"{first} but "):
+    if second.startswith((f"{first} but ", f"{first} x ")):
         return second.replace(first, "the same", 1)
     network, _, start = second.partition(" from ")
     if start and first.endswith(f" from {start}"):
         return f"{network} from the same start"
-    return second
+    options = other_options(first.rpartition(" from ")[2], start or second)
+    if not options:
+        return second
+    return f"{network} from the same but {options}" if start else f"the same but {options}"
 
 
 def _grouped(rows: Sequence[tuple[Row, Row]]) -> Iterator[tuple[str, str]]:
-    """Both sides in words, once for all pairs that share their control or their treated arms."""
+    """Texts on the treated and the control side, one pair of texts per group of pairs.
+
+    A group has one control and several treated arms, or one set of treated arms and several
+    controls.
+    """
     by_control: dict[Row, list[Row]] = {}
     for treated, control in rows:
         by_control.setdefault(control, []).append(treated)
@@ -225,6 +240,7 @@ def _or(values: Sequence[str], *, arm: bool) -> str:
     for noun in (" network", " steps"):
         if all(value.endswith(noun) for value in listed):
             listed = [*(value.removesuffix(noun) for value in listed[:-1]), listed[-1]]
+    listed = with_alternatives(listed)
     text = f"{', '.join(listed[:-1])} or {listed[-1]}".removeprefix(" or ")
     return text if "" not in values else f"with or without {text}"
 

@@ -90,7 +90,10 @@ def cd1(machine: Machine, batch: Tensor, *, lr: float, generator: torch.Generato
 
 
 def fit(inputs: Tensor, hidden: int, schedule: Schedule, generator: torch.Generator) -> Machine:
-    """Return a machine with ``hidden`` units, trained on ``(N, V)`` float64 inputs."""
+    """Return a restricted Boltzmann machine, trained with CD-1 on ``(N, V)`` float64 inputs.
+
+    It has V visible and ``hidden`` hidden units.
+    """
     machine = untrained(inputs, hidden, generator)
     for _ in range(schedule.epochs):
         order = torch.randperm(len(inputs), generator=generator)
@@ -212,11 +215,15 @@ def hidden_layers(module: nn.Module, name: str) -> list[nn.Linear]:
     followers = [leaves[leaves.index(layer) + 1] for layer in linear[:-1]]
     if not followers or not all(isinstance(leaf, nn.Sigmoid) for leaf in followers):
         raise InitializerError(
-            f'The initializer "{name}" stacks machines of binary units. The network must have at '
-            "least one hidden layer, and each must be nn.Linear followed by nn.Sigmoid."
+            f'The initializer "{name}" pretrains each hidden layer as a restricted Boltzmann '
+            "machine, whose units are sigmoids. Give it a network with at least one hidden layer, "
+            "each an nn.Linear followed by nn.Sigmoid."
         )
     if any(layer.bias is None for layer in linear[:-1]):
-        raise InitializerError(f'The initializer "{name}" needs biases in every hidden layer.')
+        raise InitializerError(
+            f'The initializer "{name}" sets the biases of every hidden layer, and this network has '
+            "a hidden layer without them. Build its nn.Linear layers with bias=True."
+        )
     return linear[:-1]
 
 

@@ -55,6 +55,7 @@ class Conditions:
     def environment(self) -> Environment:
         """Versions, machine and devices."""
         return Environment(
+            initcheck=_version("initcheck"),
             torch=_version("torch"), torchvision=_version("torchvision"),
             numpy=_version("numpy"), scipy=_version("scipy"),
             python=platform.python_version(), platform=platform.platform(),

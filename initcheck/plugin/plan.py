@@ -108,7 +108,10 @@ def seeds_of(uses: Iterable[Use]) -> tuple[int, ...]:
 
 
 def jobs(verdicts: Iterable[Verdict]) -> list[Job]:
-    """Every arm in one job, in the order in which claims of one device first use it.
+    """What worker processes train for these verdicts, which are of one device.
+
+    A job is the work that one process does without a break. Every arm is in exactly one job, and
+    jobs are in the order in which claims first use their arms.
 
     Arms that differ only in their start share a job while one chunk has room for them: a chunk of
     four replicas takes nearly as long as one of sixteen. Arms whose start is cached per process

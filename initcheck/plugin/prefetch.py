@@ -78,7 +78,7 @@ def _use_one_core() -> None:
 
 
 class Workers:
-    """Jobs in worker processes; reports their time and progress to ``laboratory``."""
+    """Runs jobs in worker processes and reports their time and progress to ``laboratory``."""
 
     def __init__(self, laboratory: Laboratory, jobs: Sequence[Job], processes: int) -> None:
         self._laboratory = laboratory

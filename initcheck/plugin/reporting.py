@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,15 +112,15 @@ class Reporting:
             return
         for trouble in self.troubles:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
-        for reason in dict.fromkeys(self.skipped.values()):
-            count = sum(other == reason for other in self.skipped.values())
-            _say(terminalreporter, f"{count} claims skipped: {reason}")
+        for line in _skipped([*self.skipped.values()]):
+            _say(terminalreporter, line)
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
         if session is not None and not quiet:
             self._summarize(terminalreporter, session)
 
     def _summarize(self, terminalreporter: pytest.TerminalReporter, session: Session) -> None:
+        from initcheck.plugin.notes import closing_notes
         from initcheck.report import terminal
 
         results = self.results
@@ -198,6 +199,16 @@ class Reporting:
         return self.config.option.initcheck_device is not None or session.folder is not None
 
 
+def _skipped(reasons: Sequence[str]) -> list[str]:
+    """How many claims were skipped, a sentence per reason."""
+    from initcheck.report import formatting
+
+    return [
+        f"{formatting.count(number, 'claim')} skipped: {reason or 'no reason was given'}"
+        for reason, number in Counter(reasons).items()
+    ]
+
+
 def _write(session: Session, results: Sequence[ClaimResult]) -> str:
     """Write the requested files; returns a sentence if one cannot be written."""
     settings = session.settings
@@ -233,61 +244,3 @@ def _colour(line: str) -> dict[str, bool]:
     if last == ["pass"]:
         return {"green": True}
     return {"red": True} if last and last[0] in VERDICTS else {}
-
-
-DRIFT_NOTES = {
-    "no evidence": "no evidence yet, so only their limits were judged",
-    "stale": "stale evidence, treated as missing; record it again",
-    "other start": (
-        "the starts differ from those under the recorded torch, so no trajectory could be "
-        "compared; outcomes were, if 64 of them are recorded"
-    ),
-}
-
-
-def closing_notes(
-    session: Session, results: Sequence[ClaimResult], recorded: Sequence[str]
-) -> list[str]:
-    """Sentences below the table; ``recorded`` are the claims whose evidence was written."""
-    from initcheck import faults
-
-    settings = session.settings
-    notes = [
-        f"{name} was requested, but no claim ran on it: all were skipped or deselected, so this "
-        "run is not green. Widen the selection, or leave the device out."
-        for name in session.devices_without_claims(results)
-    ]
-    for state, words in DRIFT_NOTES.items():
-        names = dict.fromkeys(r.id for r in results if _has_drift(r, state))
-        if names:
-            notes.append(f"{words}: {', '.join(names)}")
-    if settings.record is not None:
-        notes.append(
-            f"Evidence of {len(recorded)} claims was written below "
-            f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
-            "the difference, then run again without --initcheck-record."
-        )
-    if settings.judge != "all":
-        notes.append(
-            f"Only a part was judged (--initcheck-judge {settings.judge}): a green run says less "
-            "than one without that option."
-        )
-    if settings.profile:
-        notes += session.laboratory.profile.lines()
-    if settings.fault is not None:
-        notes.append(_fate(settings.fault, faults.bound(session.baselines.limits), results))
-    return notes
-
-
-def _has_drift(result: ClaimResult, state: str) -> bool:
-    return any(drift.verdict == state for probe in result.probes for drift in probe.drift.values())
-
-
-def _fate(fault: str, bound: dict[str, Any], results: Sequence[ClaimResult]) -> str:
-    """Which claims caught a seeded fault, and which should have."""
-    red = dict.fromkeys(r.claim for r in results if r.verdict != "pass")
-    missed = [r.claim for r in results if r.claim in bound[fault] and r.claim not in red]
-    if not red:
-        return f"fault {fault} survived: no claim that ran went red."
-    caught = f"fault {fault} was caught by {', '.join(red)}"
-    return f"{caught}; bound to it but green: {', '.join(missed)}." if missed else f"{caught}."

@@ -26,9 +26,11 @@ def residual_rank(trained: Trained, layer: str) -> Tensor:
 
 
 def residual_outside(trained: Trained, layer: str, inputs: int) -> Tensor:
-    """Largest absolute entry of W - I outside its leading ``inputs`` x ``inputs`` block.
+    """How far the residual W - I reaches outside its leading ``inputs`` x ``inputs`` block.
 
-    Taken over the kept checkpoints and the end of training.
+    This is its largest absolute entry there, over the kept checkpoints and the end of training, per
+    seed: ``(S,)``, in units of a weight. It is 0 if training changes only the weights between units
+    that carry an input.
     """
     weights = [kept[layer] for kept in trained.kept.values()] + [trained.parameters[layer]]
     residuals = torch.stack([(weight - _identity(weight)).abs() for weight in weights], 1)

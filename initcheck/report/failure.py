@@ -21,15 +21,18 @@ def failure(result: ClaimResult, settings: Settings) -> str:
     """The message on a claim that is not green, under 100 columns.
 
     It has a block per comparison that is not green: what was measured, why it is not green, why the
-    limit is where it is, and the evidence. Then come the command that reproduces it, and what to do
-    if the change is intended.
+    limit is where it is, and the evidence. Then come how often the gate is wrong, the command that
+    reproduces the failure, and what to do if the change is intended.
     """
-    blocks = [[_headline(result, probe), *_facts(probe, settings)] for probe in result.red]
+    blocks = [[_headline(result, probe), *_facts(probe)] for probe in result.red]
+    last = [
+        *[_line("gate", settings.contract or CONTRACT)] * bool(blocks),
+        _command("reproduce", formatting.reproduce(result, settings)),
+        *_next(result, settings),
+    ]
     blocks = blocks or [_crash(result)]
-    commands = [_command("reproduce", formatting.reproduce(result, settings))]
-    meant = [_if_meant(result, probe, settings) for probe in result.red]
-    text = "\n\n".join("\n".join(block) for block in blocks)
-    return "\n".join([text, *commands, *dict.fromkeys(filter(None, meant))])
+    parts = [*blocks, last] if len(blocks) > 1 else [[*blocks[0], *last]]
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _measured(probe: Comparison) -> str:
@@ -53,7 +56,7 @@ def _confirmed(probe: Comparison) -> bool:
     return probe.verdict != "invalid" and not (probe.verdict == "drifted" and left)
 
 
-def _facts(probe: Comparison, settings: Settings) -> list[str]:
+def _facts(probe: Comparison) -> list[str]:
     facts = {
         "measured": _measured(probe),
         "because": formatting.sentence(probe.reason),
@@ -63,7 +66,7 @@ def _facts(probe: Comparison, settings: Settings) -> list[str]:
     lines = [_line(label, text) for label, text in facts.items() if text]
     for place, text in enumerate(_evidence(probe)):
         lines.append(_line("" if place else "evidence", text))
-    return [*lines, _line("gate", _gate(probe, settings))]
+    return lines
 
 
 def _line(label: str, text: str) -> str:
@@ -95,48 +98,69 @@ def _evidence(probe: Comparison) -> Iterator[str]:
         if drift.verdict in LACKING or drift.recorded_mean is None:
             yield f"{side}: {drift.verdict}"
             continue
-        now, mean, std = map(
-            formatting.number, (drift.mean, drift.recorded_mean, drift.recorded_std)
+        now, mean, std, seen = map(
+            formatting.number,
+            (drift.mean, drift.recorded_mean, drift.recorded_std, drift.detectable_shift),
         )
-        scale = f" in {drift.transform}" if drift.transform in ("log", "logit") else ""
+        scaled = drift.transform in ("log", "logit")
+        unit = f"on the {drift.transform} scale" if scaled else probe.unit
         origin = f"N = {drift.recorded_n or '?'}, {drift.environment or 'unknown'}"
-        yield f"{side} {now} now, was {mean} +- {std}{scale} ({origin})"
+        detects = f"; a shift of {seen} is detected in 95 % of runs" if seen != "-" else ""
+        was = " ".join(filter(None, [f"was {mean} +- {std}", unit]))
+        yield f"{side} {now} now, {was} ({origin}){detects}"
 
 
-def _gate(probe: Comparison, settings: Settings) -> str:
-    contract = settings.contract or CONTRACT
-    treated = probe.drift.get("treated")
-    if treated is None or treated.detectable_shift is None:
-        return contract
-    shift = formatting.number(treated.detectable_shift)
-    return f"{contract}; a shift of {shift} is detected in 95 % of runs"
-
-
-def _if_meant(result: ClaimResult, probe: Comparison, settings: Settings) -> str | None:
+def _next(result: ClaimResult, settings: Settings) -> Iterator[str]:
     """What to do if the change is intended; recording alone never moves a limit."""
-    limit = f"[{result.claim}.{probe.probe}] in {formatting.limits_file(settings)}"
-    if probe.verdict == "inconclusive":
+    red = result.red
+    for probe in [probe for probe in red if probe.verdict == "inconclusive"][:1]:
         more = formatting.reproduce(result, replace(settings, seeds=2 * len(probe.treated)))
-        return _command("more seeds", more)
-    if settings.init:  # neither limits nor evidence belong to a custom initializer
-        return _line("next", "change the initializer: no limit moves for it, no evidence is kept")
+        yield _command("more seeds", more)
+    red = [probe for probe in red if probe.verdict != "inconclusive"]
+    if settings.init and red:  # neither limits nor evidence belong to a custom initializer
+        yield _line("next", "change the initializer: no limit moves for it, no evidence is kept")
+    elif red:
+        yield from _if_meant(result, red, settings)
+
+
+def _if_meant(result: ClaimResult, red: Sequence[Comparison], settings: Settings) -> Iterator[str]:
+    """The limits to write or to move, then the command that records; each at most once."""
+    file = formatting.limits_file(settings)
+    names = {probe.title: f"[{result.claim}.{probe.probe}]" for probe in red}
+    refuted = [probe for probe in red if probe.verdict == "refuted"]
+    fixed = sorted({probe.kind for probe in refuted if probe.kind != "measured"})
+    if fixed:
+        kinds = " and ".join(fixed)
+        never = f"a limit of kind {kinds} never moves: fix the code or withdraw the claim"
+        yield _line("if meant", never)
+        return  # a refuted claim is not recorded
+    unlimited = [probe for probe in red if formatting.limit(probe) == "none"]
+    for limit in dict.fromkeys(names[probe.title] for probe in unlimited):
+        yield _line(
+            "if meant", f"write {limit} in {file}: min, max or margin, unit, kind, why, fault"
+        )
     # evidence is recorded without a fault, and recording it requires none
     plain = replace(settings, fault=None, require_evidence=False)
     record = formatting.reproduce(result, plain, "--initcheck-record", "why it changed")
-    if probe.verdict == "refuted" and probe.kind != "measured":
-        never = f"a limit of kind {probe.kind} never moves: fix the code or withdraw the claim"
-        return _line("if meant", never)
-    if probe.verdict == "refuted":
-        move = _line("if meant", f"move {limit}, with its why, then")
-        return "\n".join([move, _command("", record)])
-    if formatting.limit(probe) == "none":
-        return _line("if meant", f"write {limit}: min, max or margin, unit, kind, why, fault")
-    lacking = any(drift.verdict in LACKING for _, drift in formatting.drifts(probe))
-    return _command("if meant", record) if probe.verdict == "drifted" or lacking else None
+    moved = list(dict.fromkeys(names[probe.title] for probe in refuted))
+    if moved:
+        each = "with its why" if len(moved) == 1 else "each with its why"
+        yield _line("if meant", f"move {' and '.join(moved)} in {file}, {each}, then")
+    lacking = [probe for probe in red if probe not in unlimited and _lacks_evidence(probe)]
+    if moved or lacking:
+        yield _command("" if moved else "if meant", record)
+
+
+def _lacks_evidence(probe: Comparison) -> bool:
+    drifts = formatting.drifts(probe)
+    return probe.verdict == "drifted" or any(drift.verdict in LACKING for _, drift in drifts)
 
 
 def _crash(result: ClaimResult) -> list[str]:
-    """The end of what stopped a claim whose comparisons are all green."""
+    """The message on a claim that an error stopped although no comparison failed.
+
+    It ends with the last lines of that error.
+    """
     tail = result.message.strip().splitlines()[-TAIL:]
     lines = [folded for line in tail for folded in textwrap.wrap(line, WIDTH - 4)]
     head = f"{result.verdict.upper()}  {result.id}  {result.kind}"

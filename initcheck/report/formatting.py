@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePath
 
@@ -24,6 +25,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return str(int(value))
     rounded = f"{float(f'{value:.{digits}g}'):g}"
     return re.sub(r"e([+-])0*(\d)", lambda e: "e" + e[1].replace("+", "") + e[2], rounded)
+
+
+def count(number: int, thing: str) -> str:
+    """``1 claim``, ``2 claims``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def span(values: Sequence[float], digits: int = 3) -> str:
@@ -98,6 +104,14 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "." * (text[-1:] not in (*".!?", ""))
 
 
+def folded(line: str, columns: int) -> list[str]:
+    """The line in parts of at most ``columns``, indented from the second one on.
+
+    Paths are not broken at their hyphens; only a word that is longer than a line is broken.
+    """
+    return textwrap.wrap(line, columns, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def aligned(
     rows: Sequence[Sequence[str]], *, right: Collection[int] = (), columns: int = 10_000
 ) -> list[str]:
@@ -127,7 +141,9 @@ def aligned(
 
 def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
     """The words of the command that runs this claim again on its device, and no other claim."""
-    words = ["pytest", result.node, "--initcheck-device", result.device]
+    words = ["pytest", _test(result)]
+    if result.device != "none":  # as it is if the claim was stopped before it had a device
+        words += ["--initcheck-device", result.device]
     for name in ("seeds", "scale", "engine", "data_root", "salt"):
         value = getattr(settings, name)
         if value not in (None, "", DEFAULTS.get(name)):
@@ -142,6 +158,12 @@ def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
     if settings.fault:
         words += ["--initcheck-fault", settings.fault]
     return [*words, *more]
+
+
+def _test(result: ClaimResult) -> str:
+    """The claim's test with its parameters, as pytest names it: the device is its last one."""
+    parametrized = result.name != result.claim
+    return f"{result.node}[{result.id.partition('[')[2]}" if parametrized else result.node
 
 
 def limits_file(settings: Settings) -> str:

@@ -86,16 +86,18 @@ def margins(results: Results) -> Iterator[str]:
 
 def envelope(results: Results) -> Iterator[str]:
     """A line on the largest envelope ratio; NaN counts as larger than all."""
-    named_ratios = [
-        (math.inf if math.isnan(drift.r) else drift.r, name)
-        for name, _, drift in _drifts(results)
-        if drift.r is not None
-    ]
-    if named_ratios:
-        r, name = max(named_ratios)
+    arms = [(name, drift.r) for name, _, drift in _drifts(results)]
+    named_ratios = [(math.inf if math.isnan(r) else r, name) for name, r in arms if r is not None]
+    if not named_ratios:
+        return
+    r, name = max(named_ratios)
+    judged = f"{len(named_ratios)} of {len(arms)} arms are judged"
+    if r == 0:
+        yield f"largest envelope ratio: r = 0 in all that are judged; {judged}"
+    else:
         yield (
             f"largest envelope ratio: r = {formatting.number(r)} of {ENVELOPE_LIMIT} allowed, "
-            f"{name}"
+            f"{name}; {judged}"
         )
 
 

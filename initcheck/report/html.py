@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initcheck.report import formatting, highlights, plots, terminal
+from initcheck.report import about, formatting, highlights, plots, terminal
 from initcheck.results import (
     ENVELOPE_LIMIT,
+    GAIN_P,
     ClaimResult,
     Comparison,
     Drift,
@@ -21,7 +22,7 @@ from initcheck.results import (
 if TYPE_CHECKING:
     import jinja2
 
-ENVIRONMENT = ("torch", "torchvision", "numpy", "scipy", "python", "platform", "threads")
+ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ def page(run: Run, *more_runs: Run) -> str:
     claims = _claims(entries)
     ratios = highlights.ratios(results)
     return _template().render(
+        notes=[
+            f"{name}: {note}" if name else formatting.sentence(note)
+            for name, run in zip(names or [""], runs, strict=True)
+            for note in about.notes(run)
+        ],
         verdict=worst(result.verdict for result in results),
         counts=terminal.counts(results),
         extremes=[*highlights.margins(results), *highlights.envelope(results)],
@@ -115,47 +121,53 @@ def _probe(probe: Comparison) -> dict[str, Any]:
         "because": "" if probe.verdict == "pass" else formatting.sentence(probe.reason),
         "why": probe.why,
         "fault": probe.fault,
-        "drifts": [f"{side} {_drift(drift)}" for side, drift in formatting.drifts(probe)],
+        "drifts": [f"{side}: {_drift(drift)}" for side, drift in formatting.drifts(probe)],
     }
 
 
 def _margin(probe: Comparison) -> str:
     """The number that decides, with its unit."""
+    if probe.form == "gains":
+        p = probe.p_value
+        return "" if p is None else f"p = {formatting.number(p)}, at most {GAIN_P} shows a gain"
     text = formatting.margin(probe)
-    if text == "-" or probe.form == "gains":
-        return text.removeprefix("-")
+    if text == "-":
+        return ""
     plain = probe.form == "holds" and probe.margin_unit == "units"
     return f"margin {text} {probe.unit if plain else ''}".rstrip()
 
 
 def _drift(drift: Drift) -> str:
     """An arm against its evidence: the verdict, then the envelope ratio and the shift."""
-    parts: list[str] = [drift.verdict]
+    text: str = drift.verdict
     if drift.r is not None:
-        parts.append(f"r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}")
+        text += f", r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}"
     if drift.shift is not None:
-        parts.append(f"mean {drift.shift:+.1f} s from {drift.environment or 'its record'}")
-    return ", ".join(parts)
+        text += f", mean {drift.shift:+.1f} standard deviations from its record"
+    return f"{text} ({drift.environment})" if drift.environment else text
 
 
 def _surroundings(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Rows of the table about the environment: a name, then one text per run."""
     environments = [run.environment for run in runs]
-    rows = [
-        (name, [str(getattr(one, name) or "-") for one in environments]) for name in ENVIRONMENT
-    ]
-    rows.append(("matrix products", [one.matmul_precision or "-" for one in environments]))
-    rows.append(("devices", [", ".join(map(terminal.device, e.devices)) for e in environments]))
+    rows = [(name, [str(getattr(one, name) or "") for one in environments]) for name in ENVIRONMENT]
+    rows.append(("matrix products", [one.matmul_precision for one in environments]))
+    rows.append(("devices", [", ".join(map(about.device, e.devices)) for e in environments]))
     rows.append(("settings", [_settings(run.settings) for run in runs]))
-    return rows
+    rows.append(("contract", [run.settings.contract or "" for run in runs]))
+    return [(name, [text or "-" for text in texts]) for name, texts in rows if any(texts)]
 
 
 def _settings(settings: Settings) -> str:
-    given = {name: value for name, value in asdict(settings).items() if value not in (None, "", [])}
-    return ", ".join(f"{name} {_listed(value)}" for name, value in given.items())
+    """The options that are set; the contract has its own row."""
+    values = asdict(settings).items()
+    given = {name: value for name, value in values if value and name != "contract"}
+    return ", ".join(f"{name.replace('_', ' ')} {_listed(value)}" for name, value in given.items())
 
 
 def _listed(value: object) -> str:
+    if value is True:
+        return "yes"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

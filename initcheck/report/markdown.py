@@ -4,13 +4,13 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from initcheck.report import failure, formatting, highlights, terminal
+from initcheck.report import about, failure, formatting, highlights, terminal
 from initcheck.results import ORDER, ClaimResult, Run, Settings
 
 LIMIT = 1_000_000  # bytes; GitHub drops a step's summary above 1 MiB, and others append to it
 ANNOTATIONS = 10  # GitHub shows no more errors of one step
 LONGEST = 20_000  # bytes of one failing claim's message
-COLUMNS = ("verdict", "claim", "treated", "limit", "control", "margin", "seconds")
+COLUMNS = ("verdict", "claim", "comparison", "treated", "limit", "control", "margin", "r")
 
 
 def summary(run: Run) -> str:
@@ -23,7 +23,9 @@ def summary(run: Run) -> str:
     rows = [row for result in ordered for row in _rows(result)]
     return "".join(
         [
-            f"## initcheck: {terminal.counts(run.results)}\n\n{_surroundings(run)}\n",
+            f"## initcheck: {terminal.counts(run.results)}\n\n",
+            *(f"**{_escaped(formatting.sentence(note))}**\n\n" for note in about.notes(run)),
+            f"{_surroundings(run)}\n",
             *_fitting(details, "failing claims", LIMIT // 2),
             "\n|" + "|".join(COLUMNS) + "|\n" + "|---" * len(COLUMNS) + "|\n",
             *_fitting(rows, "lines of the table", LIMIT // 3),
@@ -59,18 +61,14 @@ def _fitting(blocks: Iterable[str], what: str, limit: int) -> Iterator[str]:
 
 
 def _surroundings(run: Run) -> str:
-    """The head and the extremes of the run, a line each."""
+    """Where and how the run took place, and its extremes, a line each."""
     lines = [
         *highlights.margins(run.results),
         *highlights.envelope(run.results),
         *highlights.advice(run.results),
     ]
-    head = terminal.header(run.environment, run.settings)
-    return "".join(f"- {_escaped(line)}\n" for line in [*_unfolded(head), *lines])
-
-
-def _unfolded(lines: list[str]) -> list[str]:
-    return re.sub(r"\n  +", " ", "\n".join(lines)).splitlines()
+    head = terminal.surroundings(run.environment, run.settings)
+    return "".join(f"- {_escaped(line)}\n" for line in [*head, *lines])
 
 
 def _details(result: ClaimResult, settings: Settings) -> str:
@@ -84,21 +82,24 @@ def _details(result: ClaimResult, settings: Settings) -> str:
 
 
 def _rows(result: ClaimResult) -> Iterator[str]:
-    """A row on the claim with its first comparison, and one per further comparison."""
-    claim, seconds = _code(result.id), f"{result.seconds:.1f}"
-    if not result.probes:
-        yield _row([result.verdict, claim, *["-"] * 4, seconds])
-    for place, probe in enumerate(result.probes):
-        first = place == 0
+    """A row per comparison, each with the claim and its parameters, so that none are identical.
+
+    A claim that made no comparison, or whose verdict no comparison explains, has a row on itself.
+    """
+    claim = _code(result.id)
+    if result.verdict not in {probe.verdict for probe in result.probes}:
+        yield _row([result.verdict, claim, *["-"] * (len(COLUMNS) - 2)])
+    for probe in result.probes:
         yield _row(
             [
-                result.verdict if first else probe.verdict,
-                claim if first else _escaped(probe.title),
+                probe.verdict,
+                claim,
+                _escaped(probe.title),
                 formatting.arm(probe, "treated"),
                 html.escape(formatting.limit(probe)),
                 formatting.arm(probe, "control"),
                 formatting.margin(probe),
-                seconds if first else "",
+                html.escape(formatting.ratios(probe)),
             ]
         )
 

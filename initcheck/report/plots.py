@@ -54,7 +54,7 @@ class Row:
     name: str
     text: str
     dots: list[float]
-    recorded: tuple[float, float, float] | None = None  # mean less s, mean, mean plus s
+    recorded: tuple[float, float, float] | None = None  # mean less deviation, mean, plus
 
 
 @dataclass(frozen=True)

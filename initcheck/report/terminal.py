@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
-from initcheck.report import formatting, highlights
+from initcheck.report import about, formatting, highlights
 from initcheck.results import ORDER, ClaimResult, Comparison, Environment, Run, Settings, worst
 
 NARROW, USUAL, WIDE = 80, 100, 160  # columns
@@ -29,29 +28,31 @@ def width() -> int:
 def header(
     environment: Environment, settings: Settings, contract: str | None = None, columns: int = USUAL
 ) -> list[str]:
-    """Where and how a run takes place, for its head; ``contract`` is the line on false alarms."""
-    versions = ("torch", "torchvision", "numpy", "scipy", "python")
-    named = [f"{name} {version}" for name in versions if (version := getattr(environment, name))]
-    precision = environment.matmul_precision or "?"
-    seeds = settings.seeds or "as each claim needs"
-    baselines = f"baselines {settings.baselines or 'none'}"
-    lines = [
-        f"initcheck: {', '.join([*named, environment.platform or 'unknown platform'])}",
-        f"devices: {', '.join(map(device, environment.devices))}",
-        f"arithmetic: {environment.threads or '?'} threads, float32 matrix products {precision}",
-        f"settings: scale {settings.scale}, engine {settings.engine}, seeds {seeds}, {baselines}",
+    """The first lines of a run; ``contract`` is the line on false alarms."""
+    lines = [*surroundings(environment, settings), *about.reservations(settings), contract or ""]
+    return [folded for line in lines for folded in _fold(line, columns)]
+
+
+def surroundings(environment: Environment, settings: Settings) -> list[str]:
+    """Where and how a run takes place: versions, devices, arithmetic and settings, a line each."""
+    ours, *named = [
+        f"{name} {version}".strip()
+        for name in about.VERSIONS
+        if (version := getattr(environment, name)) or name == "initcheck"
     ]
-    if settings.record:
-        lines.append(f"recording ({settings.record}): this run does not pass, whatever it finds")
-    if settings.fault:
-        lines.append(f"FAULT {settings.fault} is seeded: this run must fail")
-    return [folded for line in [*lines, contract or ""] for folded in _fold(line, columns)]
-
-
-def device(description: Mapping[str, Any]) -> str:
-    """A device's name, with its hardware in parentheses if that is known."""
-    hardware = description.get("hardware")
-    return f"{description['name']} ({hardware})" if hardware else str(description["name"])
+    precision = environment.matmul_precision or "?"
+    threads = (
+        formatting.count(environment.threads, "thread") if environment.threads else "? threads"
+    )
+    seeds = f"seeds {settings.seeds or 'as each claim needs'}"
+    baselines = f"baselines {settings.baselines or 'none'}"
+    drawn = f"{seeds}, salt {settings.salt}" if settings.salt else seeds
+    return [
+        f"{ours}: {', '.join([*named, environment.platform or 'unknown platform'])}",
+        f"devices: {', '.join(map(about.device, environment.devices))}",
+        f"arithmetic: {threads}, float32 matrix products {precision}",
+        f"settings: scale {settings.scale}, engine {settings.engine}, {drawn}, {baselines}",
+    ]
 
 
 def table(
@@ -114,8 +115,8 @@ def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
     rows = [
         [
             _ascii(name),
-            _count(len(of_name), "claim"),
-            _count(sum(len(result.probes) for result in of_name), "comparison"),
+            formatting.count(len(of_name), "claim"),
+            formatting.count(sum(len(result.probes) for result in of_name), "comparison"),
             f"{_seconds(sum(result.seconds for result in of_name))} s",
             worst(result.verdict for result in of_name),
         ]
@@ -146,15 +147,11 @@ def counts(results: Sequence[ClaimResult]) -> str:
 
 
 def _fold(line: str, columns: int) -> list[str]:
-    return textwrap.wrap(_ascii(line), columns, subsequent_indent="  ", break_on_hyphens=False)
+    return formatting.folded(_ascii(line), columns)
 
 
 def _ascii(text: str) -> str:
     return " ".join(text.encode("ascii", "backslashreplace").decode().split())
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _seconds(took: float) -> str:

@@ -229,10 +229,11 @@ def least_of(share: float, now: int, alpha1: float) -> int:
 
 
 def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Verdict:
-    """Whether at least ``least`` treated seeds succeed, and fewer control seeds.
+    """The verdict on a rate: ``pass`` if enough treated seeds succeed, and too few control seeds.
 
-    Values are 1 for a success, else 0. With ``least`` below 1 the comparison is invalid, since it
-    could not fail.
+    Enough are ``least`` or more. Values are 1 for a success, else 0; anything else is invalid.
+    It is invalid, too, if ``least`` is below 1, which no arm could miss, or if enough control seeds
+    succeed. If too few treated seeds succeed, it is refuted.
     """
     values = np.asarray([*treated, *control], dtype=float)
     if not np.isin(values, (0.0, 1.0)).all() or least < 1:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from initcheck.cli.main import main
-from initcheck.results import write
+from initcheck.results import read, write
 from tests.helpers.results import drifted, example, passing, probe, refuted, result
 
 
@@ -47,7 +49,7 @@ def test_a_report_is_printed_as_markdown(files, capsys):
     assert main(["report", files[1], "--markdown"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("## initcheck: 1 pass, 1 drifted, 1 refuted\n")
-    assert "|verdict|claim|treated|" in output
+    assert "|verdict|claim|comparison|treated|" in output
 
 
 def test_annotations_name_each_claim_that_is_not_green(files, tmp_path, capsys):
@@ -91,3 +93,15 @@ def test_a_command_without_files_is_refused(command):
     with pytest.raises(SystemExit) as exited:
         main([command])
     assert exited.value.code == 4
+
+
+def test_a_changed_verdict_fails_only_if_that_is_requested(files, tmp_path, capsys):
+    changed = tmp_path / "changed.json"
+    run = read(files[0])
+    first, *others = run.results
+    write(changed, replace(run, results=[replace(first, verdict="refuted"), *others]))
+    assert main(["compare", files[0], files[0], "--fail-on-change"]) == 0
+    assert main(["compare", *files, "--fail-on-change"]) == 1  # one claim is in the second only
+    assert main(["compare", files[0], str(changed)]) == 0
+    assert main(["compare", files[0], str(changed), "--fail-on-change"]) == 1
+    assert "1 of them in the verdict" in capsys.readouterr().out

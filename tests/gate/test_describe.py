@@ -68,13 +68,15 @@ def test_checkpoints_are_mentioned():
         ),
         (
             every(zeros_, normal_(1.0), "zero weights, N(0, 1) biases"),
-            ("zero weights with N(0, 1) biases", ""),
+            ("zero weights", "N(0, 1) biases"),
         ),
         (torch_default.but("*.weight", ones_), ("torch's default but *.weight from ones_", "")),
         (every(ones_, zeros_), ("ones_", "zero biases")),
         (every(zeros_, name="he"), ("he", "")),
         (every(zeros_, name="mine, lr 0.4, mnist5k"), ("mine with lr 0.4", "")),
         (every(zeros_, name="mine, 3 rounds, lr 0.12345678"), ("mine (3 rounds, lr 0.1235)", "")),
+        (every(zeros_, name="hadamard, biases .01"), ("Hadamard", "biases .01")),
+        (every(zeros_, name="scaled_(he_uniform_, 0.57735027)"), ("he_uniform_ x 0.5774", "")),
     ],
 )
 def test_start_has_plain_words(start, shown):
@@ -168,3 +170,9 @@ def test_cifar_network_fits_in_one_line():
 )
 def test_numbers_are_short(value, shown):
     assert number(value) == shown
+
+
+def test_a_start_does_not_repeat_how_the_network_pools():
+    start = every(zeros_, name="mine, 9 images pooled by 2, lr 0.4")
+    for by, shown in ((2, "mine (9 images, lr 0.4)"), (4, "mine (9 images pooled by 2, lr 0.4)")):
+        assert describe(Arm(pooled(64, 10, by=by), start, RECIPE))["start"] == shown

@@ -55,7 +55,9 @@ def test_envelope_departure_alone_is_drifted_and_names_step_and_layer(follows, a
     side = "treated" if arm == TREATED else "control"
     assert entry["drift"][side]["verdict"] == "left"
     assert entry["drift"][side]["first_step"] == 4
-    outcome = "outcomes unmoved (-0.1 s)" if arm == TREATED else "outcomes not compared"
+    outcome = (
+        "outcomes unmoved (-0.1 standard deviations)" if arm == TREATED else "outcomes not compared"
+    )
     words = f"the {side} arm left its rounding envelope at step 4, first in hidden1"
     assert entry["reason"] == f"{words} (r = 40, 10 allowed); {outcome}"
 
@@ -127,7 +129,9 @@ def test_other_start_under_the_recorded_torch_is_drifted(follows, build):
     words = (
         "starts from other values, first in output.weight, with the torch release that recorded it"
     )
-    assert entry["reason"] == f"the treated arm {words}; outcomes unmoved (-0.1 s)"
+    assert (
+        entry["reason"] == f"the treated arm {words}; outcomes unmoved (-0.1 standard deviations)"
+    )
     assert judged(entry=recorded_with(release + "1"))["verdict"] == "pass"
 
 

@@ -8,7 +8,7 @@ from initcheck import SGD, Adam, Arm, Recipe, RMSprop, mlp
 from initcheck.baselines.limits import LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.gate.regime import judged, regime
-from initcheck.initializers import he, randn, torch_default, zeros, zeros_
+from initcheck.initializers import every, he, randn, torch_default, zeros, zeros_
 from initcheck.probes import residual_rank, test_accuracy, unit_spread
 from initcheck.probes.outcomes import images_told_apart
 
@@ -114,8 +114,8 @@ def test_arms_of_each_probe_are_named():
     zero, good, wild = started(zeros, he, randn)
     text = regime([pair(good, zero), pair(good, wild, probe=unit_spread)])
     assert text.endswith(
-        "Treated: He normal with zero biases; control for test accuracy: all zeros; "
-        "control for unit spread: N(0, 1) with zero biases."
+        "Treated: He normal with zero biases; control: all zeros for test accuracy; "
+        "N(0, 1) with zero biases for unit spread."
     )
     text = regime([pair(good, zero), pair(wild, zero, probe=unit_spread)])
     assert text.endswith(
@@ -130,6 +130,38 @@ def test_pairs_of_one_probe_are_listed():
         "Treated vs control: He normal with zero biases vs all zeros; "
         "N(0, 1) with zero biases vs torch's default."
     )
+
+
+def test_the_same_change_of_several_starts_is_said_once():
+    pairs = [
+        pair(*started(every(zeros_, name=name), every(zeros_, name=f"scaled_({name}, 0.5)")))
+        for name in ("mine_", "yours_", "theirs_")
+    ]
+    assert regime(pairs).endswith("Treated: mine_, yours_ or theirs_; control: the same x 0.5.")
+
+
+def test_only_the_options_that_differ_are_repeated():
+    starts = [every(zeros_, name=f"mine, 3 rounds, lr {lr}") for lr in (0.4, -0.4)]
+    assert regime([pair(*started(*starts))]).endswith(
+        "Treated: mine (3 rounds, lr 0.4); control: the same but lr -0.4."
+    )
+    other = every(zeros_, name="mine, 3 rounds")
+    assert "the same" not in regime([pair(*started(starts[0], other))])
+
+
+def test_optimizers_that_differ_in_one_option_are_merged():
+    text = regime(under(SGD(lr=0.1, momentum=0.9), SGD(lr=0.1, momentum=0.5), Adam(lr=0.1)))
+    assert "; SGD (lr 0.1, momentum 0.9 or momentum 0.5) or Adam (lr 0.1) for 150 steps;" in text
+    apart = regime(under(SGD(lr=0.1, momentum=0.9), SGD(lr=0.2, momentum=0.5)))
+    assert "SGD (lr 0.1, momentum 0.9) or SGD (lr 0.2, momentum 0.5) for 150" in apart
+
+
+def test_biases_that_both_arms_share_are_said_once():
+    pairs = [
+        pair(*started(*(every(zeros_, name=f"{name}, biases {b}") for name in ("mine", "yours"))))
+        for b in (0, 1)
+    ]
+    assert regime(pairs) == (f"{SETTING}; biases 0 or biases 1. Treated: mine; control: yours.")
 
 
 def test_arms_of_gains_refer_to_those_of_holds():

@@ -7,6 +7,7 @@ from typing import Any
 from initcheck.results import ClaimResult, Comparison, Drift, Environment, Run, Settings, worst
 
 ENVIRONMENT = Environment(
+    initcheck="0.1.0",
     python="3.11.2",
     torch="2.14.1",
     torchvision="0.29.1",

@@ -182,7 +182,10 @@ def test_global_random_state_is_left_alone():
     [
         (mlp(784, 12, 10), "nn.Linear followed by nn.Sigmoid"),
         (mlp(784, 10), "at least one hidden layer"),
-        (mlp(784, 12, 10, activation="sigmoid", bias=False), "needs biases"),
+        (
+            mlp(784, 12, 10, activation="sigmoid", bias=False),
+            "Build its nn.Linear layers with bias=True",
+        ),
     ],
     ids=["relu", "no hidden layer", "no biases"],
 )

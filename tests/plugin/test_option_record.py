@@ -16,7 +16,7 @@ RECORD = ("--initcheck-record=a reason", "--initcheck-device=cpu")
 def test_recording_writes_and_does_not_pass(project):
     result = project.run(*RECORD)
     assert result.ret == 1
-    assert "Evidence of 1 claims was written below" in result.text
+    assert "Evidence of 1 claim was written below" in result.text
     assert "this run does not pass" in result.text
     (entry,) = read_evidence(project.evidence("zeros_stay"))["environments"]
     assert entry["reason"] == "a reason"
@@ -71,7 +71,7 @@ def test_far_recording_is_refused_until_a_reason_is_given(project):
     assert "--initcheck-accept-drift REASON" in refused.text
     assert "Evidence of 0 claims" in refused.text
     accepted = project.run(*RECORD, "--initcheck-accept-drift=the control is larger")
-    assert "Evidence of 1 claims" in accepted.text
+    assert "Evidence of 1 claim" in accepted.text
     whole = json.loads(project.evidence("zeros_stay").read_text())
     assert whole["environments"][0]["accepted"][0]["reason"] == "the control is larger"
 

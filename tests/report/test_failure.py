@@ -35,8 +35,9 @@ def test_a_refuted_claim_names_sides_limit_and_commands():
     assert "treated 1.1..2.3 nats (he), control 2.29..2.31 nats (randn), limit <= 1.2" in text
     assert "because 3 of 4 treated seeds (seeds 11, 12, 14) are outside the limit. why" in text
     assert "why He keeps the second moment of activations" in text
-    assert "was 0.61 +- 0.09 (N = 64, CPU float32, torch 2.14.1, 2026-11-22)" in text
-    assert f"{CONTRACT}; a shift of 0.126 is detected in 95 % of runs" in text
+    assert "was 0.61 +- 0.09 nats (N = 64, CPU float32, torch 2.14.1, 2026-11-22)" in text
+    assert "2026-11-22); a shift of 0.126 is detected in 95 % of runs" in text
+    assert f"gate {CONTRACT} reproduce" in text
     assert "reproduce pytest benchmarks/test_examples.py::test_he_learns_on_cuda" in text
     assert "move [he_learns_on_cuda.training_loss] in baselines/limits.toml" in text
     assert text.endswith("--initcheck-record 'why it changed'")
@@ -53,7 +54,11 @@ def test_the_reason_is_given_as_the_gate_worded_it_and_nothing_is_added():
 
 
 def test_deviations_name_the_scale_only_where_values_are_transformed():
-    for name, words in (("log", " in log ("), ("identity", " ("), ("ranks", " (")):
+    for name, words in (
+        ("log", " on the log scale ("),
+        ("identity", " nats ("),
+        ("ranks", " nats ("),
+    ):
         arm = drift("left", transform=name)
         text = flat(result("a", probe("drifted", drift={"treated": arm})))
         assert f"was 0.61 +- 0.09{words}N = 64" in text
@@ -68,7 +73,9 @@ def test_a_limit_that_is_exact_never_moves():
 def test_a_drift_is_recorded_and_moves_no_limit():
     text = flat(drifted())
     left = "left its rounding envelope at step 16, first in fc2 (r = 531, 10 allowed)"
-    assert f"because The treated arm {left}; outcomes moved by +2.1 s. why" in text
+    assert (
+        f"because The treated arm {left}; outcomes moved by +2.1 standard deviations. why" in text
+    )
     assert text.endswith("--initcheck-record 'why it changed'")
     assert "limits.toml" not in text
 
@@ -110,8 +117,32 @@ def test_each_probe_that_is_not_green_has_its_block():
     text = failure(claim, SETTINGS)
     assert text.count("  measured   ") == 2
     assert text.count("  reproduce  ") == 1
+    assert text.count("  gate  ") == 1
     twice = failure(result("a", probe("drifted"), probe("drifted", case="b")), SETTINGS)
     assert twice.count("  if meant  ") == 1
+
+
+def test_what_to_do_next_is_said_once():
+    """However many comparisons failed: the limits in one line, then one command."""
+    claim = result(
+        "a", probe("refuted"), gain("refuted"), probe("drifted", probe="rank"), probe("drifted")
+    )
+    text = flat(claim)
+    assert "move [a.training_loss] and [a.test_accuracy] in baselines/limits.toml, each" in text
+    assert text.count("if meant") == text.count("--initcheck-record") == 1
+    exact = result("a", probe("refuted", kind="exact"), probe("drifted", probe="rank"))
+    assert "--initcheck-record" not in flat(exact)
+
+
+def test_the_command_has_the_parameters_of_the_claim():
+    claim = result("trains", probe("drifted"), parameters="Lstm")
+    test = "'benchmarks/test_examples.py::test_trains[Lstm-cpu]'"
+    assert flat(claim).count(f"pytest {test} --initcheck-device cpu") == 2
+    early = replace(result("trains", message="fixture 'x' not found"), device="none")
+    assert "reproduce pytest" in flat(early)
+    assert "none" not in flat(early)
+    plain = flat(result("trains", probe("drifted")))
+    assert "pytest benchmarks/test_examples.py::test_trains --initcheck-device cpu" in plain
 
 
 def test_the_command_repeats_the_settings_that_are_not_usual():

@@ -117,9 +117,42 @@ def test_parameters_of_a_claim_are_distinguished():
 def test_a_gain_shows_its_p_value_and_no_margin():
     gained = gain("pass", p_value=0.0021, margin=-0.018, margin_unit="units")
     text = page(example(result("a", gained)))
-    assert "<small>p 0.0021</small>" in text
+    assert "<small>p = 0.0021, at most 0.005 shows a gain</small>" in text
     assert "closest gain: p = 0.0021 of 0.005 allowed, a[cpu] test_accuracy" in text
     assert "-0.018" not in text
+
+
+def test_a_limit_that_is_no_place_among_the_values_has_no_line_in_the_legend():
+    assert '<span class="limit">limit <b>gain' in page(example(result("a", gain("pass"))))
+    assert '<span class="limit"><i></i>limit <b>&lt;= 1.2' in page(example(passing()))
+
+
+def test_what_limits_a_run_comes_first():
+    run = example(passing())
+    seeded = replace(run, settings=replace(run.settings, fault="he_gain_one"))
+    note = '<p class="note">FAULT he_gain_one is seeded: this run must fail.</p>'
+    text = page(seeded)
+    assert text.index(note) < text.index('<p class="counts">')
+    assert '<p class="note">' not in page(run)
+    assert '<p class="note">run 2: FAULT he_gain_one' in page(run, seeded)
+
+
+def test_only_what_is_known_and_set_is_a_row_of_the_environment():
+    run = example(passing())
+    text = page(replace(run, environment=replace(run.environment, initcheck="", platform="")))
+    assert '<th scope="row">initcheck</th>' not in text
+    assert '<th scope="row">platform</th>' not in text
+    assert "False" not in text
+    both = page(run, replace(run, environment=replace(run.environment, initcheck="")))
+    assert '<th scope="row">initcheck</th><td>0.1.0</td><td>-</td>' in both
+
+
+def test_evidence_is_a_sentence_with_its_origin():
+    text = page(example(drifted()))
+    assert (
+        "treated: left, r = 531 of 10, mean +2.1 standard deviations from its record "
+        "(CPU float32, torch 2.14.1, 2026-11-22)"
+    ) in text
 
 
 def test_an_empty_run_is_not_green():

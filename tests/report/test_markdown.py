@@ -40,13 +40,32 @@ def test_texts_of_claims_change_neither_the_table_nor_the_page():
     assert "<script>" not in text
     assert "<i>" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {row.replace("\\|", "").count("|") for row in rows} == {8}
+    assert {row.replace("\\|", "").count("|") for row in rows} == {9}
 
 
 def test_rows_name_the_parameters_of_a_claim():
-    text = summary(example(*(result("a", probe(), parameters=name) for name in ("relu", "tanh"))))
-    assert "<code>a\\[relu-cpu\\]</code>" in text
-    assert "<code>a\\[tanh-cpu\\]</code>" in text
+    both = [probe(), probe(probe="test_accuracy")]
+    text = summary(example(*(result("a", *both, parameters=name) for name in ("relu", "tanh"))))
+    rows = [line for line in text.splitlines() if line.startswith("|pass")]
+    assert len(rows) == len(set(rows)) == 4
+    for name in ("relu", "tanh"):
+        for title in ("training\\_loss", "test\\_accuracy"):
+            assert f"|pass|<code>a\\[{name}-cpu\\]</code>|{title}|" in text
+
+
+def test_a_claim_that_no_comparison_explains_has_a_row():
+    text = summary(example(replace(passing(), verdict="invalid"), result("crashed")))
+    assert "|invalid|<code>he\\_beats\\_randn\\[cpu\\]</code>|-|" in text
+    assert "|invalid|<code>crashed\\[cpu\\]</code>|-|" in text
+
+
+def test_what_limits_a_run_comes_first():
+    run = example(passing())
+    run = replace(run, settings=replace(run.settings, fault="he_gain_one", judge="record"))
+    lines = summary(run).splitlines()
+    assert lines[2] == "**FAULT he\\_gain\\_one is seeded: this run must fail.**"
+    assert lines[4].startswith("**Only a part is judged")
+    assert "**" not in summary(example(passing()))
 
 
 def test_annotations_are_ten_at_most_and_worst_first():

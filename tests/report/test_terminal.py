@@ -260,7 +260,17 @@ def test_the_header_names_hardware_precision_and_contract():
         assert fact in text
     for fact in ["highest", "baselines baselines", "engine ensemble", CONTRACT]:
         assert fact in text
-    assert "recording" not in text
+    for absent in ("recording", "salt", "FAULT", "only a part"):
+        assert absent not in text
+
+
+def test_the_header_names_what_changes_the_run():
+    settings = replace(SETTINGS, salt="otter", judge="outcomes", fault="he_gain_one")
+    lines = header(ENVIRONMENT, settings, columns=160)
+    assert lines[0].startswith("initcheck 0.1.0: torch 2.14.1")
+    assert "seeds as each claim needs, salt otter, baselines" in lines[3]
+    assert lines[4] == "FAULT he_gain_one is seeded: this run must fail"
+    assert lines[5].startswith("only a part is judged (--initcheck-judge outcomes)")
 
 
 def test_the_header_folds_long_lines_and_says_that_it_records():
@@ -293,6 +303,15 @@ def test_a_ratio_that_is_not_a_number_counts_as_the_largest():
     broken = probe(drift={"treated": drift(r=math.nan)})
     lines = closing(example(refuted(), result("broken", broken)))
     assert "largest envelope ratio: r = inf of 10 allowed, broken[cpu]" in "\n".join(lines)
+
+
+def test_the_largest_ratio_says_how_many_arms_are_judged():
+    still = probe(drift={"treated": drift(r=0.0), "control": drift("changed start", r=None)})
+    text = "\n".join(closing(example(result("a", still))))
+    assert "r = 0 in all that are judged; 1 of 2 arms are judged" in text
+    assert "a[cpu]" not in text
+    moved = "\n".join(closing(example(passing()), columns=160))
+    assert "he_beats_randn[cpu] training_loss, treated; 4 of 4 arms are judged" in moved
 
 
 def test_advice_needs_eight_arms_and_says_that_it_gates_nothing():
