@@ -70,7 +70,7 @@ def inspect_model(
     """
     began = time.perf_counter()
     subject = Subject(name or _name(build), build, batch, loss, device)
-    with left_as_found(), torch.enable_grad():
+    with left_as_found(device), torch.enable_grad():
         start = Start(subject, subject(SEEDS[0]), SEEDS)
         findings, ran = _run(start)
     parameters = [each for each in start.tensors.values() if each.parameter]

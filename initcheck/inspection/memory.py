@@ -55,6 +55,7 @@ RANDOM = frozenset(
         "native_dropout",
     ]
 )
+OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
 _NOT_SHOWN = tuple(
     f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
 )
@@ -93,20 +94,35 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 fill_(tensor, self.fill)
         before = {storage(each) for each in given}
         fresh = [each for each in written if storage(each) not in before]
-        mutated = given[:1] if name.endswith("_") and not name.startswith("_") else []
+        mutated = _mutated(func, args, kwargs or {})
         if fresh or mutated:
-            self._note(name, given, [*fresh, *mutated])
+            self._note(func, name, given, fresh, mutated)
         return result
 
-    def _note(self, name: str, given: list[Tensor], written: list[Tensor]) -> None:
+    def _note(
+        self, func: Any, name: str, given: list[Tensor], fresh: list[Tensor], mutated: list[Tensor]
+    ) -> None:
         line = _line(sys._getframe(2))  # noqa: SLF001
-        random = name in RANDOM or any(storage(each) in self.random for each in given)
-        for tensor in written:
+        sources = given
+        if name in OVERWRITES or "out" in func._overloadname:  # noqa: SLF001
+            replaced = {id(each) for each in mutated}  # their old values are gone
+            sources = [each for each in given if id(each) not in replaced]
+        random = name in RANDOM or any(storage(each) in self.random for each in sources)
+        for tensor in (*fresh, *mutated):
             address = storage(tensor)
             self.lines[address] = line
-            if name in {"copy_", "fill_", "zero_"}:  # the old values are gone
-                random = any(storage(each) in self.random for each in given[1:])
             (self.random.add if random else self.random.discard)(address)
+
+
+def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The arguments that an operation writes, by its schema."""
+    arguments = func._schema.arguments  # noqa: SLF001
+    named = {each.name: value for each, value in zip(arguments, args, strict=False)} | {**kwargs}
+    written = [
+        named.get(each.name) for each in arguments
+        if each.alias_info is not None and each.alias_info.is_write
+    ]  # fmt: skip
+    return [each for each in tree_leaves(written) if isinstance(each, Tensor)]
 
 
 def fill_(tensor: Tensor, fill: Fill) -> None:

@@ -43,6 +43,9 @@ def check_asleep(start: Start) -> Iterator[Finding]:
     The module is put into training mode. At each step every entry moves against the sign of its
     gradient by `STEP`: unlike under SGD, a tiny gradient moves as far as a large one.
     """
+    if not any(each.trainable for each in start.tensors.values()):
+        start.not_judged.append(NotJudged("asleep", "", "no parameter is trainable"))
+        return
     watch = Watch()
     batches = [start.subject.next_batch() for _ in range(BATCHES)]
     for seed in start.seeds:

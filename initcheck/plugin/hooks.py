@@ -30,7 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         group.addoption(f"--initcheck-{option.name}", **option.argparse())
         parser.addini(f"initcheck_{option.key}", option.help, default="")
-    inspected.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from initcheck.plugin.options import Settings
+
 if TYPE_CHECKING:
     from initcheck.inspection import Inspection
-
-MODEL, BATCH = "initcheck_model", "initcheck_batch"
 
 
 @pytest.fixture(scope="session")
@@ -22,28 +22,10 @@ def inspect_model() -> Callable[..., Inspection]:
     return inspect
 
 
-def add_options(group: pytest.OptionGroup) -> None:
-    """Add ``--initcheck-model`` and ``--initcheck-batch``."""
-    group.addoption(
-        "--initcheck-model", dest=MODEL, metavar="MODULE:FUNCTION", default=None,
-        help="inspect the start of the module that this function builds, one item per check",
-    )  # fmt: skip
-    group.addoption(
-        "--initcheck-batch", dest=BATCH, metavar="MODULE:FUNCTION", default=None,
-        help="returns (inputs, targets) for --initcheck-model",
-    )  # fmt: skip
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a batch without a model."""
-    if config.getoption(BATCH) and not config.getoption(MODEL):
-        raise pytest.UsageError("--initcheck-batch needs --initcheck-model MODULE:FUNCTION.")
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add one item per check of the model."""
-    name = session.config.getoption(MODEL)
+    name = Settings.of(session.config).model
     if name:
         model = _Model.from_parent(
             session, name=f"initcheck[{name}]", nodeid=f"initcheck[{name}]", model=name
@@ -72,7 +54,7 @@ class _Model(pytest.Collector):
             from initcheck.inspection.subject import imported
 
             here = Path.cwd()
-            batch = self.config.getoption(BATCH)
+            batch = Settings.of(self.config).batch
             self._inspection = inspect_model(
                 imported(self.model, here),
                 imported(batch, here) if batch else None,

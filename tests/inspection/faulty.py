@@ -236,3 +236,15 @@ class DetachedBranch(nn.Module):
 
     def forward(self, x):
         return self.head(x * self.gate(x).round())
+
+
+class LastOfBidirectional(nn.Module):
+    """Reads the last time step, which the backward direction has only just begun with."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTM(4, 8, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.cell(x.unflatten(1, (2, 4)))[0][:, -1])

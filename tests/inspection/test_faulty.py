@@ -21,6 +21,7 @@ FAULTY = [
     (faulty.zeroed_rows_of_output, faulty.rows, "asleep", "fail", "0.weight"),
     (faulty.DoubleGate, faulty.rows, "asleep", "fail", "alpha"),
     (faulty.DetachedBranch, faulty.rows, "asleep", "fail", "gate.weight"),
+    (faulty.LastOfBidirectional, faulty.rows, "asleep", "fail", "cell.weight_hh_l0_reverse"),
     (faulty.constant_inner_seed, None, "rebuilt", "fail", "0.weight"),
     (faulty.seeds_itself, None, "rebuilt", "fail", "1.bias"),
     (faulty.ignores_its_seed, None, "rebuilt", "fail", "weight"),
