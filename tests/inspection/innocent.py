@@ -1,5 +1,7 @@
 """Starts that look odd and are right. Nothing may fail or warn."""
 
+# ruff: noqa: D101 -- a class here is named after what is odd about it
+
 from __future__ import annotations
 
 import copy

@@ -1,5 +1,7 @@
 """What cannot be inspected ends in a sentence or in "not judged", never in a traceback."""
 
+# ruff: noqa: D101 -- a class here is named after what is odd about it
+
 from __future__ import annotations
 
 import random

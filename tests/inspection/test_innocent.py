@@ -74,7 +74,7 @@ def test_a_layer_of_torch_is_right(layer):
 
 
 def test_the_layers_of_an_encoder_are_copies():
-    """torch's own encoder copies one layer, so that its layers start equal in bits."""
+    """The encoder of torch copies one layer, so that its layers start equal in bits."""
     layer = partial(nn.TransformerEncoderLayer, 8, 2, 16)
     inspection = inspect_model(lambda: nn.TransformerEncoder(layer(), 3), name="encoder")
     (finding,) = inspection.of_severity("warn")

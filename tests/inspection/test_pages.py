@@ -19,7 +19,9 @@ SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTIL
 
 def fired(section: str, label: str) -> set[str]:
     """The checks that fail or warn on the example after a label."""
-    code = re.search(rf"^{label}:\n\n```python\n(.*?)```", section, flags=re.M | re.DOTALL)[1]
+    code = re.search(rf"^{label}:\n\n```python\n(.*?)```", section, flags=re.MULTILINE | re.DOTALL)[
+        1
+    ]
     scope = {"torch": torch, "nn": nn, "copy": copy}
     exec(code, scope)  # noqa: S102 -- the page's own examples
     inspection = inspect_model(scope.get("build") or scope["Model"], scope.get("batch"))
