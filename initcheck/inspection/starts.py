@@ -33,6 +33,7 @@ class Start:
     Attributes:
         tensors: what can be judged, by name, in the module's order.
         not_judged: collects what cannot be.
+        fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
     """
 
@@ -40,6 +41,7 @@ class Start:
     built: Built
     seeds: tuple[int, int]
     not_judged: list[NotJudged] = field(default_factory=list)
+    fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
     tensors: dict[str, Named] = field(init=False)
 
@@ -139,7 +141,8 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
         each for each in start.tensors.values()
         if each.trainable and start.drawn(each) and not constant(each.tensor)
     ]  # fmt: skip
-    equal = [each for each in random if _same(each, other.get(each.name))]
+    start.fixed = {name for name, each in start.tensors.items() if _same(each, other.get(name))}
+    equal = [each for each in random if each.name in start.fixed]
     if not equal:
         return
     everything = len(equal) == len(random)
@@ -158,8 +161,8 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
 def check_deferred(start: Start) -> Iterator[Finding]:
     """Build on meta, allocate by ``to_empty``, call every ``reset_parameters``: what is unset?
 
-    A class that has ``reset_parameters`` promises to set its own tensors. What a class without one
-    leaves unset is a note: such a module cannot be built on meta in this way.
+    A class that defines ``reset_parameters`` promises to set its own tensors. One that only inherits
+    it, or has none, promises nothing; of these, torch's own layers are noted.
     """
     try:
         with torch.device("meta"):
@@ -185,9 +188,9 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         eager = start.tensors.get(name)
         if eager is None or why_not_judged(each.tensor) or not _lost(each.tensor, eager.tensor):
             continue
-        if callable(getattr(each.owner, "reset_parameters", None)):
+        if _promises(type(each.owner)):
             promised[type(each.owner).__name__, each.parameter].append(eager)
-        else:
+        elif type(each.owner).__module__.startswith("torch.nn."):
             unset.append(eager)
     yield from _unset_by_reset(start, promised)
     if unset:
@@ -198,6 +201,16 @@ def check_deferred(start: Start) -> Iterator[Finding]:
             "Built as here, they are set.",
             repair="If you build on meta, load a checkpoint after to_empty.",
         )  # fmt: skip
+
+
+def _promises(owner: type) -> bool:
+    """Whether the class that builds the tensors, by ``__init__``, also defines how to reset them."""
+    for each in owner.__mro__:
+        if "reset_parameters" in vars(each):
+            return True
+        if "__init__" in vars(each):
+            return False
+    return False
 
 
 def _lost(deferred: Tensor, eager: Tensor) -> bool:
@@ -250,10 +263,14 @@ def check_distinct(start: Start) -> Iterator[Finding]:
 
 
 def equal_groups(start: Start) -> list[list[Named]]:
-    """Trainable parameters that are not constant and equal in bits, in different memory."""
+    """Trainable parameters that are not constant and equal in bits, in different memory.
+
+    Tables, which no random operation wrote and no seed changes, may be equal.
+    """
     by_shape = defaultdict(list)
     for each in start.tensors.values():
-        if each.trainable and not constant(each.tensor):
+        table = each.name in start.fixed and not start.drawn(each)
+        if each.trainable and not table and not constant(each.tensor):
             by_shape[each.tensor.dtype, each.tensor.shape].append(each)
     groups: dict[bytes, dict[int, Named]] = defaultdict(dict)
     for several in by_shape.values():

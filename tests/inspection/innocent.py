@@ -203,3 +203,27 @@ def takes_a_seed(seed):
 
 def bfloat16():
     return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES)).bfloat16()
+
+
+class Hippo(nn.Module):
+    """Two layers with the same trainable table."""
+
+    def __init__(self):
+        super().__init__()
+        table = torch.arange(1.0, 9.0).log()[None].repeat(8, 1)
+        self.first, self.second = nn.Parameter(table), nn.Parameter(table.clone())
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head((x @ self.first).tanh() @ self.second)
+
+
+class ScaledEmbedding(nn.Linear):
+    """Adds a buffer, and inherits a reset_parameters that does not know it."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        self.register_buffer("scale", torch.tensor(2.0), persistent=False)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale

@@ -20,7 +20,8 @@ INNOCENT = {
             innocent.ControlNet, innocent.lora_a_zero, innocent.lora_b_zero, innocent.focal_prior,
             innocent.identity, innocent.orthogonal, innocent.Siren, innocent.SineTable,
             innocent.Tied, innocent.Teacher, innocent.UnusedExpert, innocent.weight_normed,
-            innocent.dropout, innocent.Recurrent, innocent.takes_a_seed,
+            innocent.dropout, innocent.Recurrent, innocent.takes_a_seed, innocent.Hippo,
+            innocent.ScaledEmbedding,
         )
     },
     **{
