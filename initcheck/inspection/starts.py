@@ -161,8 +161,8 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
 def check_deferred(start: Start) -> Iterator[Finding]:
     """Build on meta, allocate by ``to_empty``, call every ``reset_parameters``: what is unset?
 
-    A class that defines ``reset_parameters`` promises to set its own tensors. One that only inherits
-    it, or has none, promises nothing; of these, torch's own layers are noted.
+    A class that defines ``reset_parameters`` promises to set its own tensors. One that only
+    inherits it, or has none, promises nothing; of these, torch's own layers are noted.
     """
     try:
         with torch.device("meta"):
@@ -204,7 +204,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
 
 
 def _promises(owner: type) -> bool:
-    """Whether the class that builds the tensors, by ``__init__``, also defines how to reset them."""
+    """Whether the class whose ``__init__`` makes the tensors also defines how to reset them."""
     for each in owner.__mro__:
         if "reset_parameters" in vars(each):
             return True

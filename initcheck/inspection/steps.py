@@ -67,7 +67,9 @@ def check_asleep(start: Start) -> Iterator[Finding]:
         (each.name, watch.wakes(each.name, start.seeds))
         for each in start.tensors.values() if each.trainable
     )  # fmt: skip
-    yield from _asleep(start, asleep)
+    by_start = _woken_by_other_values(start, asleep, batches)
+    yield from _asleep(start, [each for each in asleep if each.name in by_start])
+    yield from _unreached(start, [each for each in asleep if each.name not in by_start])
     yield from _late(start, late)
     if unused:
         yield start.finding(
@@ -84,6 +86,43 @@ def _asleep(start: Start, asleep: list[Named]) -> Iterator[Finding]:
             message=f"The gradient is exactly zero at steps 1 to {STEPS} of {len(start.seeds)} "
             f"seeds: these parameters of {owner} never move.",
             repair="Draw at least one of two factors that are both zero at random.",
+        )  # fmt: skip
+
+
+def _woken_by_other_values(start: Start, asleep: list[Named], batches: list[object]) -> set[str]:
+    """Names of those that get a gradient once all of them hold random numbers.
+
+    For these the start is to blame. For the others the loss does not depend on them on these
+    batches, as for a detection head that no box was matched to.
+    """
+    if not asleep:
+        return set()
+    module = start.subject(start.seeds[0], None).module.train()
+    names = {each.name for each in asleep}
+    tensors = {each.name: each.tensor for each in named_tensors(module) if each.name in names}
+    generator = torch.Generator().manual_seed(start.seeds[0])
+    woken = set()
+    for batch in batches:
+        with torch.no_grad():
+            for tensor in tensors.values():
+                fan = max(tensor.numel() // max(len(tensor), 1), 1) if tensor.dim() else 1
+                noise = torch.randn(tensor.shape, generator=generator) / fan**0.5
+                tensor.copy_(noise.to(tensor.device))
+        start.subject.first_loss(module, batch).backward()  # type: ignore[no-untyped-call]
+        woken |= {
+            name for name, each in tensors.items()
+            if each.grad is not None and bool(each.grad.any())
+        }  # fmt: skip
+    return woken
+
+
+def _unreached(start: Start, tensors: list[Named]) -> Iterator[Finding]:
+    if tensors:
+        yield start.finding(
+            "asleep", "note", tensors, value=float(len(tensors)),
+            message="Their gradient is exactly zero on these batches, with other values too: the "
+            "loss does not depend on them.",
+            repair="Look for a rounding, an argmax or a mask, or give a batch that reaches them.",
         )  # fmt: skip
 
 
