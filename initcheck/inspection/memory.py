@@ -78,6 +78,11 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.lines: dict[int, str] = {}
         self.random: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and importing the compiler takes as long as torch itself."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
