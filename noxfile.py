@@ -109,6 +109,13 @@ def operating(session: nox.Session) -> None:
 
 
 @nox.session
+def inspected(session: nox.Session) -> None:
+    """Inspect models of other libraries that are right, and write baselines/INSPECTED.md."""
+    session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "inspected"))
+    session.run("python", "-m", "tests.inspection", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, check its size and contents, and run the gate from it elsewhere."""
     folder = Path(session.create_tmp())

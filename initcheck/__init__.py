@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would be most 
 if TYPE_CHECKING:
     from initcheck.arms import SGD, Adagrad, Adam, AdamW, Arm, Recipe, RMSprop
     from initcheck.claims import claim
+    from initcheck.inspection import inspect_model
     from initcheck.networks import Network, mlp
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "claim",
+    "inspect_model",
     "mlp",
 ]
 
@@ -38,6 +40,7 @@ _HOME = {
     "Network": "networks",
     "mlp": "networks",
     "claim": "claims",
+    "inspect_model": "inspection",
 }
 
 

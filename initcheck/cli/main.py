@@ -193,6 +193,19 @@ def compare(options: argparse.Namespace) -> int:
     return FAILED if options.fail_on_change and changed else DONE
 
 
+def inspect(options: argparse.Namespace) -> int:
+    """Look for faults in the start of a module; 1 if something failed, 4 if it cannot be built."""
+    from initcheck.cli.inspect import run
+    from initcheck.inspection import InspectionError
+
+    try:
+        return FAILED if run(options) else DONE
+    except InspectionError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"The results were not written: {error}. Name another file.")
+
+
 def _refuse(sentence: str) -> int:
     print(f"initcheck: {sentence}", file=sys.stderr)
     return MISSING
@@ -301,6 +314,16 @@ def _parser() -> Parser:
         help="exit 1 if a claim's verdict differs, or a claim is not in all runs",
     )
     command.set_defaults(run=compare)
+
+    command = commands.add_parser("inspect", help="look for faults in the start of a module")
+    add = command.add_argument
+    add("build", metavar="MODULE:FUNCTION", help="builds the module; takes a seed, or nothing")
+    add("--batch", metavar="MODULE:FUNCTION", help="returns (inputs, targets), or the inputs alone")
+    add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
+    add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
+    add("--json", type=Path, metavar="FILE", help="write the findings for machines")
+    add("--strict", action="store_true", help="fail on warnings, too")
+    command.set_defaults(run=inspect)
 
     command = commands.add_parser("doctor", help="print versions, devices, data and baselines")
     command.add_argument(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from initcheck.plugin import inspected
 from initcheck.plugin.lazy_session import open_session, opened
 from initcheck.plugin.options import OPTIONS, Settings
 from initcheck.plugin.reporting import REFUSAL, Reporting, ship
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "initcheck_claim(source, kind): a claim about weight initialization"
     )
+    config.pluginmanager.register(inspected, "initcheck-inspected")
     settings = Settings.of(config)
     if settings.fault is not None:
         seed_fault(config, settings.fault)

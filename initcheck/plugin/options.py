@@ -167,6 +167,10 @@ OPTIONS = (
     Option("require-evidence", "a comparison without evidence is invalid", _yes, False, flag=True),
     Option("init", "judge your own initializer by the conformance claims; repeatable",
            _function, (), "MODULE:FUNCTION", many=True),
+    Option("model", "inspect the module that this function builds, one item per check",
+           _function, None, "MODULE:FUNCTION"),
+    Option("batch", "returns (inputs, targets) for the inspected model",
+           _function, None, "MODULE:FUNCTION"),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
@@ -195,6 +199,8 @@ class Settings:
     accept_drift: str | None
     require_evidence: bool
     init: tuple[str, ...]
+    model: str | None
+    batch: str | None
     json: Path | None
     html: Path | None
     profile: bool
@@ -226,6 +232,10 @@ class Settings:
             raise pytest.UsageError(
                 f"--initcheck-record is refused with --initcheck-judge {settings.judge}: only a "
                 "claim that is judged completely is recorded. Leave out one of them."
+            )
+        if settings.batch is not None and settings.model is None:
+            raise pytest.UsageError(
+                "--initcheck-batch needs --initcheck-model MODULE:FUNCTION, the model it is for."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(

@@ -1,0 +1,52 @@
+"""`initcheck inspect`: inspect a module by the name of the function that builds it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from initcheck import __version__, devices
+from initcheck.files import write_atomic
+from initcheck.inspection import InspectionError, inspect_model
+from initcheck.inspection.subject import imported
+
+
+def run(options: argparse.Namespace) -> bool:
+    """Inspect, print, write the JSON file; whether the command must fail.
+
+    Raises:
+        InspectionError: a function is missing, or the module cannot be built.
+        OSError: the JSON file cannot be written.
+    """
+    try:
+        devices.require([options.device])
+    except devices.DeviceError as error:
+        raise InspectionError(str(error)) from None
+    here = Path.cwd()
+    inspection = inspect_model(
+        imported(options.build, here),
+        imported(options.batch, here) if options.batch else None,
+        loss=imported(options.loss, here) if options.loss else None,
+        name=options.build,
+        device=options.device,
+    )
+    print(inspection)
+    if options.json:
+        write_atomic(options.json, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
+    return not inspection.ok or (options.strict and bool(inspection.of_severity("warn")))
+
+
+def environment() -> dict[str, Any]:
+    """Versions and platform, for the JSON file."""
+    return {
+        "initcheck": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+    }

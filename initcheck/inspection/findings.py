@@ -1,0 +1,208 @@
+"""What an inspection finds, as typed values, as text and as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+
+Severity = Literal["fail", "warn", "note"]
+SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "note")  # worst first
+
+#: In the order in which they run and are printed.
+CHECKS = ("written", "rebuilt", "distinct", "asleep", "tied", "units")
+#: These train a few steps, so they need a batch.
+NEED_BATCH = ("asleep",)
+
+
+class InspectionError(Exception):
+    """The module cannot be inspected. The message is a sentence that says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something about the start of some parameters.
+
+    Attributes:
+        check: one of `CHECKS`.
+        severity: ``fail`` is certainly wrong, ``warn`` is usually wrong, ``note`` is information.
+        parameters: their names, as ``named_parameters`` gives them.
+        owner: the class of the module that owns them.
+        message: what was found, with the number.
+        repair: the cheapest repair.
+        value: the number in the message, if one decides.
+        line: the last line that wrote the first parameter, as ``file.py:12``.
+    """
+
+    check: str
+    severity: Severity
+    parameters: tuple[str, ...]
+    owner: str
+    message: str
+    repair: str = ""
+    value: float | None = None
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """Something that a check did not judge, and why."""
+
+    check: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How much was judged."""
+
+    parameters: int
+    of_parameters: int
+    buffers: int
+    seeds: int
+    checks: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """The result of `inspect_model`. Its text is what ``initcheck inspect`` prints.
+
+    Attributes:
+        name: of the module's build function.
+        findings: sorted from the worst to the mildest.
+        judged: how much was judged.
+        not_judged: what was not, and why.
+        wakes: for each trainable parameter, the first training step (from 1) at which its gradient
+            is not exactly zero; None if there is no such step. Empty without a batch.
+        tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+    judged: Judged
+    not_judged: tuple[NotJudged, ...] = ()
+    wakes: dict[str, int | None] = field(default_factory=dict)
+    tensors: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was judged and nothing failed."""
+        return self.judged.parameters > 0 and not self.of_severity("fail")
+
+    def of_severity(self, *severities: Severity) -> tuple[Finding, ...]:
+        """The findings of these severities."""
+        return tuple(each for each in self.findings if each.severity in severities)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each parameter and buffer, with the step at which it wakes."""
+        import pandas as pd  # noqa: PLC0415 -- slow to import, and seldom asked for
+
+        rows = [row | {"wakes": self.wakes.get(row["name"])} for row in self.tensors]
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        return "\n".join(as_lines(self))
+
+    def as_json(self, environment: dict[str, Any]) -> dict[str, Any]:
+        """The content of the JSON file."""
+        return {
+            "schema": SCHEMA,
+            "model": self.name,
+            "environment": environment,
+            "judged": asdict(self.judged),
+            "not_judged": [asdict(each) for each in self.not_judged],
+            "findings": [asdict(each) for each in self.findings],
+            "wakes": self.wakes,
+        }
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def as_lines(inspection: Inspection) -> list[str]:
+    """The lines that are printed: findings, what was not judged, and how much was judged."""
+    lines = finding_lines(inspection.findings)
+    for (check, why), several in groupby(
+        inspection.not_judged, key=lambda each: (each.check, each.why)
+    ):
+        what = ", ".join(grouped([each.what for each in several if each.what]))
+        lines.append(f"not judged  {check}{': ' + what if what else ''}: {why}")
+    judged = inspection.judged
+    if not judged.parameters:
+        lines.append("Nothing was judged, so nothing is known about this start.")
+    lines.append(
+        f"judged {judged.parameters} of {judged.of_parameters} parameters, "
+        f"{judged.buffers} buffers, {judged.seeds} seeds, {judged.seconds:.1f} s"
+    )
+    return lines
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """Two or three lines for each finding: which parameters, what is wrong, how to repair it."""
+    lines = []
+    for finding in findings:
+        names = ", ".join(grouped(finding.parameters))
+        lines.append(f"{finding.severity}  {finding.check}  {names}  ({finding.owner})")
+        lines.append(f"      {finding.message}")
+        where = f" Written last at {finding.line}." if finding.line else ""
+        if finding.repair or where:
+            lines.append(f"      {finding.repair}{where}".rstrip())
+    return lines
+
+
+def grouped(names: Iterable[str]) -> list[str]:
+    """Names that differ in their numbers alone as one: ``blocks.0-11.mlp.weight``.
+
+    Only runs of numbers at one place are grouped; other names stay as they are.
+    """
+    by_pattern: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
+    for name in dict.fromkeys(names):
+        parts = [part for part in re.split(r"((?<![A-Za-z\d])\d+(?=[._]|$))", name) if part]
+        pattern = tuple("#" if part.isdecimal() else part for part in parts)
+        by_pattern.setdefault(pattern, []).append(tuple(int(p) for p in parts if p.isdecimal()))
+    return [name for pattern, found in by_pattern.items() for name in _grouped(pattern, found)]
+
+
+def _grouped(pattern: tuple[str, ...], found: Sequence[tuple[int, ...]]) -> list[str]:
+    if not pattern.count("#"):
+        return ["".join(pattern)]
+    if len(found) > 1:
+        for place in range(len(found[0])):
+            others = {numbers[:place] + numbers[place + 1 :] for numbers in found}
+            if len(others) == 1:
+                shown = [*map(str, found[0])]
+                shown[place] = _ranges(sorted(numbers[place] for numbers in found))
+                return [_filled(pattern, shown)]
+        columns = [sorted({numbers[place] for numbers in found}) for place in range(len(found[0]))]
+        count = 1
+        for column in columns:
+            count *= len(column)
+        if count == len(found):  # every combination
+            return [_filled(pattern, [_ranges(column) for column in columns])]
+    return [_filled(pattern, [*map(str, numbers)]) for numbers in found]
+
+
+def _filled(pattern: tuple[str, ...], numbers: Sequence[str]) -> str:
+    rest = iter(numbers)
+    return "".join(next(rest) if part == "#" else part for part in pattern)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """``0-2,5`` for 0, 1, 2 and 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

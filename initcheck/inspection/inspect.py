@@ -1,0 +1,149 @@
+"""Inspect the start of any module: run the checks in order and collect what they find."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from initcheck.inspection import starts, steps
+from initcheck.inspection.findings import (
+    CHECKS,
+    NEED_BATCH,
+    SEVERITIES,
+    Finding,
+    Inspection,
+    InspectionError,
+    Judged,
+    NotJudged,
+)
+from initcheck.inspection.starts import Start
+from initcheck.inspection.subject import Batch, Build, Loss, Subject
+from initcheck.inspection.surroundings import left_as_found
+
+SEEDS = (0, 1)
+
+#: What runs, in order; each belongs to one of `CHECKS`.
+_CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
+    ("written", starts.check_written_and_rebuilt),
+    ("rebuilt", starts.check_seed_has_effect),
+    ("written", starts.check_deferred),
+    ("distinct", starts.check_distinct),
+    ("distinct", steps.check_locked),
+    ("asleep", steps.check_asleep),
+    ("tied", starts.check_tied),
+    ("units", starts.check_units),
+)
+_TRAINS = (steps.check_locked, steps.check_asleep)
+
+
+def inspect_model(
+    build: Build,
+    batch: Batch | None = None,
+    *,
+    loss: Loss | None = None,
+    name: str = "",
+    device: str = "cpu",
+) -> Inspection:
+    """Look for faults in the start of the module that a function builds.
+
+    The function is called several times, from the seeds 0 and 1. The global generators of torch,
+    numpy and Python, the default dtype and the deterministic flags are as before afterwards. While
+    it runs, connections to other machines are refused.
+
+    Args:
+        build: ``build()`` or ``build(seed)``, which returns an ``nn.Module``. Without a seed, the
+            global generators are seeded before each call.
+        batch: ``batch()``, which returns ``(inputs, targets)`` or the inputs alone. Inputs are a
+            tensor, a tuple or a dict. Without it, the checks that train are not run.
+        loss: ``loss(module, batch)``, a scalar. By default the module's own ``loss``, or cross
+            entropy for integer targets and mean squares for floats.
+        name: what to call the module; by default the function's name.
+        device: where the module and the batches are moved.
+
+    Raises:
+        InspectionError: the module cannot be built, or a step cannot be taken. The message is a
+            sentence.
+    """
+    began = time.perf_counter()
+    subject = Subject(name or _name(build), build, batch, loss, device)
+    with left_as_found(device), torch.enable_grad():
+        start = Start(subject, subject(SEEDS[0]), SEEDS)
+        findings, ran = _run(start)
+    parameters = [each for each in start.tensors.values() if each.parameter]
+    return Inspection(
+        name=subject.name,
+        findings=tuple(sorted(findings, key=_order)),
+        judged=Judged(
+            parameters=len(parameters),
+            of_parameters=len(list(start.built.module.parameters())),
+            buffers=len(start.tensors) - len(parameters),
+            seeds=len(SEEDS),
+            checks=ran,
+            seconds=time.perf_counter() - began,
+        ),
+        not_judged=tuple(start.not_judged),
+        wakes=start.wakes,
+        tensors=tuple(_row(start, each) for each in start.tensors.values()),
+    )
+
+
+def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
+    """Run every check; one that cannot run is named in ``start.not_judged``."""
+    findings: list[Finding] = []
+    ran: list[str] = []
+    if any(nn.parameter.is_lazy(each) for each in start.built.module.parameters()):
+        start.not_judged.append(
+            NotJudged("asleep", "", "lazy parameters: call the module once in the build function")
+        )
+        return findings, ()
+    for name, check in _CHECKS:
+        if check in _TRAINS and start.subject.batch is None:
+            continue
+        try:
+            findings += check(start)
+        except InspectionError as error:
+            start.not_judged.append(NotJudged(name, "", str(error)))
+            continue
+        if name not in ran:
+            ran.append(name)
+    if start.subject.batch is None:
+        start.not_judged += [
+            NotJudged(name, "", "it needs a batch: --batch MODULE:FUNCTION") for name in NEED_BATCH
+        ]
+    return _without_locked_twice(findings), tuple(ran)
+
+
+def _without_locked_twice(findings: list[Finding]) -> list[Finding]:
+    """Drop the warning about copies that a fail about the same parameters repeats."""
+    locked = [
+        set(each.parameters) for each in findings
+        if each.check == "distinct" and each.severity == "fail"
+    ]  # fmt: skip
+    return [
+        each for each in findings
+        if each.check != "distinct" or each.severity == "fail"
+        or not any(set(each.parameters) <= names for names in locked)
+    ]  # fmt: skip
+
+
+def _order(finding: Finding) -> tuple[int, int]:
+    return SEVERITIES.index(finding.severity), CHECKS.index(finding.check)
+
+
+def _row(start: Start, each: Any) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "owner": type(each.owner).__name__,
+        "shape": tuple(each.tensor.shape),
+        "dtype": str(each.tensor.dtype).removeprefix("torch."),
+        "kind": "parameter" if each.trainable else "frozen" if each.parameter else "buffer",
+        "line": start.line(each),
+    }
+
+
+def _name(build: Build) -> str:
+    return getattr(build, "__qualname__", None) or type(build).__name__

@@ -1,0 +1,243 @@
+"""Checks that train a few steps: parameters that never get a gradient, copies that never part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from initcheck.inspection.findings import Finding, InspectionError, NotJudged
+from initcheck.inspection.starts import Start, equal_groups
+from initcheck.inspection.tensors import Named, named_tensors, same_bits
+
+STEPS = 4
+BATCHES = 3
+#: Every entry with a gradient moves by this much at each step, so what can wake does.
+STEP = 1e-3
+
+
+class Watch:
+    """For each parameter and seed, at which steps its gradient was not exactly zero.
+
+    Attributes:
+        awake: the first step, from 1, by name and seed; a name that is missing never had one.
+        reached: names of parameters that took part in the loss, so that autograd gave a gradient.
+        starved: names of parameters whose module was only given empty tensors.
+    """
+
+    def __init__(self) -> None:
+        self.awake: dict[tuple[str, int], int] = {}
+        self.reached: set[str] = set()
+        self.fed: set[str] = set()
+
+    def wakes(self, name: str, seeds: tuple[int, ...]) -> int | None:
+        """The first step at which a parameter had a gradient under any seed."""
+        return min((self.awake[name, s] for s in seeds if (name, s) in self.awake), default=None)
+
+
+def check_asleep(start: Start) -> Iterator[Finding]:
+    """Train four steps from two seeds on three batches: whose gradient is zero at every step?
+
+    The module is put into training mode. At each step every entry moves against the sign of its
+    gradient by `STEP`: unlike under SGD, a tiny gradient moves as far as a large one.
+    """
+    if not any(each.trainable for each in start.tensors.values()):
+        start.not_judged.append(NotJudged("asleep", "", "no parameter is trainable"))
+        return
+    watch = Watch()
+    batches = [start.subject.next_batch() for _ in range(BATCHES)]
+    for seed in start.seeds:
+        if not _train(start, seed, batches, watch):
+            return
+    asleep: list[Named] = []
+    unused: list[Named] = []
+    late: list[tuple[int, Named]] = []
+    for each in start.tensors.values():
+        if not each.trainable:
+            continue
+        wakes = watch.wakes(each.name, start.seeds)
+        if wakes is None:
+            used = each.name in watch.reached and each.path in watch.fed
+            (asleep if used else unused).append(each)
+        elif wakes > 1:
+            late.append((wakes, each))
+    start.wakes.update(
+        (each.name, watch.wakes(each.name, start.seeds))
+        for each in start.tensors.values() if each.trainable
+    )  # fmt: skip
+    by_start = _woken_by_other_values(start, asleep, batches)
+    yield from _asleep(start, [each for each in asleep if each.name in by_start])
+    yield from _unreached(start, [each for each in asleep if each.name not in by_start])
+    yield from _late(start, late)
+    if unused:
+        yield start.finding(
+            "asleep", "note", unused, value=float(len(unused)),
+            message="They took no part in the loss, or were given no sample.",
+            repair="Freeze them if that is meant, or give a batch that reaches them.",
+        )  # fmt: skip
+
+
+def _asleep(start: Start, asleep: list[Named]) -> Iterator[Finding]:
+    for owner, group in _by_owner(asleep).items():
+        yield start.finding(
+            "asleep", "fail", group, value=0.0,
+            message=f"The gradient is exactly zero at steps 1 to {STEPS} of {len(start.seeds)} "
+            f"seeds: these parameters of {owner} never move.",
+            repair="Draw at least one of two factors that are both zero at random.",
+        )  # fmt: skip
+
+
+def _woken_by_other_values(start: Start, asleep: list[Named], batches: list[object]) -> set[str]:
+    """Names of those that get a gradient once all of them hold random numbers.
+
+    For these the start is to blame. For the others the loss does not depend on them on these
+    batches, as for a detection head that no box was matched to.
+    """
+    if not asleep:
+        return set()
+    module = start.subject(start.seeds[0], None).module.train()
+    names = {each.name for each in asleep}
+    tensors = {each.name: each.tensor for each in named_tensors(module) if each.name in names}
+    generator = torch.Generator().manual_seed(start.seeds[0])
+    woken = set()
+    for batch in batches:
+        with torch.no_grad():
+            for tensor in tensors.values():
+                fan = max(tensor.numel() // max(len(tensor), 1), 1) if tensor.dim() else 1
+                noise = torch.randn(tensor.shape, generator=generator) / fan**0.5
+                tensor.copy_(noise.to(tensor.device))
+        start.subject.first_loss(module, batch).backward()  # type: ignore[no-untyped-call]
+        woken |= {
+            name for name, each in tensors.items()
+            if each.grad is not None and bool(each.grad.any())
+        }  # fmt: skip
+    return woken
+
+
+def _unreached(start: Start, tensors: list[Named]) -> Iterator[Finding]:
+    if tensors:
+        yield start.finding(
+            "asleep", "note", tensors, value=float(len(tensors)),
+            message="Their gradient is exactly zero on these batches, with other values too: the "
+            "loss does not depend on them.",
+            repair="Look for a rounding, an argmax or a mask, or give a batch that reaches them.",
+        )  # fmt: skip
+
+
+def _late(start: Start, late: list[tuple[int, Named]]) -> Iterator[Finding]:
+    by_step = defaultdict(list)
+    for wakes, each in late:
+        by_step[wakes].append(each)
+    for wakes, group in sorted(by_step.items()):
+        yield start.finding(
+            "asleep", "note", group, value=float(wakes),
+            message=f"They wake at step {wakes}: the gradient is exactly zero before, as behind a "
+            "branch that starts at zero.",
+        )  # fmt: skip
+
+
+def _by_owner(tensors: list[Named]) -> dict[str, list[Named]]:
+    groups = defaultdict(list)
+    for each in tensors:
+        groups[type(each.owner).__name__].append(each)
+    return groups
+
+
+def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool:
+    """Take the steps from one seed; False if a loss is not finite, which is noted."""
+    module = start.subject(seed, None).module.train()
+    hooks = [
+        each.register_forward_pre_hook(_feeding(path, watch))
+        for path, each in module.named_modules()
+    ]
+    parameters = {each.name: each.tensor for each in named_tensors(module) if each.trainable}
+    for step in range(1, STEPS + 1):
+        if all((name, seed) in watch.awake for name in parameters):
+            break  # no later step can change the answer
+        loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
+        if not bool(torch.isfinite(loss)):
+            why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
+            start.not_judged.append(NotJudged("asleep", "", why))
+            return False
+        if not loss.requires_grad:
+            raise InspectionError("The loss does not depend on any trainable parameter.")
+        loss.backward()  # type: ignore[no-untyped-call]
+        for name, tensor in parameters.items():
+            if tensor.grad is not None:
+                watch.reached.add(name)
+                if bool(tensor.grad.any()):
+                    watch.awake.setdefault((name, seed), step)
+        _move(parameters.values())
+    for hook in hooks:
+        hook.remove()
+    return True
+
+
+def _feeding(path: str, watch: Watch) -> Callable[[nn.Module, tuple[object, ...]], None]:
+    """A hook that notes whether a module was given a sample."""
+
+    def hook(module: nn.Module, inputs: tuple[object, ...]) -> None:  # noqa: ARG001
+        tensors = [each for each in inputs if isinstance(each, Tensor)]
+        if not tensors or any(each.numel() for each in tensors):
+            watch.fed.add(path)
+
+    return hook
+
+
+@torch.no_grad()
+def _move(parameters: Iterable[Tensor]) -> None:
+    for tensor in parameters:
+        if tensor.grad is not None:
+            if not tensor.grad.is_sparse and not tensor.is_complex():
+                tensor.sub_(tensor.grad.sign_().nan_to_num_(0.0), alpha=STEP)
+            else:
+                tensor.sub_(tensor.grad, alpha=STEP)
+            tensor.grad = None
+
+
+# --- locked ---------------------------------------------------------------------------------------
+
+
+def check_locked(start: Start) -> Iterator[Finding]:
+    """Copies that two steps of SGD and two of Adam do not part: they stay copies."""
+    groups = equal_groups(start)
+    if not groups:
+        return
+    batches = [start.subject.next_batch() for _ in range(2)]
+    locked = [{each.name for each in group} for group in groups]
+    for optimizer in (torch.optim.SGD, torch.optim.Adam):
+        module = start.subject(start.seeds[0], None).module.train()
+        tensors = {each.name: each.tensor for each in named_tensors(module)}
+        before = {name: tensors[name].detach().clone() for names in locked for name in names}
+        steps = optimizer([t for t in tensors.values() if t.requires_grad], lr=1e-2)
+        for batch in batches:
+            steps.zero_grad()
+            start.subject.first_loss(module, batch).backward()  # type: ignore[no-untyped-call]
+            steps.step()
+        moved = {name for name, old in before.items() if not same_bits(old, tensors[name])}
+        locked = [_still_equal(names & moved, tensors) for names in locked]
+    for names in locked:
+        if len(names) > 1:
+            group = [start.tensors[name] for name in start.tensors if name in names]
+            yield start.finding(
+                "distinct", "fail", group, value=float(len(group)),
+                message=f"{len(group)} copies are locked: after two steps of SGD and two of Adam "
+                "they have moved and are still equal in bits.",
+                repair="Draw each one separately: equal gradients keep them equal for ever.",
+            )  # fmt: skip
+
+
+def _still_equal(names: set[str], tensors: dict[str, Tensor]) -> set[str]:
+    """The largest subset whose tensors are equal in bits; empty if all differ."""
+    groups: list[list[str]] = []
+    for name in sorted(names):
+        for group in groups:
+            if same_bits(tensors[group[0]], tensors[name]):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    largest = max(groups, key=len, default=[])
+    return set(largest) if len(largest) > 1 else set()

@@ -1,0 +1,293 @@
+"""What is inspected: a function that builds a module, and optionally one that returns a batch."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.memory import Fill, WatchedMemory
+from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
+
+#: Added to a seed for the global generators of a build that takes its seed as an argument.
+ELSEWHERE = 1_000_003
+
+Build = Callable[..., nn.Module]
+Batch = Callable[[], Any]
+Loss = Callable[[nn.Module, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A module as its function built it.
+
+    Attributes:
+        lines: the last line that wrote a storage, by address.
+        random: addresses of storages that hold random numbers of torch.
+    """
+
+    module: nn.Module
+    lines: dict[int, str]
+    random: set[int]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A module's build function, with its batch and its loss.
+
+    Attributes:
+        name: ``module:function``, or the function's own name.
+        build: returns the module; called with a seed if it takes one.
+        batch: returns ``(inputs, targets)`` or the inputs alone; None if there is none.
+        loss: computes a scalar from the module and a batch; None for the default loss.
+        device: where the module is moved.
+    """
+
+    name: str
+    build: Build
+    batch: Batch | None = None
+    loss: Loss | None = None
+    device: str = "cpu"
+    seeded_by: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.build, nn.Module) or not callable(self.build):
+            raise InspectionError(
+                f"{self.name} is a {type(self.build).__name__}, not a function that builds it."
+                " Give a function, because the start is built several times."
+            )
+        object.__setattr__(self, "seeded_by", _seed_parameter(self.build, self.name))
+
+    def __call__(self, seed: int, fill: Fill | None = "nan", *, elsewhere: bool = False) -> Built:
+        """Build the module from a seed.
+
+        Args:
+            seed: is given to the function if it takes one, and else to the global generators.
+            fill: fills memory that is allocated and not written; None to build as users do.
+            elsewhere: put the global generators into another state, if the function takes a seed.
+
+        Raises:
+            InspectionError: the function raised, or returned no module.
+        """
+        moved = ELSEWHERE if elsewhere and self.seeded_by else 0
+        seed_everything(seed + moved)
+        given = {"*": (seed,)} if self.seeded_by == "*" else {}
+        named = {self.seeded_by: seed} if self.seeded_by not in {"", "*"} else {}
+        memory = WatchedMemory(fill) if fill else None
+        with without_network(), memory or nullcontext():
+            module = _called(self.build, self.name, *given.get("*", ()), **named)
+        if not isinstance(module, nn.Module):
+            raise InspectionError(
+                f"{self.name} returned {_what(module)}, not a torch.nn.Module. "
+                "Return the module itself."
+            )
+        if self.device != "cpu":
+            module = module.to(self.device)
+        return Built(module, memory.lines, memory.random) if memory else Built(module, {}, set())
+
+    def first_loss(self, module: nn.Module, batch: Any) -> Tensor:
+        """The loss of a module on a batch, as a scalar tensor.
+
+        Raises:
+            InspectionError: the forward pass raised, or no loss can be made of its output.
+        """
+        if self.loss is not None:
+            loss = _called(self.loss, "the loss", module, batch)
+        else:
+            loss = default_loss(module, batch)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            raise InspectionError(f"The loss is {_what(loss)}, not a tensor with one number.")
+        return loss.reshape(())
+
+    def next_batch(self) -> Any:
+        """A batch on the device.
+
+        Raises:
+            InspectionError: the batch's function raised.
+        """
+        if self.batch is None:
+            raise InspectionError("There is no batch. Give one as --batch MODULE:FUNCTION.")
+        return torch.utils._pytree.tree_map(  # noqa: SLF001 -- has no public name yet
+            lambda leaf: leaf.to(self.device) if isinstance(leaf, Tensor) else leaf,
+            _called(self.batch, "the batch's function"),
+        )
+
+
+# --- the default loss -----------------------------------------------------------------------------
+
+
+def default_loss(module: nn.Module, batch: Any) -> Tensor:
+    """The module's own loss, or cross entropy for integer targets and mean squares for floats.
+
+    Raises:
+        InspectionError: the module raised, or its output and the targets do not fit together.
+    """
+    inputs, targets = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    if isinstance(inputs, Mapping):
+        output = _called(module, "the module", **inputs)
+    elif isinstance(inputs, (tuple, list)):
+        output = _called(module, "the module", *inputs)
+    else:
+        output = _called(module, "the module", inputs)
+    own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if isinstance(own, Tensor):
+        return own
+    if targets is None:
+        raise InspectionError(
+            "The module returned no loss and the batch has no targets. Return (inputs, targets), "
+            "or put labels among the inputs."
+        )
+    return _from_targets(_prediction(output), targets)
+
+
+def _prediction(output: Any) -> Tensor:
+    """The logits or the prediction in a module's output."""
+    for name in ("logits", "out", "sample", "last_hidden_state"):
+        value = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
+        if isinstance(value, Tensor):
+            return value
+    first = output[0] if isinstance(output, (tuple, list)) and output else output
+    if not isinstance(first, Tensor):
+        raise InspectionError(
+            f"The module returned {_what(output)}, from which no loss can be computed. "
+            "Give a loss(module, batch)."
+        )
+    return first
+
+
+def _from_targets(prediction: Tensor, targets: Any) -> Tensor:
+    if not isinstance(targets, Tensor):
+        raise InspectionError(f"The targets are {_what(targets)}, not a tensor. Give a loss.")
+    shapes = f"The output is {tuple(prediction.shape)} and the targets are {tuple(targets.shape)}"
+    if targets.is_floating_point():
+        if prediction.shape != targets.shape:
+            raise InspectionError(f"{shapes}. For mean squares they must be equal; or give a loss.")
+        return nn.functional.mse_loss(prediction, targets)
+    if prediction.dim() > 2 and prediction.shape[:-1] == targets.shape:  # (batch, time, classes)
+        prediction = prediction.movedim(-1, 1)
+    if prediction.dim() != targets.dim() + 1 or prediction.shape[:1] != targets.shape[:1]:
+        raise InspectionError(
+            f"{shapes}. For integer targets the output needs one more dimension, of classes; "
+            "or give a loss."
+        )
+    loss: Tensor = _called(nn.functional.cross_entropy, "cross entropy", prediction, targets)
+    return loss
+
+
+# --- calling user code ----------------------------------------------------------------------------
+
+
+def imported(name: str, folder: Path) -> Callable[..., Any]:
+    """Import ``MODULE:FUNCTION``, from the folder too.
+
+    Raises:
+        InspectionError: there is no such module or function; the sentence says which.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not (module_name and attribute):
+        raise InspectionError(f"{name!r} is not MODULE:FUNCTION, as in mypackage.models:build.")
+    sys.path.insert(0, str(folder))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise InspectionError(
+            f"There is no module {error.name!r} in {folder} or on Python's path. Install it, or "
+            f"run the command in the folder that contains it."
+        ) from None
+    except Exception as error:
+        raise InspectionError(f"{module_name} cannot be imported: {_said(error)}") from error
+    finally:
+        sys.path.remove(str(folder))
+    try:
+        found: Any = module
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        names = [each for each in dir(module) if callable(getattr(module, each)) and each[0] != "_"]
+        import difflib  # noqa: PLC0415 -- only for this sentence
+
+        close = difflib.get_close_matches(attribute, names, n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise InspectionError(f"{module_name} has no function {attribute!r}.{hint}") from None
+    if not callable(found):
+        raise InspectionError(f"{name} is {_what(found)}, which cannot be called.")
+    return found  # type: ignore[no-any-return]
+
+
+def _seed_parameter(build: Build, name: str) -> str:
+    """The keyword for the seed, ``*`` if it is the only positional argument, or nothing.
+
+    Raises:
+        InspectionError: the function needs other arguments.
+    """
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except (ValueError, TypeError):
+        return ""
+    if any(each.name == "seed" and each.kind != each.POSITIONAL_ONLY for each in parameters):
+        required = [each for each in _required(parameters) if each.name != "seed"]
+        seeded = "seed"
+    else:
+        required = _required(parameters)
+        seeded = ""
+        if len(required) == 1 and required[0].kind == inspect.Parameter.POSITIONAL_ONLY:
+            return "*"
+    if required:
+        names = ", ".join(each.name for each in required)
+        raise InspectionError(
+            f"{name} needs arguments: {names}. Write a function without arguments, or with a seed, "
+            "that calls it, and name that one."
+        )
+    return seeded
+
+
+def _required(parameters: Any) -> list[inspect.Parameter]:
+    variadic = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return [
+        each for each in parameters
+        if each.default is inspect.Parameter.empty and each.kind not in variadic
+    ]  # fmt: skip
+
+
+def _called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except InspectionError:
+        raise
+    except DownloadRefusedError as error:
+        raise InspectionError(
+            f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "
+            "nothing: build the model from its configuration, without pretrained weights."
+        ) from error
+    except MemoryError as error:
+        raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
+    except Exception as error:
+        raise InspectionError(f"{name} raised {_said(error)}{_at(error)}.") from error
+
+
+def _said(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
+
+
+def _at(error: BaseException) -> str:
+    """Where the user's own code raised, or else where anything did."""
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__)
+        if "initcheck/inspection" not in each.filename and "site-packages" not in each.filename
+    ]  # fmt: skip
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def _what(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

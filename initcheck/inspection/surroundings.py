@@ -1,0 +1,78 @@
+"""What an inspection leaves as it was: random number generators, flags, and the network unused."""
+
+from __future__ import annotations
+
+import random
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from initcheck import devices
+
+
+class DownloadRefusedError(RuntimeError):
+    """A connection was attempted. Not an OSError, which libraries catch and try again."""
+
+
+@contextmanager
+def left_as_found(device: str) -> Iterator[None]:
+    """Restore global generators, default dtype, grad mode and deterministic flags at the end.
+
+    Warnings are ignored meanwhile: the module is built several times, and would repeat its own.
+    """
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the global one
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    with (
+        torch.random.fork_rng(devices=[]),
+        devices.temporary_seed(device, 0),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter(
+            "ignore"
+        )  # a warning of the module, made an error, is not our finding
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of torch on the CPU, of numpy and of Python."""
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator
+    np.random.seed(seed % 2**32)  # noqa: NPY002 -- a build may draw from it
+    random.seed(seed)
+
+
+@contextmanager
+def without_network() -> Iterator[None]:
+    """Refuse connections, so that a build which downloads weights says so at once.
+
+    Raises:
+        DownloadRefusedError: something connects to another machine.
+    """
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise DownloadRefusedError
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != getattr(socket, "AF_UNIX", None):
+            refuse()
+        original(self, address)
+
+    original, lookup = socket.socket.connect, socket.getaddrinfo
+    socket.socket.connect, socket.getaddrinfo = connect, refuse  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        socket.socket.connect, socket.getaddrinfo = original, lookup  # type: ignore[method-assign]

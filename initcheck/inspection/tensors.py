@@ -1,0 +1,106 @@
+"""The parameters and buffers of a module, and comparisons of their bits."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+#: The signed or unsigned integers whose bits are read, by size in bytes.
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A parameter or a buffer, where it is and who owns it.
+
+    Attributes:
+        name: as ``named_parameters`` or ``named_buffers`` gives it first.
+        owner: the module whose attribute it is.
+        path: the owner's name in the module; empty for the module itself.
+        parameter: False for a buffer.
+    """
+
+    name: str
+    tensor: Tensor
+    owner: nn.Module
+    path: str
+    parameter: bool
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer would move it."""
+        return self.parameter and self.tensor.requires_grad
+
+    @property
+    def attribute(self) -> str:
+        """The name in its owner."""
+        return self.name.rpartition(".")[2]
+
+
+def named_tensors(module: nn.Module) -> list[Named]:
+    """Every parameter and buffer once, by its first name."""
+    found, seen = [], set()
+    for path, owner in module.named_modules():
+        prefix = f"{path}." if path else ""
+        for tensors, parameter in ((owner._parameters, True), (owner._buffers, False)):  # noqa: SLF001
+            for name, tensor in tensors.items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    found.append(Named(f"{prefix}{name}", tensor, owner, path, parameter))
+    return found
+
+
+def why_not_judged(tensor: Tensor) -> str:
+    """Why the bits of a tensor cannot be read; empty if they can be."""
+    if is_lazy(tensor):
+        return "lazy: its shape is not known before a first batch"
+    if tensor.is_meta:
+        return "on meta: it has a shape, but no values"
+    if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_nested:
+        return f"its layout is {tensor.layout}, quantized or nested"
+    if type(tensor.data) is not Tensor:
+        return f"{type(tensor.data).__name__} is a subclass of torch.Tensor"
+    return ""
+
+
+def bits(tensor: Tensor) -> Tensor:
+    """The same memory as whole numbers, so that equal means equal in bits, NaN and -0 too."""
+    tensor = tensor.detach()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return tensor.view(_INTEGERS[tensor.element_size()])
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have one shape, one dtype and the same bits."""
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(bits(a), bits(b))
+
+
+def constant(tensor: Tensor) -> bool:
+    """Whether all entries are equal in bits; also for fewer than two entries."""
+    if tensor.numel() < 2:
+        return True
+    whole = bits(tensor)
+    if tensor.is_complex():
+        whole = whole.flatten(0, -2)
+        return bool((whole == whole[:1]).all())
+    flat = whole.flatten()
+    return bool(flat[0] == flat[-1]) and bool((flat == flat[0]).all())
+
+
+def digest(tensor: Tensor) -> bytes:
+    """A hash of dtype, shape and bits."""
+    hashed = hashlib.blake2b(f"{tensor.dtype}{tuple(tensor.shape)}".encode(), digest_size=16)
+    hashed.update(bits(tensor).cpu().contiguous().numpy().data)
+    return hashed.digest()
+
+
+def storage(tensor: Tensor) -> int:
+    """The address of the memory that tied tensors share; 0 if there is none."""
+    return 0 if is_lazy(tensor) or tensor.is_meta else tensor.untyped_storage().data_ptr()

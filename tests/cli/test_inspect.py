@@ -1,0 +1,85 @@
+"""`initcheck inspect`: what it prints and its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from initcheck.cli.main import main
+
+MODELS = """
+import copy
+import torch
+from torch import nn
+
+def good():
+    return nn.Linear(4, 3)
+
+def copies():
+    block = nn.Linear(4, 4)
+    return nn.Sequential(block, nn.Tanh(), copy.deepcopy(block))
+
+def unset():
+    module = nn.Linear(4, 3)
+    module.bias = nn.Parameter(torch.empty(3))
+    return module
+
+def batch():
+    return torch.randn(8, 4), torch.randint(0, 3, (8,))
+
+def loss(module, batch):
+    return module(batch[0]).square().mean()
+"""
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    (tmp_path / "inspected_models.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["good"], 0),
+        (["good", "--batch=inspected_models:batch"], 0),
+        (["good", "--batch=inspected_models:batch", "--loss=inspected_models:loss"], 0),
+        (["copies"], 0),
+        (["copies", "--strict"], 1),
+        (["unset"], 1),
+        (["missing"], 4),
+        (["good", "--device=nowhere"], 4),
+        (["good", "--batch=inspected_models:missing"], 4),
+    ],
+)
+def test_the_exit_code_says_what_was_found(arguments, code):
+    name, *rest = arguments
+    assert main(["inspect", f"inspected_models:{name}", *rest]) == code
+
+
+def test_the_lines_name_check_parameter_and_line(capsys):
+    main(["inspect", "inspected_models:unset"])
+    out = capsys.readouterr().out
+    assert out.startswith("fail  written  bias  (Linear)\n      3 of 3 entries of this parameter")
+    assert "Written last at inspected_models.py:" in out
+    assert "judged 2 of 2 parameters, 0 buffers, 2 seeds" in out
+
+
+def test_the_json_file_has_the_findings(models):
+    main(["inspect", "inspected_models:unset", "--json=found.json"])
+    found = json.loads((models / "found.json").read_text())
+    assert found["schema"] == 1
+    assert found["environment"]["torch"]
+    assert found["judged"]["parameters"] == 2
+    (finding,) = found["findings"]
+    assert (finding["check"], finding["severity"]) == ("written", "fail")
+    assert finding["parameters"] == ["bias"]
+    assert found["not_judged"][0]["check"] == "asleep"
+
+
+def test_a_json_file_that_cannot_be_written_is_refused(models, capsys):
+    (models / "folder").mkdir()
+    assert main(["inspect", "inspected_models:good", "--json=folder"]) == 4
+    assert "The results were not written" in capsys.readouterr().err

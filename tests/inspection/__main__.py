@@ -1,0 +1,186 @@
+"""`python -m tests.inspection`: inspect models that are right, and write baselines/INSPECTED.md.
+
+Each model is inspected in a process of its own, and its result is kept: an interrupted run
+continues with the models that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.stats import beta
+
+from initcheck import inspect_model
+from initcheck.files import write_atomic
+from initcheck.inspection import InspectionError
+from initcheck.inspection.findings import grouped
+from initcheck.report.tables import table
+from tests.inspection.faulty import rows
+from tests.inspection.libraries import MODELS
+from tests.inspection.test_innocent import INNOCENT, LAYERS
+
+ROOT = Path(__file__).parents[2]
+PAGE, RUNS = ROOT / "baselines" / "INSPECTED.md", ROOT / "baselines" / "inspected.jsonl"
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "diffusers", "peft")
+TIMEOUT = 900  # seconds for one model
+#: Findings that are true, by check and model, with the public thread about them.
+KNOWN: dict[tuple[str, str], str] = {}
+
+
+def models() -> dict[str, Callable[[], Any]]:
+    """Every model by name; each returns its build function, its batch and perhaps its loss."""
+    starts = {
+        f"start {name}": (lambda build=build: (build, rows)) for name, build in INNOCENT.items()
+    }
+    layers = {
+        f"torch {name}": (lambda build=build: (build, None)) for name, build in LAYERS.items()
+    }
+    return {**MODELS, **starts, **layers}
+
+
+def inspect_one(name: str) -> dict[str, Any]:
+    """Inspect one model in this process."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result: dict[str, Any] = {"model": name, "versions": versions()}
+    try:
+        build, batch, *loss = models()[name]()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = inspect_model(build, batch, loss=loss[0] if loss else None, name=name)
+    except InspectionError as error:
+        return result | {"error": str(error)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sizes = [int(torch.Size(row["shape"]).numel()) for row in found.tensors]
+    return result | {
+        "findings": [
+            {"check": each.check, "severity": each.severity, "message": each.message,
+             "parameters": grouped(each.parameters)}
+            for each in found.of_severity("fail", "warn")
+        ],
+        "not_judged": [f"{each.check}: {each.why}" for each in found.not_judged],
+        "numbers": sum(sizes), "seconds": round(found.judged.seconds, 1),
+        "megabytes": round((peak - before) / 1024),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that are installed."""
+    return {
+        name: metadata.version(name) for name in LIBRARIES
+        if any(True for _ in metadata.distributions(name=name))
+    }  # fmt: skip
+
+
+def kept() -> dict[str, dict[str, Any]]:
+    """The results so far, by model; the newest wins."""
+    if not RUNS.exists():
+        return {}
+    lines = RUNS.read_text(encoding="utf-8").splitlines()
+    return {(line := json.loads(text))["model"]: line for text in lines}
+
+
+def inspect_missing(names: list[str]) -> None:
+    """Inspect each model in a process of its own, and append its result."""
+    for name in names:
+        command = [sys.executable, "-m", "tests.inspection", "--one", name]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            line = json.dumps({"model": name, "versions": versions(), "error": last[0]})
+        else:
+            line = done.stdout.strip().splitlines()[-1]
+        with RUNS.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(
+            name,
+            "-",
+            "error" if "error" in json.loads(line) else len(json.loads(line)["findings"]),
+            flush=True,
+        )
+
+
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The Markdown page about all results."""
+    judged = {name: each for name, each in results.items() if "error" not in each}
+    false = {severity: _false(judged, severity) for severity in ("fail", "warn")}
+    used = {
+        name: version for each in results.values() for name, version in each["versions"].items()
+    }
+    lines = [
+        "# Inspected models",
+        "",
+        "<!-- Written by `nox -s inspected` from `baselines/inspected.jsonl`; do not edit. -->",
+        "",
+        f"{len(judged)} models were inspected on {platform.machine()} with one thread, with "
+        + ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
+        + ".",
+        "",
+    ]
+    for severity, names in false.items():
+        bound = beta.ppf(0.95, len(names) + 1, max(len(judged) - len(names), 1)) if judged else 1.0
+        lines.append(
+            f"- False `{severity}`: {len(names)} of {len(judged)} models, at most {bound:.1%} with "
+            f"95 % confidence{': ' + ', '.join(names) if names else ''}."
+        )
+    failed = [f"- {name}: {each['error']}" for name, each in results.items() if "error" in each]
+    if failed:
+        lines += ["", "Not inspected:", "", *failed]
+    head = ("model", "numbers", "seconds", "MB", "found", "not judged")
+    return "\n".join([*lines, "", table(head, _rows(judged)), ""])
+
+
+def _false(judged: Mapping[str, Mapping[str, Any]], severity: str) -> list[str]:
+    """Models with a finding of this severity that is not known to be true."""
+    return [
+        name for name, each in judged.items()
+        if any(
+            found["severity"] == severity and (found["check"], name) not in KNOWN
+            for found in each["findings"]
+        )
+    ]  # fmt: skip
+
+
+def _rows(judged: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
+    for name, each in judged.items():
+        found = "; ".join(
+            f"{f['severity']} {f['check']} {', '.join(f['parameters'])[:120]}"
+            for f in each["findings"]
+        )
+        yield (
+            name, f"{each['numbers']:,}", each["seconds"], each["megabytes"], found or "-",
+            "; ".join(dict.fromkeys(each["not_judged"])) or "-",
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Inspect what is missing, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.inspection", description=__doc__)
+    parser.add_argument("--one", metavar="MODEL", help="inspect one model and print its result")
+    parser.add_argument("--only", metavar="TEXT", default="", help="models with this in their name")
+    parser.add_argument("--again", action="store_true", help="inspect those with a result, too")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(inspect_one(options.one)))
+        return
+    known = {} if options.again else kept()
+    inspect_missing([name for name in models() if options.only in name and name not in known])
+    order = list(models())
+    results = kept()
+    write_atomic(PAGE, page({name: results[name] for name in order if name in results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What cannot be inspected ends in a sentence or in "not judged", never in a traceback."""
+
+# ruff: noqa: D101 -- a class here is named after what is odd about it
+
+from __future__ import annotations
+
+import random
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from initcheck import inspect_model
+from initcheck.inspection import InspectionError
+from initcheck.inspection.subject import imported
+from tests.inspection.faulty import CLASSES, nan_from_the_start, rows
+
+
+def linear():
+    return nn.Linear(8, CLASSES)
+
+
+def _raises():
+    message = "out of ideas\nand a second line"
+    raise ValueError(message)
+
+
+def _downloads():
+    urllib.request.urlopen("http://192.0.2.1/weights")
+
+
+REFUSED = {
+    "a module": (nn.Linear(2, 2), "is a Linear, not a function"),
+    "arguments": (lambda width: nn.Linear(width, 2), "needs arguments: width"),
+    "nothing": (lambda: None, "returned None, not a torch.nn.Module"),
+    "a class": (lambda: nn.Linear, "returned a type"),
+    "an error": (_raises, "raised ValueError: out of ideas ("),
+    "a download": (_downloads, "tried to connect to another machine"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_build_that_cannot_be_used_is_refused(case):
+    build, sentence = REFUSED[case]
+    with pytest.raises(InspectionError) as error:
+        inspect_model(build, name="model")
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("mine", "'mine' is not MODULE:FUNCTION"),
+        ("nowhere_at_all:build", "There is no module 'nowhere_at_all'"),
+        ("broken:build", "broken cannot be imported: SyntaxError"),
+        ("mine:bild", "mine has no function 'bild'. Did you mean build?"),
+        ("mine:number", "mine:number is a int, which cannot be called"),
+    ],
+)
+def test_a_name_that_cannot_be_found_is_refused(tmp_path, monkeypatch, name, sentence):
+    (tmp_path / "mine.py").write_text("number = 7\ndef build(): pass\n")
+    (tmp_path / "broken.py").write_text("def build(")
+    monkeypatch.setattr("sys.modules", {**__import__("sys").modules})
+    with pytest.raises(InspectionError) as error:
+        imported(name, tmp_path)
+    assert sentence in str(error.value)
+
+
+BATCHES = {
+    "another shape": (lambda: (torch.randn(4, 7), torch.zeros(4, dtype=torch.long)), "raised"),
+    "no targets": (lambda: torch.randn(4, 8), "the batch has no targets"),
+    "targets of another shape": (lambda: (torch.randn(4, 8), torch.randn(4, 2)), "must be equal"),
+    "targets that are no classes": (
+        lambda: (torch.randn(4, 8), torch.zeros(3, dtype=torch.long)), "one more dimension",
+    ),
+    "targets beyond the classes": (
+        lambda: (torch.randn(4, 8), torch.full((4,), 99)), "cross entropy raised IndexError",
+    ),
+    "an error": (_raises, "the batch's function raised ValueError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BATCHES)
+def test_a_batch_that_cannot_be_used_leaves_checks_not_judged(case):
+    batch, why = BATCHES[case]
+    inspection = inspect_model(linear, batch)
+    assert "asleep" not in inspection.judged.checks
+    assert any(each.check == "asleep" and why in each.why for each in inspection.not_judged)
+
+
+def test_without_a_batch_its_checks_are_named():
+    assert "not judged  asleep: it needs a batch" in str(inspect_model(linear))
+
+
+def test_a_loss_that_is_not_finite_is_named():
+    inspection = inspect_model(nan_from_the_start, rows)
+    assert any("the loss is nan at step 1" in each.why for each in inspection.not_judged)
+
+
+@pytest.mark.parametrize(
+    "build", [nn.ReLU, lambda: nn.LazyLinear(3), lambda: nn.Linear(2, 2, device="meta")]
+)
+def test_a_module_of_which_nothing_is_judged_is_not_ok(build):
+    inspection = inspect_model(build, name="empty")
+    assert not inspection.ok
+    assert "Nothing was judged" in str(inspection)
+
+
+def test_a_frozen_module_is_judged():
+    def frozen():
+        return linear().requires_grad_(requires_grad=False)
+
+    inspection = inspect_model(frozen, rows)
+    assert inspection.ok
+    assert any("no parameter is trainable" in each.why for each in inspection.not_judged)
+
+
+class NoCopies(nn.Linear):
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        self.again = self.weight
+
+    def __deepcopy__(self, memo):
+        message = "one of a kind"
+        raise TypeError(message)
+
+
+def test_a_module_that_cannot_be_copied_is_judged_otherwise():
+    inspection = inspect_model(NoCopies, rows)
+    assert any(each.check == "tied" and "cannot be copied" in each.why
+               for each in inspection.not_judged)  # fmt: skip
+    assert "asleep" in inspection.judged.checks
+
+
+class Changing(nn.Linear):
+    """Draws random numbers, changes its input and keeps state."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        x.add_(torch.rand(()))
+        return super().forward(x)
+
+
+def test_nothing_is_left_changed():
+    python, legacy, generator = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    kept = rows()
+    inputs = kept[0].clone()
+    inspect_model(Changing, rows)
+    assert random.getstate() == python
+    assert np.array_equal(np.random.get_state()[1], legacy[1])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert torch.equal(kept[0], inputs)
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -1,0 +1,99 @@
+"""Nothing fails and nothing warns about starts that are right."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from initcheck import inspect_model
+from tests.inspection import innocent
+from tests.inspection.faulty import rows
+
+INNOCENT = {
+    **{
+        build.__name__: build
+        for build in (
+            innocent.zero_head, innocent.zeros_everywhere_but_biases, innocent.AdaLnZero,
+            innocent.ControlNet, innocent.lora_a_zero, innocent.lora_b_zero, innocent.focal_prior,
+            innocent.identity, innocent.orthogonal, innocent.Siren, innocent.SineTable,
+            innocent.Tied, innocent.Teacher, innocent.UnusedExpert, innocent.weight_normed,
+            innocent.dropout, innocent.Recurrent, innocent.takes_a_seed, innocent.Hippo,
+            innocent.ScaledEmbedding,
+        )
+    },
+    **{
+        kind: partial(innocent.Residual, kind)
+        for kind in ("zero residual", "zero gain", "rezero", "layerscale", "plain")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("build", INNOCENT.values(), ids=INNOCENT)
+def test_nothing_is_wrong(build):
+    inspection = inspect_model(build, rows, name="innocent")
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    assert inspection.ok
+    assert "asleep" in inspection.judged.checks
+
+
+LAYERS = {
+    "Linear": lambda: nn.Linear(8, 5),
+    "Bilinear": lambda: nn.Bilinear(8, 4, 5),
+    "Embedding": lambda: nn.Embedding(12, 8, padding_idx=0),
+    "EmbeddingBag": lambda: nn.EmbeddingBag(12, 8),
+    "Conv1d": lambda: nn.Conv1d(3, 6, 3),
+    "Conv2d": lambda: nn.Conv2d(3, 6, 3, groups=3),
+    "Conv3d": lambda: nn.Conv3d(3, 6, 3),
+    "ConvTranspose1d": lambda: nn.ConvTranspose1d(3, 6, 3),
+    "ConvTranspose2d": lambda: nn.ConvTranspose2d(4, 6, 3, groups=2),
+    "ConvTranspose3d": lambda: nn.ConvTranspose3d(3, 6, 3),
+    "BatchNorm2d": lambda: nn.BatchNorm2d(6),
+    "GroupNorm": lambda: nn.GroupNorm(2, 6),
+    "InstanceNorm1d": lambda: nn.InstanceNorm1d(6, affine=True),
+    "LayerNorm": lambda: nn.LayerNorm(6),
+    "RMSNorm": lambda: nn.RMSNorm(6),
+    "PReLU": lambda: nn.PReLU(4),
+    "RNN": lambda: nn.RNN(4, 6),
+    "LSTM": lambda: nn.LSTM(4, 6, proj_size=3, num_layers=2),
+    "GRU": lambda: nn.GRU(4, 6),
+    "LSTMCell": lambda: nn.LSTMCell(4, 6),
+    "MultiheadAttention": lambda: nn.MultiheadAttention(8, 2, kdim=4),
+    "TransformerDecoderLayer": lambda: nn.TransformerDecoderLayer(8, 2, 16),
+    "Transformer": lambda: nn.Transformer(8, 2, 1, 1, 16),
+    "AdaptiveLogSoftmaxWithLoss": lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10]),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_torch_is_right(layer):
+    inspection = inspect_model(LAYERS[layer], name=layer)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    assert inspection.judged.parameters == inspection.judged.of_parameters > 0
+
+
+def test_the_layers_of_an_encoder_are_copies():
+    """The encoder of torch copies one layer, so that its layers start equal in bits."""
+    layer = partial(nn.TransformerEncoderLayer, 8, 2, 16)
+    inspection = inspect_model(lambda: nn.TransformerEncoder(layer(), 3), name="encoder")
+    (finding,) = inspection.of_severity("warn")
+    assert finding.check == "distinct"
+    assert "3 modules start as copies" in finding.message
+
+
+def test_bfloat16_is_judged():
+    inspection = inspect_model(innocent.bfloat16)
+    assert inspection.ok
+    assert inspection.judged.parameters == 4
+
+
+def test_branches_that_start_at_zero_wake_in_order():
+    inspection = inspect_model(innocent.lora_b_zero, rows)
+    assert inspection.wakes["b"] == 1
+    assert inspection.wakes["a"] == 2
+    frame = inspection.frame.set_index("name")
+    assert frame.loc["a", "wakes"] == 2
+    assert frame.loc["a", "shape"] == (2, 8)
+    assert torch.is_grad_enabled()
