@@ -123,10 +123,10 @@ def _train(stack: Stack, work: Work) -> Outcome:
     inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    losses = torch.empty(steps, replicas * batch, dtype=inputs.dtype, device=work.device)
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
-    kept = {}
-    for step, (chosen, labels) in enumerate(zip(images, targets, strict=True)):
+    kept, losses = {}, []
+    each_step = zip(devices.rows(images), devices.rows(targets), strict=True)
+    for step, (chosen, labels) in enumerate(each_step):
         if work.jitter is not None:
             work.jitter.parameters(stack.leaves)
         x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
@@ -139,7 +139,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
         torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
         optimizer.step()
-        losses[step] = each.detach()
+        losses.append(each.detach())
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {name: stack.read(name) for name in work.recipe.keep}
         devices.end_step(work.device)
@@ -148,7 +148,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
     return Outcome(
         parameters={name: stack.read(name) for name in stack.names},
         buffers=stack.buffers,
-        losses=losses.view(steps, replicas, batch).mean(2).T.cpu().double(),
+        losses=devices.stack(losses).view(steps, replicas, batch).mean(2).T.cpu().double(),
         kept=kept,
         engine=stack.engine,
     )
