@@ -56,9 +56,9 @@ def synchronize(name: str) -> None:
 
 @contextmanager
 def temporary_seed(name: str, seed: int) -> Iterator[None]:
-    """Seed an accelerator's global generator (not XLA's) and restore its state at the end."""
+    """Seed an accelerator's global generator (not a lazy one's), and restore it at the end."""
     device = torch.device(name)
-    if device.type in ("cpu", "xla"):
+    if device.type in {"cpu", *LAZY}:
         yield
         return
     backend = backends.module_of(device.type)
