@@ -7,6 +7,8 @@ neither is possible.
 from __future__ import annotations
 
 import copy
+import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -31,6 +33,9 @@ ELEMENTWISE = {
     "SGD", "Adam", "AdamW", "Adagrad", "ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop",
     "Rprop",
 }  # fmt: skip
+# How torch begins to warn that vmap has no rule for an operator and calls it once per replica.
+NO_RULE = "There is a performance drop"
+_WARNINGS = threading.Lock()  # chunks in several threads share the warning filters
 
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
@@ -67,9 +72,13 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     if any(map(modules.holds_more, starts)):
         return None  # every replica would use the template's
     try:
-        exact = all(_maps_exactly(some, work) for some in (starts, _with_random_weights(starts)))
-    except (*UNCOPIED, ValueError):  # data-dependent control flow, .item(), random numbers
-        return None
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.filterwarnings("error", message=NO_RULE)
+            exact = all(
+                _maps_exactly(some, work) for some in (starts, _with_random_weights(starts))
+            )
+    except (*UNCOPIED, ValueError, UserWarning):
+        return None  # data-dependent control flow, .item(), random numbers, an unknown operator
     return _vmapped(starts, work.device) if exact else None
 
 
