@@ -52,23 +52,40 @@ class Network:
         torch's global random state is restored.
 
         Raises:
-            NetworkError: ``build`` returned a module, or a layer that trains, that it had returned
+            NetworkError: ``build`` returned something else than a module, a module with
+                uninitialized parameters, or a module or a layer that trains, that it had returned
                 before.
         """
         before = set(_RETURNED)  # without modules that ``build`` itself gets from ``fresh``
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
             module = self.build()
-        if isinstance(module, nn.Module):
-            trainable = _trainable_modules(module)
-            if any(key in before and _RETURNED.get(key) is m for key, m in trainable.items()):
-                raise NetworkError(
-                    f"Network '{self.name}': build() returned a module or a layer that it had "
-                    "returned before, so all seeds would share one set of weights. Create the "
-                    "module and its layers inside build()."
-                )
-            _RETURNED.update(trainable)
+        self._check(module)
+        trainable = _trainable_modules(module)
+        if any(key in before and _RETURNED.get(key) is m for key, m in trainable.items()):
+            raise NetworkError(
+                f"Network '{self.name}': build() returned a module or a layer that it had "
+                "returned before, so all seeds would share one set of weights. Create the "
+                "module and its layers inside build()."
+            )
+        _RETURNED.update(trainable)
         return module
+
+    def _check(self, module: object) -> None:
+        """Check that ``build`` returned a module whose parameters have values."""
+        if not isinstance(module, nn.Module):
+            raise NetworkError(
+                f"Network '{self.name}': build() returned a value of type "
+                f"{type(module).__name__}. It must return a new nn.Module at every call."
+            )
+        tensors = [*module.named_parameters(), *module.named_buffers()]
+        lazy = [name for name, tensor in tensors if nn.parameter.is_lazy(tensor)]
+        if lazy:
+            raise NetworkError(
+                f"Network '{self.name}': {lazy[0]!r} has no shape yet, because its layer is lazy. "
+                "Give every layer its number of inputs, or call the module on a batch inside "
+                "build()."
+            )
 
 
 def _trainable_modules(module: nn.Module) -> dict[int, nn.Module]:

@@ -20,6 +20,8 @@ from initcheck.devices.runtime import (
     has_float64,
     matmul_switches,
     peak_memory,
+    rows,
+    stack,
     synchronize,
     temporary_seed,
 )
@@ -44,7 +46,9 @@ __all__ = [
     "matmul_switches",
     "peak_memory",
     "require",
+    "rows",
     "show_one_accelerator",
+    "stack",
     "synchronize",
     "temporary_seed",
     "without_starting_accelerators",

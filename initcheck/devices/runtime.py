@@ -12,7 +12,7 @@ import torch
 from initcheck.devices import backends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Optimizers with a fused kernel (one pass over memory) in every supported torch, by type of device.
 # Adagrad has one on the CPU only. Other accelerators differ between releases, and XLA has none:
@@ -21,6 +21,8 @@ FUSED = {
     "cpu": frozenset({"SGD", "Adam", "AdamW", "Adagrad"}),
     "cuda": frozenset({"SGD", "Adam", "AdamW"}),
 }
+# Backends that collect operations into a graph and compile each graph that they have not seen.
+LAZY = {"xla"}
 
 
 def has_float64(name: str) -> bool:
@@ -54,9 +56,9 @@ def synchronize(name: str) -> None:
 
 @contextmanager
 def temporary_seed(name: str, seed: int) -> Iterator[None]:
-    """Seed an accelerator's global generator (not XLA's) and restore its state at the end."""
+    """Seed an accelerator's global generator (not a lazy one's), and restore it at the end."""
     device = torch.device(name)
-    if device.type in ("cpu", "xla"):
+    if device.type in {"cpu", *LAZY}:
         yield
         return
     backend = backends.module_of(device.type)
@@ -71,8 +73,29 @@ def temporary_seed(name: str, seed: int) -> Iterator[None]:
 
 def end_step(name: str) -> None:
     """On a lazy backend (XLA), run the collected graph, so that it never exceeds one step."""
-    if torch.device(name).type == "xla":
-        backends.module_of("xla").sync()
+    kind = torch.device(name).type
+    if kind in LAZY:
+        backends.module_of(kind).sync()
+
+
+def rows(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the rows of a tensor, one for each step of a loop.
+
+    They are views, except on a lazy backend. There a view's row number would be a constant in the
+    graph, so every step would be compiled again. So each row is a separate copy from the CPU.
+    """
+    if tensor.device.type not in LAZY:
+        return iter(tensor)
+    return (row.to(tensor.device) for row in tensor.cpu())
+
+
+def stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack one tensor per step. On a lazy backend the stack is on the CPU, elsewhere it stays.
+
+    A graph with a tensor of every step would be compiled for each number of steps.
+    """
+    lazy = tensors[0].device.type in LAZY
+    return torch.stack([tensor.cpu() if lazy else tensor for tensor in tensors])
 
 
 def peak_memory(name: str) -> int | None:

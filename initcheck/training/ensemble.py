@@ -7,6 +7,8 @@ neither is possible.
 from __future__ import annotations
 
 import copy
+import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -31,6 +33,9 @@ ELEMENTWISE = {
     "SGD", "Adam", "AdamW", "Adagrad", "ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop",
     "Rprop",
 }  # fmt: skip
+# How torch begins to warn that vmap has no rule for an operator and calls it once per replica.
+NO_RULE = "There is a performance drop"
+_WARNINGS = threading.Lock()  # chunks in several threads share the warning filters
 
 
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
@@ -67,9 +72,13 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     if any(map(modules.holds_more, starts)):
         return None  # every replica would use the template's
     try:
-        exact = all(_maps_exactly(some, work) for some in (starts, _with_random_weights(starts)))
-    except (*UNCOPIED, ValueError):  # data-dependent control flow, .item(), random numbers
-        return None
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.filterwarnings("error", message=NO_RULE)
+            exact = all(
+                _maps_exactly(some, work) for some in (starts, _with_random_weights(starts))
+            )
+    except (*UNCOPIED, ValueError, UserWarning):
+        return None  # data-dependent control flow, .item(), random numbers, an unknown operator
     return _vmapped(starts, work.device) if exact else None
 
 
@@ -123,10 +132,10 @@ def _train(stack: Stack, work: Work) -> Outcome:
     inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    losses = torch.empty(steps, replicas * batch, dtype=inputs.dtype, device=work.device)
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
-    kept = {}
-    for step, (chosen, labels) in enumerate(zip(images, targets, strict=True)):
+    kept, losses = {}, []
+    each_step = zip(devices.rows(images), devices.rows(targets), strict=True)
+    for step, (chosen, labels) in enumerate(each_step):
         if work.jitter is not None:
             work.jitter.parameters(stack.leaves)
         x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
@@ -139,7 +148,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
         torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
         optimizer.step()
-        losses[step] = each.detach()
+        losses.append(each.detach())
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {name: stack.read(name) for name in work.recipe.keep}
         devices.end_step(work.device)
@@ -148,7 +157,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
     return Outcome(
         parameters={name: stack.read(name) for name in stack.names},
         buffers=stack.buffers,
-        losses=losses.view(steps, replicas, batch).mean(2).T.cpu().double(),
+        losses=devices.stack(losses).view(steps, replicas, batch).mean(2).T.cpu().double(),
         kept=kept,
         engine=stack.engine,
     )

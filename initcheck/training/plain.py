@@ -35,24 +35,23 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
 
 def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
     module = start.to(work.device)
-    losses = torch.empty(len(batches), dtype=torch.float64).to(_loss_device(work))
-    kept = _train(module, work, batches, losses) if len(batches) else {}
+    losses, kept = _train(module, work, batches) if len(batches) else (torch.empty(0), {})
     return Outcome(
         parameters={name: p.detach()[None] for name, p in module.named_parameters()},
         buffers={name: b.detach()[None] for name, b in module.named_buffers()},
-        losses=losses[None].cpu(),
+        losses=losses[None].cpu().double(),
         kept=kept,
         engine="module",
     )
 
 
 def _train(
-    module: nn.Module, work: Work, batches: Tensor, losses: Tensor
-) -> dict[int, dict[str, Tensor]]:
-    """Train in place, write the losses, and return the parameters that the recipe keeps."""
+    module: nn.Module, work: Work, batches: Tensor
+) -> tuple[Tensor, dict[int, dict[str, Tensor]]]:
+    """Train in place, and return the loss of each step and the parameters that the recipe keeps."""
     optimizer = work.recipe.optimizer.over(module.parameters())
-    kept = {}
-    for step, images in enumerate(batches):
+    kept, losses = {}, []
+    for step, images in enumerate(devices.rows(batches)):
         if work.jitter is not None:
             work.jitter.parameters(list(module.parameters()))
         logits = module(work.data.train_inputs[images])
@@ -61,7 +60,7 @@ def _train(
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        losses[step] = loss.detach()
+        losses.append(loss.detach())
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {
                 name: module.get_parameter(name).detach().clone()[None] for name in work.recipe.keep
@@ -69,7 +68,7 @@ def _train(
         devices.end_step(work.device)
         if step % PROGRESS_EVERY == 0:
             work.progress(min(PROGRESS_EVERY, len(batches) - step))
-    return kept
+    return devices.stack(losses), kept
 
 
 def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
@@ -78,8 +77,3 @@ def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
         return F.cross_entropy(logits, targets)
     each = F.cross_entropy(logits, targets, reduction="none")
     return each @ jitter.shares(torch.full_like(each, 1 / len(each)).detach())
-
-
-def _loss_device(work: Work) -> str:
-    """Where losses are stored: on the device, since copying one per step would make it wait."""
-    return work.device if devices.has_float64(work.device) else "cpu"

@@ -16,7 +16,7 @@ from initcheck.arms import DTYPES, Arm, derived, order
 from initcheck.datasets import DataSet, changes
 from initcheck.devices import compute
 from initcheck.networks import NetworkError
-from initcheck.training import ensemble, plain, randomness, stacked
+from initcheck.training import ensemble, plain, randomness, stacked, trainable
 from initcheck.training import modules as by_module
 from initcheck.training.work import Jitter, Outcome, Work, join
 
@@ -157,11 +157,15 @@ def train_together(
         progress: called with the number of replica-steps done since the last call.
 
     Raises:
-        NetworkError: the network does not return logits of the data set's classes, or was not
-            trained on this device.
+        NetworkError: the network has nothing to train, cannot be repeated, does not return logits
+            of the data set's classes, or was not trained on this device.
         ValueError: a batch is larger than the data set, or the recipe keeps an unknown parameter.
     """
     per_arm = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
+    first, ((start, *_), some) = next(iter(wanted)), per_arm[0]
+    trainable.check(first, start)
+    if jitter is None:  # the arm of twins is checked when it is trained without noise
+        trainable.check_repeats(first, start, some.data)
     starts = [start for starts, _ in per_arm for start in starts]
     whole = replace(
         per_arm[0][1], batches=torch.cat([work.batches for _, work in per_arm]),
