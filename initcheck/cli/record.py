@@ -26,6 +26,7 @@ from initcheck.baselines.merging import demand_limits
 from initcheck.claims import Claim
 from initcheck.cli import child
 from initcheck.files import write_atomic
+from initcheck.report.formatting import counted
 from initcheck.results import read
 
 CORES = os.cpu_count() or 1
@@ -73,7 +74,7 @@ class Done:
     @property
     def sentence(self) -> str:
         """What was recorded; if a claim is missing, the end of pytest's output before it."""
-        line = f"{self.file}: evidence of {len(self.evidence)} claims"
+        line = f"{self.file}: evidence of {counted(len(self.evidence), 'claim')}"
         if self.skipped:
             line += f"; skipped {', '.join(self.skipped)}"
         if not self.missing:

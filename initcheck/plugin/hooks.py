@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from initcheck.plugin.claim_tests import refuse_no_claims
 from initcheck.plugin.lazy_session import open_session, opened
 from initcheck.plugin.options import OPTIONS, Settings
 from initcheck.plugin.reporting import REFUSAL, Reporting, ship
@@ -115,7 +116,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         session.progress.clear()
     result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
     refused = session.record(verdict, result) if verdict is not None else ""
-    ship(pyfuncitem, result)
+    ship(pyfuncitem, result, refused)
     if refused or result.verdict != "pass":
         pytest.fail(refused or result.message, pytrace=False)
     return True
@@ -163,11 +164,14 @@ def _stopped(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse reruns of claims, and limits that belong to no claim."""
+    """Refuse tests that cannot be claims, reruns of claims, and limits that belong to no claim."""
     claims = [item for item in items if item.get_closest_marker("initcheck_claim")]
-    if not claims or config.option.collectonly:
+    if not claims:
         return
     try:
+        refuse_no_claims(claims)
+        if config.option.collectonly:
+            return
         _refuse_reruns(config, claims)
         selected = any("::" in argument for argument in config.args)
         selected = selected or getattr(config.option, "lf", False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.report.formatting import counted
 from initcheck.results import ClaimResult, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses in
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
-def ship(item: pytest.Function, result: ClaimResult) -> None:
-    """Send a result to the process that reports, with what only this process knows."""
+def ship(item: pytest.Function, result: ClaimResult, refused: str = "") -> None:
+    """Send a result to the process that reports, with what only this process knows.
+
+    ``refused`` says why its evidence was not written.
+    """
     session = open_session(item.config)
     parcel = {
         "result": to_plain(result), "folder": str(session.baselines.folder),
         "place": session.places.get(item.nodeid, 0), "recorded": session.recorded[-1:],
+        "refused": refused,
     }  # fmt: skip
     session.recorded.clear()
     item.user_properties.append((PROPERTY, parcel))
@@ -90,11 +95,16 @@ class Reporting:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show a failed claim's verdict in place of FAILED."""
+        """Show a failed claim's verdict in place of FAILED; no recorded claim counts as passed."""
         parcel = dict(report.user_properties).get(PROPERTY) if report.when == "call" else None
-        if not isinstance(parcel, dict) or not report.failed:
+        if not isinstance(parcel, dict):
             return None
-        return "failed", "F", (parcel["result"]["verdict"].upper(), {"red": True})
+        if report.passed and parcel["recorded"]:
+            return "recorded", "R", ("RECORDED", {"yellow": True})
+        if not report.failed:
+            return None
+        word = "NOT RECORDED" if parcel["refused"] else parcel["result"]["verdict"].upper()
+        return "failed", "F", (word, {"red": True})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -113,7 +123,8 @@ class Reporting:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
         for reason in dict.fromkeys(self.skipped.values()):
             count = sum(other == reason for other in self.skipped.values())
-            _say(terminalreporter, f"{count} claims skipped: {reason}")
+            why = f": {reason}" if reason else " without a reason"
+            _say(terminalreporter, f"{counted(count, 'claim')} skipped{why}")
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
         if session is not None and not quiet:
@@ -263,7 +274,7 @@ def closing_notes(
             notes.append(f"{words}: {', '.join(names)}")
     if settings.record is not None:
         notes.append(
-            f"Evidence of {len(recorded)} claims was written below "
+            f"Evidence of {counted(len(recorded), 'claim')} was written below "
             f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
             "the difference, then run again without --initcheck-record."
         )

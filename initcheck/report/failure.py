@@ -27,7 +27,9 @@ def failure(result: ClaimResult, settings: Settings) -> str:
     blocks = [[_headline(result, probe), *_facts(probe, settings)] for probe in result.red]
     blocks = blocks or [_crash(result)]
     commands = [_command("reproduce", formatting.reproduce(result, settings))]
-    meant = [_if_meant(result, probe, settings) for probe in result.red]
+    # if a fault is seeded, it is what changed: no limit moves and no evidence is kept for it
+    seen = [p for p in result.red if p.verdict == "inconclusive" or not settings.fault]
+    meant = [_if_meant(result, probe, settings) for probe in seen]
     text = "\n\n".join("\n".join(block) for block in blocks)
     return "\n".join([text, *commands, *dict.fromkeys(filter(None, meant))])
 
@@ -120,8 +122,7 @@ def _if_meant(result: ClaimResult, probe: Comparison, settings: Settings) -> str
         return _command("more seeds", more)
     if settings.init:  # neither limits nor evidence belong to a custom initializer
         return _line("next", "change the initializer: no limit moves for it, no evidence is kept")
-    # evidence is recorded without a fault, and recording it requires none
-    plain = replace(settings, fault=None, require_evidence=False)
+    plain = replace(settings, require_evidence=False)  # recording requires none
     record = formatting.reproduce(result, plain, "--initcheck-record", "why it changed")
     if probe.verdict == "refuted" and probe.kind != "measured":
         never = f"a limit of kind {probe.kind} never moves: fix the code or withdraw the claim"

@@ -26,6 +26,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return re.sub(r"e([+-])0*(\d)", lambda e: "e" + e[1].replace("+", "") + e[2], rounded)
 
 
+def counted(count: int, thing: str) -> str:
+    """A count with its noun: ``1 claim``, ``2 claims``."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
 def span(values: Sequence[float], digits: int = 3) -> str:
     """The range `lo..hi` of the finite values, followed by what is not finite."""
     finite = [value for value in values if math.isfinite(value)]

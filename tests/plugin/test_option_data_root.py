@@ -27,7 +27,7 @@ def test_claim_without_data_that_nobody_demanded_is_skipped(needy):
     needy.claims("def test_other(): pass", "test_other")
     result = needy.run()
     assert "1 skipped" in result.text
-    assert "1 claims skipped: The data set 'mnist' was requested, but not" in result.text
+    assert "1 claim skipped: The data set 'mnist' was requested, but not" in result.text
     assert "Name the folder that has it with `--initcheck-data-root DIR`" in result.text
 
 

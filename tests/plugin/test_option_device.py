@@ -67,7 +67,7 @@ def test_device_whose_claims_are_skipped_is_not_green(project):
     )
     result = project.run("--initcheck-device=cpu")
     assert result.ret == 4
-    assert "1 claims skipped: not today" in result.text
+    assert "1 claim skipped: not today" in result.text
 
 
 def test_claims_that_are_all_skipped_are_not_green_on_auto(project):
