@@ -177,12 +177,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         selected = selected or getattr(config.option, "lf", False)
         open_session(config).check_collected(claims, all_ids=not selected)
     except pytest.UsageError as error:
+        items.clear()  # pytest still calls pytest_collection_finish, which would train
         if not hasattr(config, "workeroutput"):
             raise
-        config.workeroutput[REFUSAL] = str(
-            error
-        )  # an xdist worker can only report it, and run nothing
-        items.clear()
+        config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only report it
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

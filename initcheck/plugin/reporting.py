@@ -87,7 +87,7 @@ class Reporting:
         """Collect each claim's result from the process that ran it."""
         if report.skipped and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
-            self.skipped[report.nodeid] = str(reason).removeprefix("Skipped: ")
+            self.skipped[report.nodeid] = _reason(str(reason))
         for name, value in report.user_properties:
             if name == PROPERTY and report.when == "call" and isinstance(value, dict):
                 self.parcels.append(value)
@@ -207,6 +207,11 @@ class Reporting:
     def _is_meant(self, session: Session) -> bool:
         """Whether the requested devices concern this run; a variable also reaches other runs."""
         return self.config.option.initcheck_device is not None or session.folder is not None
+
+
+def _reason(text: str) -> str:
+    """What pytest's text says after the word Skipped, if it says more."""
+    return text.removeprefix("Skipped").removeprefix(":").strip()
 
 
 def _write(session: Session, results: Sequence[ClaimResult]) -> str:

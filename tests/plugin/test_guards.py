@@ -80,8 +80,8 @@ MARKED = CLAIMS.replace("@claim(", "import pytest\n@pytest.mark.initcheck_claim(
 def test_what_cannot_be_a_claim_is_refused(project, text, words):
     project.claims(text)
     project.limits("" if text is CASE else ZEROS_STAY)
-    for options in ((), ("--collect-only",)):
-        refused = project.run(*options)
+    for options in ("--initcheck-device=cpu", "--collect-only"):
+        refused = project.run(options)
         assert refused.ret == 4
         assert words in refused.text
 
@@ -119,10 +119,10 @@ def test_a_test_that_judges_nothing_is_called_once_too(project):
     assert "It judged nothing" in result.text
 
 
-def test_claims_skipped_without_a_reason_are_counted(project):
-    project.claims(
-        CLAIMS.replace("    verdict.holds", "    __import__('pytest').skip()\n    verdict.holds")
-    )
+@pytest.mark.parametrize("skip", ["skip()", "skip('')"])
+def test_claims_skipped_without_a_reason_are_counted(project, skip):
+    skipped = f"    __import__('pytest').{skip}\n    verdict.holds"
+    project.claims(CLAIMS.replace("    verdict.holds", skipped))
     assert "1 claim skipped without a reason" in project.run("--initcheck-device=cpu").text
 
 
