@@ -26,7 +26,7 @@ class SetupError(Exception):
 
 
 def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) -> int:
-    """Run ``pytest FOLDER ARGUMENTS`` with all requirements installed; return its exit code.
+    """Run ``pytest FOLDER ARGUMENTS`` with all requirements installed; exit with its exit code.
 
     The environment is that of the running Python if it has this checkout as an editable install.
     Otherwise it is ``.venv`` in the checkout, which the first run creates. The exit code is 4 if
@@ -45,7 +45,7 @@ def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) 
         return INTERRUPTED
     in_checkout = os.path.realpath(os.getcwd()) == os.path.realpath(checkout)
     target = folder if in_checkout else os.path.join(checkout, folder)
-    return _wait([python, "-m", "pytest", target, *arguments])
+    return _hand_over([python, "-m", "pytest", target, *arguments])
 
 
 def environment(checkout: str = CHECKOUT) -> str:
@@ -252,15 +252,20 @@ def _call(
     return done.returncode, done.stdout or ""
 
 
-def _wait(command: "List[str]") -> int:
-    """Run a command that handles Ctrl-C itself; return its exit code."""
+def _hand_over(command: "List[str]") -> int:
+    """Run a command in place of this process; where that is impossible, return its exit code.
+
+    As one process, a signal that is meant for pytest reaches pytest.
+    """
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execv(command[0], command)  # noqa: S606 -- as S603, a list built here
     process = subprocess.Popen(command)
     while True:
         try:
-            code = process.wait()
+            return process.wait()
         except KeyboardInterrupt:  # pytest receives it too, and ends with its summary
             continue
-        return code if code >= 0 else 128 - code  # a shell's exit code for a signal
 
 
 def _report(sentence: str) -> None:

@@ -6,10 +6,10 @@ pytest's collection is the only registry of claims.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -43,7 +43,8 @@ def claim(*, source: str, kind: str) -> Callable[[Callable[..., None]], Callable
         raise ValueError(f"A claim's source is a string, not {source!r}.")  # noqa: TRY004 -- as kind
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
-        if not (test.__doc__ or "").strip():
+        kept = sys.flags.optimize < 2  # under `python -OO` the plugin refuses the claim instead
+        if kept and not (test.__doc__ or "").strip():
             raise ValueError(f"{test.__name__} needs a docstring: the claim, as one true sentence.")
         pytest.mark.initcheck_claim(source=source, kind=kind)(test)
         return test
@@ -94,8 +95,15 @@ def statement_of(test: Callable[..., object]) -> tuple[str, str]:
 # --- the list -------------------------------------------------------------------------------------
 
 
+EVERYTHING = ""  # in place of a path: all that pytest collects in the project
+
+
 class CollectionError(Exception):
     """The claims could not be listed; the text says why, in pytest's words or in a sentence."""
+
+
+class NoClaimError(CollectionError):
+    """There is no claim where claims were looked for."""
 
 
 @dataclass(frozen=True)
@@ -132,37 +140,37 @@ class Claim:
 def collect(paths: Sequence[str] = ()) -> list[Claim]:
     """Every claim under these paths, in the order in which pytest runs them.
 
-    Without paths: the claims of ``./benchmarks``, or of the installed package if there is no such
-    folder.
+    Args:
+        paths: files, folders, tests, or ``EVERYTHING``; ``./benchmarks`` if empty.
 
     Raises:
-        CollectionError: a path is missing, a file cannot be collected, or there is no claim.
+        NoClaimError: there is no claim.
+        CollectionError: a path is missing, or a file cannot be collected.
     """
-    where = [*paths] or _default_paths()
+    where = [*paths] or ["benchmarks"]
+    _refuse_missing(where)
     quiet = ["--collect-only", "-q", "-p", "no:cacheprovider"]
     # An installed initcheck is imported before pytest can rewrite it, and it has no assertions.
     quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    collector, output = _Collector(), StringIO()
+    collector, output = _Collector(everything=EVERYTHING in where), StringIO()
     with redirect_stdout(output), redirect_stderr(output):
-        code = pytest.main([*quiet, *where], plugins=[collector])
+        code = pytest.main([*quiet, *filter(None, where)], plugins=[collector])
+    place = " ".join(filter(None, where)) or "this project"
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-        raise CollectionError(f"pytest could not collect {' '.join(where)}:\n{output.getvalue()}")
+        raise CollectionError(f"pytest could not collect {place}:\n{output.getvalue()}")
     if not collector.claims:
-        raise CollectionError(
-            f"There is no claim in {' '.join(where)}. Name a folder or file that has some."
-        )
+        raise NoClaimError(f"There is no claim in {place}. Name a folder or file that has some.")
     return list(dict.fromkeys(collector.claims))
 
 
-def _default_paths() -> list[str]:
-    if Path("benchmarks").is_dir():
-        return ["benchmarks"]
-    if find_spec(PACKAGE) is None:
-        raise CollectionError(
-            f"There is no folder benchmarks here and no package {PACKAGE}. Name the folder or file "
-            "that has the claims."
-        )
-    return ["--pyargs", PACKAGE]
+def _refuse_missing(paths: Sequence[str]) -> None:
+    """Refuse paths that do not exist, in one sentence; names of packages follow ``--pyargs``."""
+    if "--pyargs" in paths:
+        return
+    for path in paths:
+        file = path.partition("::")[0]
+        if file and not Path(file).exists():
+            raise CollectionError(f"There is no file or folder {file}. Name one that has claims.")
 
 
 @dataclass
@@ -170,17 +178,27 @@ class _Collector:
     """A pytest plugin that keeps the claims among the collected tests."""
 
     claims: list[Claim] = field(default_factory=list)
+    everything: bool = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         if hasattr(config.option, "initcheck_device"):  # this machine may lack the demanded one
             config.option.initcheck_device = LISTED_DEVICE
+        if self.everything:
+            config.args = _searched(config)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             marker = item.get_closest_marker(MARKER)
             if marker is not None and isinstance(item, pytest.Function):
                 self.claims.append(_claim(item, marker))
+
+
+def _searched(config: pytest.Config) -> list[str]:
+    """Where pytest looks for tests if it is started in the project's root."""
+    root = config.inipath.parent if config.inipath else config.rootpath
+    named = [str(path) for name in config.getini("testpaths") for path in sorted(root.glob(name))]
+    return named or [str(root)]
 
 
 def _claim(item: pytest.Function, marker: pytest.Mark) -> Claim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def checkout(tmp_path, monkeypatch):
 def machine(checkout, monkeypatch):
     machine = Machine(checkout)
     monkeypatch.setattr(bootstrap, "_call", machine.call)
-    monkeypatch.setattr(bootstrap, "_wait", machine.wait)
+    monkeypatch.setattr(bootstrap, "_hand_over", machine.wait)
     monkeypatch.setattr(bootstrap, "_is_installed", lambda _: False)
     return machine
 
@@ -270,7 +271,7 @@ def installed(checkout, monkeypatch):
 
 def test_a_complete_interpreter_is_used(checkout, installed, monkeypatch):
     commands = []
-    monkeypatch.setattr(bootstrap, "_wait", lambda command: commands.append(command) or 7)
+    monkeypatch.setattr(bootstrap, "_hand_over", lambda command: commands.append(command) or 7)
     assert run(checkout) == 7
     assert commands == [[sys.executable, "-m", "pytest", "tests"]]
     assert not (checkout / ".venv").exists()
@@ -304,14 +305,30 @@ def test_an_interpreter_without_initcheck_is_not_used(checkout, installed):
 # --- processes
 
 
+def handed_over(code):
+    """Exit code and output of a process that hands over to this code."""
+    program = "import sys; from initcheck import bootstrap; print('before'); "
+    program += "raise SystemExit(bootstrap._hand_over([sys.executable, '-c', sys.argv[1]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout
+
+
 def test_the_exit_code_of_pytest_is_returned():
-    assert bootstrap._wait([sys.executable, "-c", "raise SystemExit(5)"]) == 5
+    assert handed_over("print('after'); raise SystemExit(5)") == (5, "before\nafter\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no signals")
 def test_a_killed_pytest_does_not_exit_with_0():
-    kill = "import os; os.kill(os.getpid(), 9)"
-    assert bootstrap._wait([sys.executable, "-c", kill]) == 137
+    assert handed_over("import os; os.kill(os.getpid(), 9)")[0] == -9
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot replace a process")
+def test_a_signal_reaches_pytest():
+    """Pytest and the process that set it up have one id."""
+    code, output = handed_over("import os; print(os.getppid())")
+    assert (code, int(output.split()[1])) == (0, os.getpid())
 
 
 def test_a_missing_program_gives_an_exit_code():

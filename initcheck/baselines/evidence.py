@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -30,8 +26,8 @@ def read_evidence(path: Path) -> Entry:
     """One evidence file. Do not change the result: it is cached until the file changes.
 
     Raises:
-        BaselineError: the file cannot be read, is not JSON (the message names line and column), or
-            does not fit the schema.
+        BaselineError: the file cannot be read, is not JSON (the message names line and column),
+            does not fit the schema, or is named after another claim.
     """
     try:
         modified = path.stat().st_mtime_ns
@@ -53,6 +49,11 @@ def _read(path: Path, _modified: int) -> Entry:
     except (OSError, UnicodeDecodeError) as error:
         raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
     check_evidence(path, evidence)
+    if evidence["claim"] != path.stem:
+        raise BaselineError(
+            f"{path} holds evidence of the claim {evidence['claim']!r}, but its name says "
+            f"{path.stem!r}. Rename the file together with its claim. {REPAIR}"
+        )
     return evidence
 
 
@@ -141,20 +142,6 @@ def same_place(a: Entry, b: Entry) -> bool:
 
 
 # --- storing ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Make this user's other processes on this machine wait before they store into the folder.
-
-    Otherwise what they store between our reading and writing a file would be lost.
-    """
-    from filelock import FileLock  # noqa: PLC0415 -- only needed to store evidence
-
-    user = getattr(os, "getuid", int)()  # another user's lock file could not be opened
-    name = hashlib.sha256(f"{user} {folder.resolve()}".encode()).hexdigest()[:16]
-    with FileLock(Path(tempfile.gettempdir()) / f"initcheck-{name}.lock"):
-        yield
 
 
 def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from initcheck.baselines.evidence import (
-    alone,
     check_evidence,
     choose,
     merged,
     read_evidence,
 )
 from initcheck.baselines.limits import LimitEntry, read_limits
+from initcheck.baselines.lock import alone
 from initcheck.files import write_atomic
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from initcheck.baselines.evidence import (
     BaselineError,
-    alone,
     merged,
     read_evidence,
     same_place,
 )
 from initcheck.baselines.folder import Baselines
+from initcheck.baselines.lock import alone
 
 
 def demand_limits(folder: Path) -> None:

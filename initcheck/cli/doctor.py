@@ -118,6 +118,8 @@ def _data() -> Line:
 
 def _baselines() -> Line:
     """The folder of limits and evidence that a run from the current folder reads."""
+    from initcheck.report.formatting import counted
+
     candidates = [Path(os.environ.get("INITCHECK_BASELINES") or "baselines")]
     package = find_spec("initcheck_benchmarks")
     if package is not None and package.origin is not None:
@@ -125,5 +127,10 @@ def _baselines() -> Line:
     for folder in candidates:
         if (folder / "limits.toml").is_file():
             evidence = len(list(folder.glob("evidence/*.json")))
-            return Line("baselines", f"{folder.resolve()}, evidence of {evidence} claims")
-    return Line("baselines", "none here. Name a folder with --initcheck-baselines.")
+            claims = counted(evidence, "claim")
+            return Line("baselines", f"{folder.resolve()}, evidence of {claims}")
+    return Line(
+        "baselines",
+        "none here. Set INITCHECK_BASELINES to a folder that has limits.toml, or run this command "
+        "next to one.",
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ import numpy as np
 
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry, nearest
-from initcheck.claims import Claim
+from initcheck.claims import Claim, CollectionError
+from initcheck.cli import project
 from initcheck.cli.claims import COLUMNS, comparisons, regime_of
 from initcheck.cli.declared import UndeclaredError
+from initcheck.cli.project import Found
 from initcheck.cli.sources import ids, read_sources
-from initcheck.faults import FAULTS, bound
+from initcheck.faults import FAULTS, bound, refuse_unknown
 from initcheck.gate.comparison import SIDES
 from initcheck.gate.regime import judged
 from initcheck.stats import decisions, distributions
@@ -49,15 +53,41 @@ def find(name: str, claims: Sequence[Claim]) -> list[Claim]:
     raise UnknownClaimError(f"There is no claim {wanted!r}. {hint}")
 
 
+def searched(name: str, paths: Sequence[str]) -> Found:
+    """The claims of that name in these paths; without paths in this project, then in initcheck.
+
+    Raises:
+        CollectionError: see ``project.find``.
+        UnknownClaimError: there is none.
+    """
+    found = project.find(paths)
+    try:
+        return replace(found, claims=find(name, found.claims))
+    except UnknownClaimError:
+        if not paths and found.ours:
+            with suppress(UnknownClaimError, CollectionError):
+                others = project.packaged()
+                return replace(others, claims=find(name, others.claims))
+        raise
+
+
 def folder_of(claim: Claim) -> Path:
     """The baselines of a claim: the nearest folder ``baselines`` next to its file or further up."""
     start = Path(claim.file).resolve().parent
     return nearest(start) or start.parent / "baselines"
 
 
-def explain(claims: Sequence[Claim], baselines: Baselines) -> str:
-    """All there is to say about one claim, in 80 columns; only commands may be longer."""
-    return "\n".join(line for part in _parts(claims, baselines) for line in part)
+def explain(claims: Sequence[Claim], baselines: Baselines, *, parameters: bool = False) -> str:
+    """All there is to say about one claim, in 80 columns; only commands may be longer.
+
+    The commands name the claim's parameters if ``parameters``.
+
+    Raises:
+        BaselineError: limits or evidence cannot be used.
+    """
+    refuse_unknown(baselines.limits, baselines.folder / "limits.toml")
+    parts = [*_parts(claims, baselines), _commands(claims[0], baselines, parameters=parameters)]
+    return "\n".join(line for part in parts for line in part)
 
 
 def _parts(claims: Sequence[Claim], baselines: Baselines) -> Iterator[Iterator[str]]:
@@ -77,7 +107,6 @@ def _parts(claims: Sequence[Claim], baselines: Baselines) -> Iterator[Iterator[s
     for claim in claims:
         yield _evidence(claim, baselines)
     yield _rates(baselines.registered)
-    yield _commands(first, baselines)
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
@@ -204,9 +233,12 @@ def _rates(registered: int) -> Iterator[str]:
     )
 
 
-def _commands(claim: Claim, baselines: Baselines) -> Iterator[str]:
+def _commands(claim: Claim, baselines: Baselines, *, parameters: bool) -> Iterator[str]:
     """Commands to copy, each on one line, however long."""
-    command = ["pytest", claim.node or f"{claim.file}::test_{claim.name}"]
+    test = claim.node or f"{claim.file}::test_{claim.name}"
+    if parameters and claim.item is not None:
+        test += "".join(claim.item.name.partition("[")[1:])  # with the device it was listed for
+    command = ["pytest", test]
     if baselines.folder.resolve() != folder_of(claim).resolve():
         command += ["--initcheck-baselines", str(baselines.folder)]
     if claim.scale != "brief":  # the claim is skipped at brief scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,14 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def claims(options: argparse.Namespace) -> int:
     """Print every claim: as text, as JSON or as a Markdown page."""
-    from initcheck.claims import CollectionError, collect
+    from initcheck.claims import CollectionError
+    from initcheck.cli import project
     from initcheck.cli.claims import as_json, as_markdown, as_text
 
     written = as_json if options.json else as_markdown if options.markdown else as_text
     try:
-        print(written(collect(options.paths)))
+        found = project.find(options.paths)
+        print(written(found.claims))
     except CollectionError as error:
         return _refuse(str(error))
+    _note(found.note)
     return DONE
 
 
@@ -60,15 +64,17 @@ def explain(options: argparse.Namespace) -> int:
     """Print all there is to say about one claim."""
     from initcheck.baselines.evidence import BaselineError
     from initcheck.baselines.folder import Baselines
-    from initcheck.claims import CollectionError, collect
-    from initcheck.cli.explain import UnknownClaimError, find, folder_of
+    from initcheck.claims import CollectionError
+    from initcheck.cli.explain import UnknownClaimError, folder_of, searched
     from initcheck.cli.explain import explain as explained
 
     try:
-        found = find(options.claim, collect(options.paths))
-        print(explained(found, Baselines(options.baselines or folder_of(found[0]))))
+        found = searched(options.claim, options.paths)
+        baselines = Baselines(options.baselines or folder_of(found.claims[0]))
+        print(explained(found.claims, baselines, parameters="[" in options.claim))
     except (BaselineError, CollectionError, UnknownClaimError) as error:
         return _refuse(str(error))
+    _note(found.note)
     return DONE
 
 
@@ -88,17 +94,23 @@ def record(options: argparse.Namespace) -> int:
     1 if a claim was not recorded, 4 if pytest refused an option, such as a device.
     """
     from initcheck.baselines.evidence import BaselineError
-    from initcheck.claims import CollectionError, collect
+    from initcheck.baselines.place import refuse_foreign
+    from initcheck.claims import CollectionError
+    from initcheck.cli import project
     from initcheck.cli import record as recorder
     from initcheck.cli.explain import folder_of
-    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.options import REFUSED_IN_CI, in_ci
 
-    if os.environ.get("CI"):
+    if in_ci():
         return _refuse(f"initcheck record {REFUSED_IN_CI}")
     try:
-        claims = collect(options.paths)
+        found = project.find(options.paths)
+        if not found.ours:
+            return _refuse(f"{found.note} Nothing was recorded. Name the path of your claims.")
+        claims = found.claims
         baselines = options.baselines or folder_of(claims[0])
         out = options.out or baselines
+        refuse_foreign(out, Path.cwd())
         recorder.prepare(baselines, out)
         work = recorder.jobs(
             claims, _pytest_options(options), baselines, workers=options.jobs, shard=options.shard
@@ -131,12 +143,13 @@ def merge(options: argparse.Namespace) -> int:
     """Merge evidence that `record --out` wrote into a folder of baselines."""
     from initcheck.baselines.evidence import BaselineError
     from initcheck.baselines.merging import merge as merged
+    from initcheck.report.formatting import counted
 
     try:
         claims = merged(options.folders, options.baselines, options.accept_drift)
     except (BaselineError, OSError) as error:
         return _refuse(str(error))
-    print(f"Evidence of {len(claims)} claims was merged into {options.baselines}.")
+    print(f"Evidence of {counted(len(claims), 'claim')} was merged into {options.baselines}.")
     return DONE
 
 
@@ -151,6 +164,9 @@ def report(options: argparse.Namespace) -> int:
     except results.ResultsError as error:
         return _refuse(str(error))
     if options.html is not None:
+        folder = options.html.parent
+        if not folder.exists():
+            return _refuse(f"There is no folder {folder}. Create it, or name another file.")
         try:
             write_atomic(options.html, html.page(*runs))
         except OSError as error:
@@ -184,6 +200,11 @@ def compare(options: argparse.Namespace) -> int:
     from initcheck.report import compare as comparison
     from initcheck.report import terminal
 
+    distinct = {file.resolve() for file in options.results}
+    if len(distinct) < max(2, len(options.results)):
+        return _refuse(
+            "compare needs the results of at least two runs, each in a file that is named once."
+        )
     try:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
@@ -204,6 +225,13 @@ def inspect(options: argparse.Namespace) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"The results were not written: {error}. Name another file.")
+
+
+def _note(sentence: str) -> None:
+    """Say on standard error what is no part of the output."""
+    if sentence:
+        sys.stdout.flush()
+        print(f"initcheck: {sentence}", file=sys.stderr)
 
 
 def _refuse(sentence: str) -> int:
@@ -242,17 +270,30 @@ def _reason(text: str) -> str:
         raise argparse.ArgumentTypeError("a reason is needed, in quotes")
     path_like = len(text.split()) == 1 and (".py" in text or "/" in text or os.sep in text)
     if path_like or Path(text).exists():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is a path. A reason in quotes comes before the paths."
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is a path, and no reason in quotes")
     return text
+
+
+def _reason_before_paths(text: str) -> str:
+    try:
+        return _reason(text)
+    except argparse.ArgumentTypeError as error:
+        path = f" {shlex.quote(text)}" if text.strip() else ""
+        raise argparse.ArgumentTypeError(
+            f'{error}. The reason comes first: initcheck record "why"{path}'
+        ) from None
 
 
 def _add_recording(commands: Any) -> None:
     """Add the subcommands that write evidence: `record` and `merge`."""
     command = commands.add_parser("record", help="write new evidence for all claims or for a shard")
     add = command.add_argument
-    add("reason", type=_reason, metavar="REASON", help="why, in quotes; the evidence keeps it")
+    add(
+        "reason",
+        type=_reason_before_paths,
+        metavar="REASON",
+        help="why, in quotes; the evidence keeps it",
+    )
     add("paths", nargs="*", metavar="PATH", help=PATHS)
     add("--jobs", type=_positive, default=1, metavar="N", help="number of processes")
     add("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts")

@@ -24,7 +24,9 @@ from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.merging import demand_limits
 from initcheck.claims import Claim
+from initcheck.cli import child
 from initcheck.files import write_atomic
+from initcheck.report.formatting import counted
 from initcheck.results import read
 
 CORES = os.cpu_count() or 1
@@ -72,7 +74,7 @@ class Done:
     @property
     def sentence(self) -> str:
         """What was recorded; if a claim is missing, the end of pytest's output before it."""
-        line = f"{self.file}: evidence of {len(self.evidence)} claims"
+        line = f"{self.file}: evidence of {counted(len(self.evidence), 'claim')}"
         if self.skipped:
             line += f"; skipped {', '.join(self.skipped)}"
         if not self.missing:
@@ -168,17 +170,17 @@ def _backend(dask: str | None) -> Iterator[None]:
 
 def run(job: Job) -> Done:
     """Record the claims of one file into a copy of the baselines."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="initcheck-") as folder, _lifeline() as lifeline:
         copy, results = Baselines(Path(folder) / "baselines"), Path(folder) / "results.json"
         before = _copied(Baselines(job.baselines), copy)
         done = subprocess.run(
             [
-                sys.executable, "-m", "pytest", job.file, "-q", "-p", "no:cacheprovider",
+                sys.executable, child.__file__, folder, job.file, "-q", "-p", "no:cacheprovider",
                 "--initcheck-baselines", str(copy.folder), "--initcheck-json", str(results),
                 *job.options,
             ],
             env=os.environ | {"OMP_NUM_THREADS": str(job.threads)}, cwd=job.folder,
-            capture_output=True, text=True, check=False,
+            stdin=lifeline, capture_output=True, text=True, check=False,
         )  # fmt: skip
         new = [path for path in copy.files() if before.get(path) != path.stat().st_mtime_ns]
         texts = {path.stem: path.read_text(encoding="utf-8") for path in new}
@@ -187,6 +189,17 @@ def run(job: Job) -> Done:
     skipped = tuple(claim for claim in job.claims if claim not in ran)
     missing = tuple(claim for claim in job.claims if claim in ran and claim not in recorded)
     return Done(job.file, recorded, skipped, missing, done.stdout + done.stderr, done.returncode)
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Standard input for a child. It reaches its end with the block, or with this process."""
+    read_end, write_end = os.pipe()  # no other child inherits them
+    try:
+        yield read_end
+    finally:
+        os.close(write_end)
+        os.close(read_end)
 
 
 def _ran(job: Job, results: Path) -> set[str]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
 import torch
 
 Result = TypeVar("Result")
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: which signal this process receives when its parent ends
 
 
 class ForkError(RuntimeError):
@@ -49,7 +56,38 @@ def call(function: Callable[[], Result], seconds: float) -> Result:
     return result
 
 
+def end_with_parent() -> None:
+    """Let this process, which multiprocessing started, end when its parent ends, however it ends.
+
+    A parent that is killed stops no worker: they would wait for jobs forever, each with its memory
+    and with the parent's standard output open. Linux sends the signal when the thread that started
+    the process ends, so start it from a thread that lives as long as the process is needed.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return
+    if not _killed_by_linux():
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+    if os.getppid() != parent.pid:  # it ended before the lines above
+        os._exit(1)
+
+
+def _killed_by_linux() -> bool:
+    """Ask Linux for SIGKILL at the parent's end; False where that is impossible."""
+    if sys.platform != "linux":
+        return False
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    return prctl is not None and prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) == 0
+
+
+def _end_after(sentinel: int) -> None:
+    """Wait for the end of the pipe that only the parent holds open, then end this process."""
+    connection.wait([sentinel])
+    os._exit(1)
+
+
 def _send_result(function: Callable[[], Result], sender: Connection) -> None:
+    end_with_parent()
     torch.set_num_threads(1)  # the parent's pool of threads does not exist here
     sender.send(function())
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
+from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.limits import LimitEntry
 from initcheck.faults import (
     arithmetic,
@@ -19,13 +21,15 @@ from initcheck.faults import (
 )
 from initcheck.faults.fault import Fault
 
-__all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
+__all__ = ["FAULTS", "Fault", "bound", "find", "missing", "refuse_unknown", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for module in (independent, structured, optimizers, arithmetic, harness)
     for fault in module.FAULTS
 }
+
+HINT = "`initcheck explain CLAIM` names those that a claim must notice."
 
 Limits = Mapping[str, Mapping[str, LimitEntry]]
 
@@ -37,9 +41,24 @@ def find(name: str) -> Fault:
         ValueError: no fault has that name; the message names the nearest ones.
     """
     if name not in FAULTS:
-        near = get_close_matches(name, FAULTS, n=3) or sorted(FAULTS)
-        raise ValueError(f"There is no fault {name!r}. Did you mean {' or '.join(near)}?")
+        near = get_close_matches(name, FAULTS, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else HINT
+        raise ValueError(f"There is no fault {name!r}. {hint}")
     return FAULTS[name]
+
+
+def refuse_unknown(limits: Limits, file: Path) -> None:
+    """Refuse limits that name a fault which does not exist, as no run can seed it.
+
+    Raises:
+        BaselineError: the message names the first such limit in this file.
+    """
+    for claim, probes in limits.items():
+        for entry in probes.values():
+            try:
+                find(entry.fault)
+            except ValueError as error:
+                raise BaselineError(f"{file}: [{claim}.{entry.probe}]: {error}") from None
 
 
 def bound(limits: Limits) -> dict[str, tuple[str, ...]]:

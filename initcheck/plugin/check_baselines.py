@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from initcheck import faults
 from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import nearest
@@ -39,7 +40,7 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
 
     Raises:
         BaselineError: a file is unusable, two claims share a name, limits or evidence belong to
-            no claim, or a limit is of a weaker kind than its claim.
+            no claim, a limit names an unknown fault, or it is of a weaker kind than its claim.
     """
     _check_names(claims)
     defined = _defined(baselines, claims)
@@ -50,6 +51,7 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
             f"{limits} has limits for {', '.join(orphans)}, but there is no claim of that name. "
             "Rename the limit together with its claim, or remove it."
         )
+    faults.refuse_unknown(baselines.limits, limits)
     _check_evidence(baselines, defined, {id_of(item) for item in claims} if all_ids else set())
     for item in claims:
         _check_kinds(baselines, item)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from initcheck.plugin import inspected
+from initcheck.plugin.claim_tests import refuse_no_claims
 from initcheck.plugin.lazy_session import open_session, opened
 from initcheck.plugin.options import OPTIONS, Settings
 from initcheck.plugin.reporting import REFUSAL, Reporting, ship
@@ -117,7 +118,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         session.progress.clear()
     result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
     refused = session.record(verdict, result) if verdict is not None else ""
-    ship(pyfuncitem, result)
+    ship(pyfuncitem, result, refused)
     if refused or result.verdict != "pass":
         pytest.fail(refused or result.message, pytrace=False)
     return True
@@ -165,22 +166,23 @@ def _stopped(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse reruns of claims, and limits that belong to no claim."""
+    """Refuse tests that cannot be claims, reruns of claims, and limits that belong to no claim."""
     claims = [item for item in items if item.get_closest_marker("initcheck_claim")]
-    if not claims or config.option.collectonly:
+    if not claims:
         return
     try:
+        refuse_no_claims(claims)
+        if config.option.collectonly:
+            return
         _refuse_reruns(config, claims)
         selected = any("::" in argument for argument in config.args)
         selected = selected or getattr(config.option, "lf", False)
         open_session(config).check_collected(claims, all_ids=not selected)
     except pytest.UsageError as error:
+        items.clear()  # pytest still calls pytest_collection_finish, which would train
         if not hasattr(config, "workeroutput"):
             raise
-        config.workeroutput[REFUSAL] = str(
-            error
-        )  # an xdist worker can only report it, and run nothing
-        items.clear()
+        config.workeroutput[REFUSAL] = str(error)  # an xdist worker can only report it
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

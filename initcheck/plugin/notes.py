@@ -36,7 +36,7 @@ def closing_notes(
             notes.append(f"{words}: {', '.join(names)}")
     if settings.record is not None:
         notes.append(
-            f"Evidence of {formatting.count(len(recorded), 'claim')} was written below "
+            f"Evidence of {formatting.counted(len(recorded), 'claim')} was written below "
             f"{session.baselines.folder / 'evidence'}; a run that records does not pass. Review "
             "the difference, then run again without --initcheck-record."
         )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
 JUDGED = ("all", "outcomes", "record")
+YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+# The smallest arm, 7,850 weights before and after training, takes 6 GB on so many seeds.
+MOST_SEEDS = 100_000
 REFUSED_IN_CI = (
     "is refused where CI is set: people record evidence on a machine they know, and review it. "
     "Record it there and commit the files."
@@ -93,6 +96,10 @@ def _count(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number. Give 1 or more seeds.") from None
     if number < 1:
         raise ValueError(f"{number} seeds would judge nothing. Give 1 or more.")
+    if number > MOST_SEEDS:
+        raise ValueError(
+            f"{text} seeds fit into the memory of no machine. Give {MOST_SEEDS} at most."
+        )
     return number
 
 
@@ -105,12 +112,15 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
+def in_ci() -> bool:
+    """Whether this is a CI job: ``CI`` is set, and to more than a word for no."""
+    return os.environ.get("CI", "").strip().lower() not in ("", *NO)
+
+
 def _yes(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True}
-    known |= {"0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in known:
+    if text.lower() not in (*YES, *NO):
         raise ValueError(f"{text!r} is neither yes nor no. Give true or false.")
-    return known[text.lower()]
+    return text.lower() in YES
 
 
 def _folder(text: str) -> Path:
@@ -216,7 +226,7 @@ class Settings:
             pytest.UsageError: an option is wrong, or recording is refused.
         """
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
-        if settings.record is not None and os.environ.get("CI"):
+        if settings.record is not None and in_ci():
             raise pytest.UsageError(f"--initcheck-record {REFUSED_IN_CI}")
         if settings.record is not None and settings.fault is not None:
             raise pytest.UsageError(

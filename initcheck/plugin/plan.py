@@ -33,6 +33,8 @@ def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
     """
     if not isinstance(item, pytest.Function) or item.cls is not None or _may_skip(item):
         return False
+    if "verdict" not in item.fixturenames:  # it is called at its turn, and judges nothing
+        return False
     arguments = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
     others = {*arguments}.difference(KNOWN_FIXTURES)
     if not set(item.fixturenames) <= {*arguments, *KNOWN_FIXTURES} or _has_fixture(item, others):

@@ -71,8 +71,9 @@ def load_optimizers() -> None:
     gc.freeze()
 
 
-def _use_one_core() -> None:
+def _start_worker() -> None:
     """Workers train on one thread each, since as many run as there are cores."""
+    forks.end_with_parent()
     torch.set_num_threads(1)
     devices.hide_accelerators()
 
@@ -85,7 +86,7 @@ class Workers:
         _JOBS[:], _LABORATORY[:] = jobs, [laboratory.alone()]
         load_optimizers()
         self._pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("fork"), initializer=_use_one_core
+            processes, multiprocessing.get_context("fork"), initializer=_start_worker
         )
         with forks.without_fork_warnings():
             self._submitted = [self._pool.submit(_work, number) for number in range(len(jobs))]

@@ -22,12 +22,16 @@ TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses in
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
-def ship(item: pytest.Function, result: ClaimResult) -> None:
-    """Send a result to the process that reports, with what only this process knows."""
+def ship(item: pytest.Function, result: ClaimResult, refused: str = "") -> None:
+    """Send a result to the process that reports, with what only this process knows.
+
+    ``refused`` says why its evidence was not written.
+    """
     session = open_session(item.config)
     parcel = {
         "result": to_plain(result), "folder": str(session.baselines.folder),
         "place": session.places.get(item.nodeid, 0), "recorded": session.recorded[-1:],
+        "refused": refused,
     }  # fmt: skip
     session.recorded.clear()
     item.user_properties.append((PROPERTY, parcel))
@@ -83,7 +87,7 @@ class Reporting:
         """Collect each claim's result from the process that ran it."""
         if report.skipped and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
-            self.skipped[report.nodeid] = str(reason).removeprefix("Skipped: ")
+            self.skipped[report.nodeid] = _reason(str(reason))
         for name, value in report.user_properties:
             if name == PROPERTY and report.when == "call" and isinstance(value, dict):
                 self.parcels.append(value)
@@ -91,11 +95,16 @@ class Reporting:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show a failed claim's verdict in place of FAILED."""
+        """Show a failed claim's verdict in place of FAILED; no recorded claim counts as passed."""
         parcel = dict(report.user_properties).get(PROPERTY) if report.when == "call" else None
-        if not isinstance(parcel, dict) or not report.failed:
+        if not isinstance(parcel, dict):
             return None
-        return "failed", "F", (parcel["result"]["verdict"].upper(), {"red": True})
+        if report.passed and parcel["recorded"]:
+            return "recorded", "R", ("RECORDED", {"yellow": True})
+        if not report.failed:
+            return None
+        word = "NOT RECORDED" if parcel["refused"] else parcel["result"]["verdict"].upper()
+        return "failed", "F", (word, {"red": True})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -204,9 +213,12 @@ def _skipped(reasons: Sequence[str]) -> list[str]:
     from initcheck.report import formatting
 
     return [
-        f"{formatting.count(number, 'claim')} skipped: {reason or 'no reason was given'}"
+        f"{formatting.counted(number, 'claim')} skipped: {reason or 'no reason was given'}"
         for reason, number in Counter(reasons).items()
     ]
+def _reason(text: str) -> str:
+    """What pytest's text says after the word Skipped, if it says more."""
+    return text.removeprefix("Skipped").removeprefix(":").strip()
 
 
 def _write(session: Session, results: Sequence[ClaimResult]) -> str:

@@ -13,6 +13,7 @@ import torch
 from initcheck import devices
 from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
+from initcheck.baselines.place import refuse_installed
 from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
 from initcheck.gate import record as recorder
@@ -78,7 +79,8 @@ class Session:
         """Find the baselines and check them against all claims of the collected files.
 
         Raises:
-            pytest.UsageError: unusable baselines, or a limit or evidence that no claim uses.
+            pytest.UsageError: unusable baselines, a limit or evidence that no claim uses, or a
+                recording into an installed package.
         """
         self.folder = self.settings.baselines or check_baselines.folder_of(claims, self.root)
         all_ids = all_ids and not self.initializers
@@ -89,6 +91,8 @@ class Session:
         if not all_ids:  # other parameters of a claim are unknown, unless it has none
             self.expected = {c: ids if ids == {c} else set() for c, ids in self.expected.items()}
         try:
+            if self.settings.record is not None:
+                refuse_installed(self.baselines.folder)
             check_baselines.check(self.baselines, claims, all_ids=all_ids)
         except BaselineError as error:
             self.folder = None

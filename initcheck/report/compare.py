@@ -191,6 +191,6 @@ def _count(claims: Sequence[str], runs: Sequence[Mapping[str, ClaimResult]]) -> 
     verdicts = [claim for claim in common if len({run[claim].verdict for run in runs}) > 1]
     agreeing = len(common) - len(differing)
     return (
-        f"{formatting.count(len(common), 'claim')} in all {len(runs)} files: {agreeing} agree, "
+        f"{formatting.counted(len(common), 'claim')} in all {len(runs)} files: {agreeing} agree, "
         f"{len(differing)} differ, {len(verdicts)} of them in the verdict"
     )

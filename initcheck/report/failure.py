@@ -117,6 +117,8 @@ def _next(result: ClaimResult, settings: Settings) -> Iterator[str]:
         more = formatting.reproduce(result, replace(settings, seeds=2 * len(probe.treated)))
         yield _command("more seeds", more)
     red = [probe for probe in red if probe.verdict != "inconclusive"]
+    if settings.fault:  # it is what changed: no limit moves and no evidence is kept for it
+        return
     if settings.init and red:  # neither limits nor evidence belong to a custom initializer
         yield _line("next", "change the initializer: no limit moves for it, no evidence is kept")
     elif red:

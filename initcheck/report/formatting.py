@@ -27,9 +27,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return re.sub(r"e([+-])0*(\d)", lambda e: "e" + e[1].replace("+", "") + e[2], rounded)
 
 
-def count(number: int, thing: str) -> str:
-    """``1 claim``, ``2 claims``."""
-    return f"{number} {thing}{'s' * (number != 1)}"
+def counted(count: int, thing: str) -> str:
+    """A count with its noun: ``1 claim``, ``2 claims``."""
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def span(values: Sequence[float], digits: int = 3) -> str:

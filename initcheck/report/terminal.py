@@ -42,7 +42,7 @@ def surroundings(environment: Environment, settings: Settings) -> list[str]:
     ]
     precision = environment.matmul_precision or "?"
     threads = (
-        formatting.count(environment.threads, "thread") if environment.threads else "? threads"
+        formatting.counted(environment.threads, "thread") if environment.threads else "? threads"
     )
     seeds = f"seeds {settings.seeds or 'as each claim needs'}"
     baselines = f"baselines {settings.baselines or 'none'}"
@@ -115,8 +115,8 @@ def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
     rows = [
         [
             _ascii(name),
-            formatting.count(len(of_name), "claim"),
-            formatting.count(sum(len(result.probes) for result in of_name), "comparison"),
+            formatting.counted(len(of_name), "claim"),
+            formatting.counted(sum(len(result.probes) for result in of_name), "comparison"),
             f"{_seconds(sum(result.seconds for result in of_name))} s",
             worst(result.verdict for result in of_name),
         ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import math
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from initcheck.baselines import lock
 from initcheck.baselines.evidence import (
     BaselineError,
-    alone,
     check_evidence,
     choose,
     merged,
@@ -20,6 +21,7 @@ from initcheck.baselines.evidence import (
 )
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import read_limits
+from initcheck.baselines.lock import alone
 
 GOOD = {"max": 1.0, "unit": "nats", "kind": "measured", "why": "because", "fault": "a fault"}
 
@@ -377,6 +379,28 @@ def test_folders_do_not_wait_for_each_other(tmp_path):
     with alone(tmp_path / "one"):
         Baselines(tmp_path / "two").store("a_claim", CPU)
     assert Baselines(tmp_path / "two").files()
+
+
+def test_a_folder_that_cannot_be_locked_is_guarded_by_a_file(tmp_path, monkeypatch):
+    """Some network file systems lock no folders."""
+    monkeypatch.setattr(lock, "_locked", lambda folder: None)
+    test_store_waits_while_another_process_stores(tmp_path)
+
+
+def test_no_lock_file_remains(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    Baselines(tmp_path / "one").store("a_claim", CPU)
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["evidence"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_evidence_of_another_claim_is_refused(tmp_path):
+    Baselines(tmp_path).store("a_claim", CPU)
+    path = Baselines(tmp_path).path("a_claim")
+    other = path.rename(path.with_name("another_claim.json"))
+    with pytest.raises(BaselineError, match="of the claim 'a_claim', but its name says 'another_"):
+        read_evidence(other)
 
 
 def test_invalid_evidence_is_not_stored(tmp_path):

@@ -121,7 +121,7 @@ def test_doctor_counts_the_claims_with_evidence(tmp_path, monkeypatch, files):
     (tmp_path / "evidence").mkdir()
     for number in range(files):
         (tmp_path / "evidence" / f"{number}.json").touch()
-    assert doctor._baselines().text == f"{tmp_path}, evidence of {files} claims"
+    assert doctor._baselines().text == f"{tmp_path}, evidence of {files} claim{'s' * (files != 1)}"
 
 
 def test_doctor_passes_on_this_machine():

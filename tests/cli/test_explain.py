@@ -90,6 +90,29 @@ def test_the_commands_run_the_claim_break_it_and_record_it(project, capsys):
     assert f"run it {run} see it fail {run} --initcheck-fault leaky_relu record it {run} " in text
 
 
+def test_the_commands_name_the_parameters_that_were_named(project, capsys):
+    """They are quoted for a shell. The device is the one that claims are listed for."""
+    (file,) = (project / "benchmarks").iterdir()
+    mark = '@pytest.mark.parametrize("unit", ["a b", "c"])\n@pytest.mark.initcheck_claim'
+    file.write_text(
+        TEST.replace("@pytest.mark.initcheck_claim", mark).replace(
+            "(verdict):\n", "(verdict, unit):\n"
+        )
+    )
+    test = f"benchmarks/{file.name}::test_sun_rises"
+    run = f"pytest '{test}[a b]'"
+    text = explained(capsys, name="sun_rises[a b]")
+    assert f"run it {run} see it fail {run} --initcheck-fault leaky_relu record it {run} " in text
+    assert f"run it pytest {test} see it fail" in explained(capsys)
+
+
+def test_a_limit_that_names_no_fault_is_refused(project, capsys):
+    limits = LIMITS.replace("leaky_relu", "leeky_relu")
+    (project / "baselines" / "limits.toml").write_text(limits)
+    error = explained(capsys, code=4)
+    assert "There is no fault 'leeky_relu'. Did you mean leaky_relu" in error
+
+
 def test_all_but_the_commands_fits_in_80_columns(project, capsys):
     main(["explain", "sun_rises"])
     lines = capsys.readouterr().out.splitlines()

@@ -129,6 +129,12 @@ def test_recording_is_refused_in_ci(two, monkeypatch, capsys):
     assert "record is refused where CI is set" in capsys.readouterr().err
 
 
+def test_a_variable_ci_that_says_no_is_not_ci(two, monkeypatch, capsys):
+    monkeypatch.setenv("CI", "false")
+    assert main(["record", "why", "nowhere"]) == 4
+    assert "There is no file or folder nowhere." in capsys.readouterr().err
+
+
 @pytest.fixture
 def recorder(two, monkeypatch):
     """A project with two files of claims, and a list of the files that would be recorded."""
@@ -183,8 +189,8 @@ def test_a_wrong_option_is_refused(wrong, capsys):
     ("reason", "words"),
     [
         (" ", "a reason is needed, in quotes"),
-        ("benchmarks/test_x.py", "'benchmarks/test_x.py' is a path. A reason in quotes comes"),
-        ("test_x.py::test_claim", "is a path"),
+        ("benchmarks/test_x.py", "'benchmarks/test_x.py' is a path"),
+        ("test_x.py::test_claim", 'initcheck record "why" test_x.py::test_claim\n'),
         ("benchmarks/", "is a path"),
         ("test_claims.py", "is a path"),
         ("baselines", "is a path"),

@@ -21,11 +21,23 @@ def files(tmp_path):
 
 
 def test_a_report_of_several_runs_is_one_page(files, tmp_path):
-    page = tmp_path / "new" / "page.html"
+    page = tmp_path / "page.html"
     assert main(["report", *files, "--html", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "run 1" in text
     assert "run 2" in text
+
+
+def test_a_page_in_a_folder_that_does_not_exist_is_refused(files, tmp_path, capsys):
+    assert main(["report", *files, "--html", str(tmp_path / "typo" / "page.html")]) == 4
+    assert f"There is no folder {tmp_path / 'typo'}. Create it, or" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize("numbers", [(0,), (0, 0), (0, 1, 1)])
+def test_runs_are_compared_with_others_only(files, capsys, numbers):
+    assert main(["compare", *(files[number] for number in numbers)]) == 4
+    assert "compare needs the results of at least two runs" in capsys.readouterr().err
 
 
 def test_a_report_without_a_page_prints_one_run_after_the_other(files, capsys):

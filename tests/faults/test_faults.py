@@ -375,6 +375,11 @@ def test_faults_are_bound_by_limits_and_by_themselves():
     assert missing(limits) == {"no_such_fault": ("other",)}
 
 
+def test_unknown_fault_like_no_other_is_answered_without_a_list():
+    with pytest.raises(ValueError, match=r"no fault 'qqq'\. `initcheck explain CLAIM` names those"):
+        find("qqq")
+
+
 def test_unknown_fault_is_answered_with_near_ones():
     with pytest.raises(ValueError, match=r"There is no fault 'lr_halfed'\. Did you mean lr_halved"):
         find("lr_halfed")

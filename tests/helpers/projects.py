@@ -47,7 +47,7 @@ def limit(claim: str, probe: str, bound: str, kind: str = "exact") -> str:
 unit = "weight"
 kind = "{kind}"
 why = "because"
-fault = "a fault"
+fault = "zeros_with_noise"
 """
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from initcheck import claim
-from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
+from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ROOT, ZEROS_STAY
 
 
 @pytest.fixture(name="two_claims")
@@ -52,6 +52,78 @@ def test_claim_needs_a_docstring():
 def test_claim_needs_a_known_kind():
     with pytest.raises(ValueError, match="is exact, theorem or measured, not 'sure'"):
         claim(source="a test", kind="sure")
+
+
+CASE = """
+import unittest
+from initcheck import claim
+
+class TestThing(unittest.TestCase):
+    @claim(source="a test", kind="exact")
+    def test_thing(self):
+        \"\"\"A sentence.\"\"\"
+"""
+MARKED = CLAIMS.replace("@claim(", "import pytest\n@pytest.mark.initcheck_claim(")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CASE, "the claim test_thing is no test that can be judged: a method of a unittest"),
+        (MARKED.replace('"exact"', '"sure"'), "is marked with source='a test', kind='sure'."),
+        (MARKED.replace("kind=", "king="), "is marked with source='a test', king='exact'."),
+        (MARKED.replace('source="a test", ', ""), "is marked with kind='exact'. It needs a source"),
+        (MARKED.replace('"a test"', "1"), "is marked with source=1, kind='exact'."),
+    ],
+    ids=["unittest", "unknown kind", "misspelled", "no source", "number"],
+)
+def test_what_cannot_be_a_claim_is_refused(project, text, words):
+    project.claims(text)
+    project.limits("" if text is CASE else ZEROS_STAY)
+    for options in ("--initcheck-device=cpu", "--collect-only"):
+        refused = project.run(options)
+        assert refused.ret == 4
+        assert words in refused.text
+
+
+def test_python_without_docstrings_is_refused(project):
+    refused = project.start(PYTHONOPTIMIZE="2")
+    assert refused.ret == 4
+    assert "test_zeros_stay[cpu] has lost its docstring" in refused.text
+    assert "Run it without." in refused.text
+
+
+def test_this_repository_can_be_tested_by_python_without_assertions(project):
+    command = ("--collect-only", "-q", "-c", str(ROOT / "pyproject.toml"), "test_claims.py")
+    collected = project.start(*command, PYTHONOPTIMIZE="1", INITCHECK_DEVICE="cpu")
+    assert collected.ret == 0, collected.output
+
+
+ONCE = """
+from initcheck import claim
+
+TIMES = []
+
+@claim(source="a test", kind="exact")
+def test_idle(initcheck_device):
+    \"\"\"A sentence.\"\"\"
+    TIMES.append(initcheck_device)
+    assert TIMES == ["cpu"]
+"""
+
+
+def test_a_test_that_judges_nothing_is_called_once_too(project):
+    project.claims(ONCE)
+    project.limits("")
+    result = project.run("--initcheck-device=cpu")
+    assert "It judged nothing" in result.text
+
+
+@pytest.mark.parametrize("skip", ["skip()", "skip('')"])
+def test_claims_skipped_without_a_reason_are_counted(project, skip):
+    skipped = f"    __import__('pytest').{skip}\n    verdict.holds"
+    project.claims(CLAIMS.replace("    verdict.holds", skipped))
+    assert "1 claim skipped: no reason was given" in project.run("--initcheck-device=cpu").text
 
 
 def test_verdict_outside_a_claim_is_refused(project):

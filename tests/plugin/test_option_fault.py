@@ -42,6 +42,8 @@ def test_seeded_fault_is_announced_caught_and_gone_afterwards(faulty):
     assert broken.ret == 1
     assert "FAULT zeros_with_noise is seeded: this run must fail" in broken.text
     assert "was caught by zeros_stay." in broken.text
+    assert "if meant" not in broken.text  # a fault is neither recorded nor allowed by a limit
+    assert "--initcheck-record" not in broken.text
     assert faulty.run().ret == 0
 
 
@@ -66,12 +68,26 @@ def test_claim_that_should_have_seen_the_fault_is_named(faulty):
     ("arguments", "words"),
     [
         (["--initcheck-fault", "lr_halfed"], "Did you mean lr_halved"),
+        (
+            ["--initcheck-fault", "qqq"],
+            "no fault 'qqq'. `initcheck explain CLAIM` names those that",
+        ),
         (["--initcheck-fault", " "], "names nothing"),
         (["--initcheck-fault", "lr_halved", "--initcheck-record", "x"], "is no evidence"),
     ],
-    ids=["unknown", "empty", "recorded"],
+    ids=["unknown", "like no other", "empty", "recorded"],
 )
 def test_wrong_fault_is_refused(faulty, arguments, words):
     refused = faulty.run(*arguments)
     assert refused.ret == 4
     assert words in refused.text
+
+
+def test_a_limit_that_names_no_fault_is_refused(faulty):
+    faulty.limits(LIMITS.replace("zeros_with_noise", "zeros_with_noises"))
+    refused = faulty.run()
+    assert refused.ret == 4
+    assert (
+        "limits.toml: [zeros_stay.weight_magnitude]: There is no fault 'zeros_with_noises'. "
+        "Did you mean zeros_with_noise" in refused.text
+    )

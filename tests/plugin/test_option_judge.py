@@ -63,7 +63,7 @@ def test_the_record_is_asked_on_four_seeds_and_no_measured_limit(recorded):
 
 
 def test_the_record_alone_catches_a_changed_learning_rate(recorded):
-    recorded.limits((ZEROS_STAY + HE_APART).replace("a fault", "lr_halved"))  # one that exists
+    recorded.limits((ZEROS_STAY + HE_APART).replace("zeros_with_noise", "lr_halved"))
     found = results(recorded, "record", "--initcheck-fault=lr_halved")
     assert {r["claim"] for r in found if r["verdict"] == "drifted"} >= {"he_tells_images_apart"}
 

@@ -18,6 +18,7 @@ def test_recording_writes_and_does_not_pass(project):
     assert result.ret == 1
     assert "Evidence of 1 claim was written below" in result.text
     assert "this run does not pass" in result.text
+    assert " 1 recorded in " in result.text  # not "1 passed", as the exit code is 1
     (entry,) = read_evidence(project.evidence("zeros_stay"))["environments"]
     assert entry["reason"] == "a reason"
     after = project.run("--initcheck-device=cpu", "--initcheck-require-evidence")
@@ -30,6 +31,26 @@ def test_ci_refuses_to_record(project, monkeypatch):
     assert result.ret == 4
     assert "--initcheck-record is refused where CI is set" in result.text
     assert not project.evidence("zeros_stay").exists()
+
+
+@pytest.mark.parametrize("no", ["false", "0", "No", "off", ""])
+def test_a_variable_ci_that_says_no_is_not_ci(project, monkeypatch, no):
+    monkeypatch.setenv("CI", no)
+    refused = project.run(*RECORD, "--initcheck-judge=record")  # for another reason
+    assert "is refused where CI is set" not in refused.text
+    assert "is refused with --initcheck-judge record" in refused.text
+
+
+def test_nothing_is_recorded_into_an_installed_package(project):
+    """The wheel's claims and their baselines are in site-packages."""
+    folder = project.path / "site-packages" / "initcheck_benchmarks"
+    folder.mkdir(parents=True)
+    for name in ("test_claims.py", "baselines"):
+        (project.path / name).rename(folder / name)
+    refused = project.run(*RECORD)
+    assert refused.ret == 4
+    assert "belongs to an installed package, which no recording changes" in refused.text
+    assert [path.name for path in (folder / "baselines").iterdir()] == ["limits.toml"]
 
 
 def test_recording_needs_a_reason(project):
@@ -66,8 +87,10 @@ def test_far_recording_is_refused_until_a_reason_is_given(project):
     project.claims(CLAIMS.replace("steps=5)", "steps=5)\nWIDE = mlp(784, 4, 10)").replace(
         "Arm(NETWORK, he, RECIPE)", "Arm(NETWORK, he.but('*weight', ones_), RECIPE)"
     ).replace("import he,", "import he, ones_,"))  # fmt: skip
-    refused = project.run(*RECORD)
+    refused = project.run(*RECORD, "-v")
     assert refused.ret == 1
+    assert "test_zeros_stay[cpu] NOT RECORDED" in refused.text
+    assert "PASS" not in refused.output
     assert "--initcheck-accept-drift REASON" in refused.text
     assert "Evidence of 0 claims" in refused.text
     accepted = project.run(*RECORD, "--initcheck-accept-drift=the control is larger")

@@ -11,6 +11,7 @@ import pytest
         ("0", "0 seeds would judge nothing. Give 1 or more."),
         ("-3", "-3 seeds would judge nothing. Give 1 or more."),
         ("many", "'many' is not a whole number. Give 1 or more seeds."),
+        ("9" * 20, f"{'9' * 20} seeds fit into the memory of no machine. Give 100000 at most."),
         ("2.5", "'2.5' is not a whole number. Give 1 or more seeds."),
     ],
 )

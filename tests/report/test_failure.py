@@ -184,13 +184,14 @@ def test_a_custom_initializer_is_not_recorded_and_moves_no_limit(claim):
 
 
 def test_a_claim_that_lacks_evidence_or_is_broken_on_purpose_is_red_again():
-    """The command that reproduces demands and breaks what the run did; what records does not."""
+    """The command that reproduces demands and breaks what the run did. A fault is not recorded."""
     lacking = result("a", probe("invalid", drift={"treated": drift("no evidence")}))
     text = flat(lacking, require_evidence=True, fault="leaky_relu").replace(" \\", "")
     command = "pytest benchmarks/test_examples.py::test_a --initcheck-device cpu"
     again = "--initcheck-require-evidence --initcheck-fault leaky_relu"
-    assert f"reproduce {command} {again} if meant" in text
-    assert text.endswith(f"if meant {command} --initcheck-record 'why it changed'")
+    assert text.endswith(f"reproduce {command} {again}")
+    sound = flat(lacking, require_evidence=True).replace(" \\", "")
+    assert sound.endswith(f"if meant {command} --initcheck-record 'why it changed'")
     seeds = flat(inconclusive(), fault="leaky_relu").replace(" \\", "")
     assert seeds.endswith("--initcheck-seeds 8 --initcheck-fault leaky_relu")
     for asked in ({}, {"require_evidence": False, "fault": None}):
