@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from initcheck.baselines import checks
+from initcheck.files import parse_json, read_text
 from initcheck.stats.decisions import DELTA
 
 Entry = dict[str, Any]
@@ -30,47 +32,47 @@ def read_evidence(path: Path) -> Entry:
     """One evidence file. Do not change the result: it is cached until the file changes.
 
     Raises:
-        BaselineError: the file cannot be read, is not JSON (the message names line and column), or
-            does not fit the schema.
+        BaselineError: the file cannot be read, is not JSON (the message names line and column),
+            does not fit the schema, or has a value outside its domain.
     """
     try:
         modified = path.stat().st_mtime_ns
-    except OSError as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
+    except OSError:
+        modified = 0  # reading it says what is wrong
     return _read(path, modified)
 
 
 @cache
 def _read(path: Path, _modified: int) -> Entry:
-    def refuse(constant: str) -> NoReturn:
-        raise BaselineError(f"{path} holds {constant}, but evidence must be finite. {REPAIR}")
-
     try:
-        evidence: Entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise BaselineError(f"{path} is not JSON at {place}: {error.msg}. {REPAIR}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
+        evidence: Entry = parse_json(read_text(path))
+    except UnicodeDecodeError:
+        raise BaselineError(f"{path} cannot be read: it is not UTF-8. {REPAIR}") from None
+    except OSError as error:
+        raise BaselineError(f"{path} cannot be read: {error.strerror}. {REPAIR}") from None
+    except ValueError as error:
+        raise BaselineError(f"{path} {error}. {REPAIR}") from None
     check_evidence(path, evidence)
     return evidence
 
 
 def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
-    """Check evidence against the schema, and its parts against each other.
+    """Check evidence against the schema, every value against its domain, and parts against others.
 
     Raises:
         BaselineError: the message names the first place that does not fit.
     """
-    errors = sorted(_validator().iter_errors(evidence), key=lambda e: list(e.path))
+    errors = sorted(
+        _validator().iter_errors(evidence), key=lambda e: (list(e.path) != ["schema"], list(e.path))
+    )
     if errors:
         place = "/".join(map(str, errors[0].path)) or "the top level"
         problem = errors[0].message[:200]
         raise BaselineError(f"{path} does not fit its schema at {place}: {problem}. {REPAIR}")
     for number, entry in enumerate(evidence["environments"]):
-        for part, problem in _contradictions(entry):
+        for part, problem in checks.problems(entry):
             place = f"environments/{number}/{part}"
-            raise BaselineError(f"{path} contradicts itself at {place}: {problem}. {REPAIR}")
+            raise BaselineError(f"{path} is damaged at {place}: {problem}. {REPAIR}")
 
 
 @cache
@@ -90,26 +92,6 @@ def _validator() -> Any:
             yield from check_each(validator, item_schema, values, schema)
 
     return validators.extend(Draft202012Validator, {"items": items})(schema)
-
-
-def _contradictions(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Places and problems that a schema cannot express: missing arms, lists of unequal lengths."""
-    for key, comparison in entry["comparisons"].items():
-        for side in ("treated_arm", "control_arm"):
-            if comparison[side] not in entry["arms"]:
-                yield f"comparisons/{key}/{side}", "the entry holds no arm of that name"
-        if key not in entry["origin"]:
-            yield f"origin/{key}", "the comparison has no origin"
-    for name, arm in entry["arms"].items():
-        reference = arm["reference"]
-        steps = len(reference["steps"])
-        if len(reference["losses"]) != len(reference["seeds"]):
-            yield f"arms/{name}/reference/losses", "it must hold one curve per seed"
-        if {steps} != {len(reference["envelope"]), *map(len, reference["losses"])}:
-            yield (
-                f"arms/{name}/reference",
-                f"curves and envelope must hold one value for each of {steps} steps",
-            )
 
 
 # --- environments -------------------------------------------------------------------------------
@@ -155,6 +137,12 @@ def alone(folder: Path) -> Iterator[None]:
     name = hashlib.sha256(f"{user} {folder.resolve()}".encode()).hexdigest()[:16]
     with FileLock(Path(tempfile.gettempdir()) / f"initcheck-{name}.lock"):
         yield
+
+
+def sealed(evidence: Entry) -> Entry:
+    """The evidence with a digest in each entry, by which a later change of the file is noticed."""
+    entries = [entry | {"digest": checks.digest(entry)} for entry in evidence["environments"]]
+    return evidence | {"environments": entries}
 
 
 def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,14 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from initcheck.baselines.evidence import (
+    BaselineError,
     alone,
     check_evidence,
     choose,
     merged,
     read_evidence,
+    sealed,
 )
 from initcheck.baselines.limits import LimitEntry, read_limits
-from initcheck.files import write_atomic
+from initcheck.files import is_there, write_atomic
+
+# What a file name cannot hold on some system, and what would lead out of the folder.
+NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+LONGEST_NAME = 200  # bytes; file systems allow 255, and a file that is being written has more
+
+
+def stem_of(claim_id: str) -> str:
+    """The name of a claim's evidence file without its suffix: the id, made safe as a name.
+
+    Raises:
+        BaselineError: the id is too long for the name of a file.
+    """
+    stem = NOT_IN_NAMES.sub(lambda match: f"%{ord(match[0]):02X}", claim_id)
+    if len(os.fsencode(stem)) > LONGEST_NAME:
+        raise BaselineError(
+            f"The claim {claim_id[:60]}... has an id of {len(claim_id)} characters. Evidence is "
+            f"filed under it, and a file name has room for {LONGEST_NAME} bytes. Give its "
+            "parameters shorter ids."
+        )
+    return stem
 
 
 @dataclass
@@ -55,18 +79,35 @@ class Baselines:
         return 3 * sum(max(n, len(self.limits.get(c, ()))) for c, n in recorded.items())
 
     def files(self) -> list[Path]:
-        """All evidence files of the folder."""
-        return sorted((self.folder / "evidence").glob("*.json"))
+        """All evidence files of the folder; none if nothing was ever recorded.
+
+        Raises:
+            BaselineError: the folder is there and cannot be read.
+        """
+        folder = self.folder / "evidence"
+        if not is_there(folder):
+            return []
+        try:
+            return sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
+        except OSError as error:
+            raise BaselineError(
+                f"{folder} cannot be read: {error.strerror}. It must be a folder of evidence that "
+                "you may read. Restore it, or remove it and record all claims again."
+            ) from None
 
     def path(self, claim_id: str) -> Path:
-        """The path of a claim's evidence; the file name keeps a parametrized id's brackets."""
-        return self.folder / "evidence" / f"{claim_id}.json"
+        """The path of a claim's evidence; the file name keeps a parametrized id's brackets.
+
+        Raises:
+            BaselineError: the id is too long for the name of a file.
+        """
+        return self.folder / "evidence" / f"{stem_of(claim_id)}.json"
 
     def evidence(self, claim_id: str) -> dict[str, Any] | None:
         """The evidence of a claim, read and checked once, or None if nothing was recorded."""
         if claim_id not in self._evidence:
             path = self.path(claim_id)
-            self._evidence[claim_id] = read_evidence(path) if path.exists() else None
+            self._evidence[claim_id] = read_evidence(path) if is_there(path) else None
         return self._evidence[claim_id]
 
     def recorded(self, claim_id: str, machine: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -91,7 +132,7 @@ class Baselines:
         Raises:
             BaselineError: the evidence does not fit the schema.
         """
-        path = self.path(claim_id)
+        path, evidence = self.path(claim_id), sealed(evidence)
         check_evidence(path, evidence)
         write_atomic(path, json.dumps(evidence, indent=1, sort_keys=True, allow_nan=False) + "\n")
         self._evidence[claim_id] = evidence

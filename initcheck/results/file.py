@@ -7,9 +7,9 @@ import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from initcheck.files import write_atomic
+from initcheck.files import parse_json, read_text, write_atomic
 from initcheck.results.plain import run_from_plain, to_plain
 from initcheck.results.types import SCHEMA, Run
 
@@ -36,36 +36,25 @@ def read(path: str | os.PathLike[str]) -> Run:
     Raises:
         ResultsError: the file is missing, is not JSON or does not fit the schema.
     """
-    text = _text(Path(path))
     try:
-        plain = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ResultsError(f"{path} is not JSON at {where}: {error.msg}.") from None
-    except _BareConstantError as error:
-        raise ResultsError(f'{path} is not JSON: it has a bare {error}, not "{error}".') from None
-    _check(plain, str(path))
-    return run_from_plain(plain)
-
-
-class _BareConstantError(Exception):
-    """A NaN or infinity without quotes, which Python's parser accepts and others reject."""
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise _BareConstantError(constant)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        plain = parse_json(read_text(Path(path)))
+        _check(plain, str(path))
+        return run_from_plain(plain)
+    except FileNotFoundError as error:
         raise ResultsError(
-            f"{path} does not exist; `pytest benchmarks --initcheck-json FILE` writes one."
+            f"{path} cannot be read: {error.strerror}; `pytest benchmarks --initcheck-json FILE` "
+            "writes one."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ResultsError(f"{path} cannot be read: {reason}.") from None
+    except UnicodeDecodeError:
+        raise ResultsError(f"{path} cannot be read: it is not UTF-8.") from None
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise ResultsError(f"{path} is nested too deeply.") from None
+    except ResultsError:
+        raise
+    except ValueError as error:
+        raise ResultsError(f"{path} {error}.") from None
 
 
 @cache

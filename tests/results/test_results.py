@@ -197,7 +197,13 @@ def test_constants_are_those_of_the_gate():
     ("text", "sentence"),
     [
         ('{"schema": 1,\n  oops}', "is not JSON at line 2, column 3"),
-        ('{"schema": NaN}', 'is not JSON: it has a bare NaN, not "NaN"'),
+        ('{"schema": NaN}', "has a bare NaN, and JSON has no such number"),
+        ('{"schema": 1e999}', "has the number 1e999, which is too large"),
+        (f'{{"schema": {"9" * 400}}}', "has a whole number of 400 digits, which is too large"),
+        (f'{{"schema": {"9" * 5000}}}', "has a whole number of 5000 digits, which is too large"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"schema": 1, "schema": 1}', "has the key 'schema' twice in one object"),
+        (r'{"schema": "\ud800"}', "has half of a surrogate pair"),
         ('{"schema": 2}', "has schema 2, and this initcheck reads schema 1"),
         ("[]", r"does not fit the schema at \$: \[\] is not of type 'object'"),
         ("{}", "does not fit the schema"),
@@ -211,7 +217,9 @@ def test_a_file_that_cannot_be_used_says_why(path, text, sentence):
 
 
 def test_a_missing_file_says_what_writes_one(path):
-    with pytest.raises(ResultsError, match="does not exist; `pytest benchmarks --initcheck-json"):
+    with pytest.raises(
+        ResultsError, match="No such file or directory; `pytest benchmarks --initcheck-json"
+    ):
         read(path)
 
 
