@@ -172,6 +172,7 @@ def _printed(run: Run, options: argparse.Namespace) -> list[str]:
         return markdown.annotations(run)
     columns = terminal.width()
     return [
+        *([run.unfinished] if run.unfinished else []),
         *terminal.header(run.environment, run.settings, columns=columns),
         *terminal.table(run.results, verbose=options.verbose, columns=columns),
         *terminal.closing(run, verbose=options.verbose, columns=columns),

@@ -46,6 +46,7 @@ def page(run: Run, *more_runs: Run) -> str:
     claims = _claims(entries)
     ratios = highlights.ratios(results)
     return _template().render(
+        notes=[run.unfinished for run in runs if run.unfinished],
         verdict=worst(result.verdict for result in results),
         counts=terminal.counts(results),
         extremes=[*highlights.margins(results), *highlights.envelope(results)],

@@ -13,6 +13,7 @@ from initcheck.results.types import (
     Comparison,
     Drift,
     Environment,
+    NotJudged,
     Run,
     Settings,
 )
@@ -70,12 +71,13 @@ def from_plain(plain: Mapping[str, Any]) -> ClaimResult:
 def run_from_plain(plain: Mapping[str, Any]) -> Run:
     """The run that ``to_plain`` gave."""
     whole = _decoded(plain)
-    return Run(
-        schema=whole["schema"],
-        environment=_known(Environment, whole["environment"]),
-        settings=_known(Settings, whole["settings"]),
-        results=[_claim_result(result) for result in whole["results"]],
-    )
+    typed = {
+        "environment": _known(Environment, whole["environment"]),
+        "settings": _known(Settings, whole["settings"]),
+        "results": [_claim_result(result) for result in whole["results"]],
+        "not_judged": [NotJudged(**claim) for claim in whole.get("not_judged", [])],
+    }
+    return Run(**{**whole, **typed})
 
 
 def _known(kind: type[T], plain: Mapping[str, Any]) -> T:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 SCHEMA = 1
 SIDES = ("treated", "control")
+INTERRUPTED = 2  # pytest's exit status
+NAMED = 10  # claims that a sentence names
 
 #: Training is unchanged while an arm is at most this many rounding envelopes from its record.
 ENVELOPE_LIMIT = 10
@@ -209,6 +211,7 @@ class Environment:
     torch: str
     python: str
     devices: list[Mapping[str, Any]]
+    initcheck: str = ""
     torchvision: str = ""
     numpy: str = ""
     scipy: str = ""
@@ -248,10 +251,55 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotJudged:
+    """A selected claim without a result.
+
+    Attributes:
+        id: as in ``ClaimResult``.
+        reason: why it was not judged, in words.
+        skipped: whether it was skipped on purpose, as for data that nobody demanded. Otherwise the
+            run is unfinished.
+    """
+
+    id: str
+    reason: str
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """A whole run: where, how, and the result of every claim."""
+    """A whole run: where, how, and the result of every claim.
+
+    Attributes:
+        exit_status: pytest's; None in files of older releases.
+        not_judged: the selected claims without a result.
+        date: when it ended, in UTC as ISO 8601 has it; empty in files of older releases.
+        commit: of the folder in which it ran, with a plus if that had changes; empty outside git.
+    """
 
     environment: Environment
     settings: Settings
     results: list[ClaimResult]
+    exit_status: int | None = None
+    not_judged: list[NotJudged] = field(default_factory=list)
+    date: str = ""
+    commit: str = ""
     schema: int = SCHEMA
+
+    @property
+    def unfinished(self) -> str:
+        """A sentence that every report shows first; empty if all selected claims were judged."""
+        lacking = [claim for claim in self.not_judged if not claim.skipped]
+        parts = ["it was interrupted"] if self.exit_status == INTERRUPTED else []
+        if lacking:
+            every = len(lacking) + len(self.results)
+            claims = [f"{claim.id} ({claim.reason})" for claim in lacking[:NAMED]]
+            more = ["others"] * (len(lacking) > NAMED)
+            parts.append(
+                f"{len(lacking)} of {every} claims were not judged: {', '.join(claims + more)}"
+            )
+        return (
+            f"UNFINISHED: this run says less than its verdicts: {'; '.join(parts)}."
+            if parts
+            else ""
+        )
