@@ -33,6 +33,13 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links too, whether or not it exists yet."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def read_text(path: Path) -> str:
     """The text of a regular file. A pipe or a device could keep the reader waiting for ever.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from initcheck.results import Run
 
 DONE, FAILED, MISSING = 0, 1, 4  # pytest's exit codes
+UNSEEN = ("Cc", "Cf")  # Unicode's categories of control and format characters
 RESULTS = "a file that --initcheck-json wrote"
 PATHS = "default: the claims of this project"
 
@@ -143,9 +145,12 @@ def merge(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Write one page about several runs, or print each as a table, Markdown or annotations."""
     from initcheck import results
-    from initcheck.files import write_atomic
+    from initcheck.files import is_same, write_atomic
     from initcheck.report import html
 
+    replaced = [file for file in options.results if options.html and is_same(file, options.html)]
+    if replaced:
+        return _refuse(f"The page would replace the results in {replaced[0]}. Name another file.")
     try:
         runs = [results.read(file) for file in options.results]
     except results.ResultsError as error:
@@ -158,7 +163,7 @@ def report(options: argparse.Namespace) -> int:
         return DONE
     for run in runs:
         for line in _printed(run, options):
-            print(line)
+            print(_shown(line))
     return DONE
 
 
@@ -188,13 +193,20 @@ def compare(options: argparse.Namespace) -> int:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    print(comparison.compare(*named, everything=options.all))
+    print(_shown(comparison.compare(*named, everything=options.all)))
     return DONE
 
 
 def _refuse(sentence: str) -> int:
-    print(f"initcheck: {sentence}", file=sys.stderr)
+    print(_shown(f"initcheck: {sentence}"), file=sys.stderr)
     return MISSING
+
+
+def _shown(text: str) -> str:
+    """Text from a file, with its control characters escaped: a terminal would obey them."""
+    return "".join(
+        repr(c)[1:-1] if c not in "\n\t" and unicodedata.category(c) in UNSEEN else c for c in text
+    )
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -61,8 +61,9 @@ def says_so_first(run, json_file, html_file, capsys, count):
     [
         (("late, ", "raise KeyboardInterrupt"), 2,
          ("it was interrupted; 1 of 2 claims were not judged:", "the run ended before it")),
-        (("broken, ", "pass"), 1, ("1 of 2 claims were not judged: zeros_end[cpu] (its fixture failed",
-                             "its fixture failed: OSError: no disk here")),
+        (("broken, ", "pass"), 1,
+         ("1 of 2 claims were not judged: zeros_end[cpu] (its fixture failed",
+          "its fixture failed: OSError: no disk here")),
         (("late, ", "import pytest; pytest.exit('enough', returncode=0)"), 2,
          ("it was interrupted; 1 of 2 claims were not judged:", "the run ended before it")),
     ],
