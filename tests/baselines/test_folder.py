@@ -7,6 +7,8 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -564,6 +566,31 @@ def test_store_waits_while_another_process_stores(tmp_path):
         waiting.result()
     entries = read_evidence(one.path("a_claim"))["environments"]
     assert [e["environment"]["device type"] for e in entries] == ["cpu", "cuda"]
+
+
+RECORDING = """
+import json, sys
+from pathlib import Path
+from initcheck.baselines.folder import Baselines
+folder, entry = Path(sys.argv[1]), json.loads(sys.argv[2])
+for _ in range(20):
+    Baselines(folder).store("a_claim", entry)
+"""
+
+
+def test_three_recordings_at_once_keep_all_evidence(tmp_path):
+    """Each stores the evidence of its device again and again, in one file."""
+    names = ("A100", "H200", "V100")
+    recordings = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECORDING, str(tmp_path), json.dumps(entry("cuda", name))],
+            cwd=Path(__file__).parents[2],
+        )
+        for name in names
+    ]
+    assert [recording.wait() for recording in recordings] == [0, 0, 0]
+    entries = read_evidence(Baselines(tmp_path).path("a_claim"))["environments"]
+    assert [each["environment"]["device"] for each in entries] == [*names]
 
 
 def test_folders_do_not_wait_for_each_other(tmp_path):
