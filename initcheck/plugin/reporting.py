@@ -170,7 +170,9 @@ class Reporting:
             return
         if self.parcels:
             open_session(self.config).folder = Path(self.parcels[0]["folder"])
-        elif self.not_judged():  # xdist's workers have the sessions; all claims were lost
+        elif not all(
+            claim.skipped for claim in self.not_judged()
+        ):  # xdist's workers have the sessions; all claims were lost
             open_session(self.config)
         self.aborted = session.exitstatus in (3, 4)  # pytest's own: internal and usage errors
         status = self.exit_status(int(session.exitstatus))
