@@ -138,7 +138,7 @@ def _wheel_problems(wheel: Path) -> list[str]:
     needed = ("limits.toml", "evidence/", "OPERATING.md", "REPRODUCTION.md")
     required = [baselines + name for name in needed] + [
         "initcheck/datasets/mnist5k.npz", "initcheck/datasets/mnist5k.txt",
-        "initcheck/results.schema.json", "initcheck/baselines/evidence.schema.json",
+        "initcheck/results/results.schema.json", "initcheck/baselines/evidence.schema.json",
         "initcheck/report/templates/page.html.j2",
     ]  # fmt: skip
     excluded = [baselines + "operating/", baselines + "reproduced/", "initcheck_benchmarks/peers/"]

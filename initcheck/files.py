@@ -1,14 +1,117 @@
-"""Writing files atomically: an interrupted write leaves the old file intact."""
+"""Files: read only if regular, JSON read strictly, and written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
+import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 # Errors of a file that can be written but not replaced: its folder is read-only, or it is a mount.
 NOT_REPLACEABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
+
+# Longer whole numbers exceed every float (1.8e308). Python refuses to read those of 4,300 digits.
+MOST_DIGITS = 300
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at a path, also a link to nothing or a file that is unreadable."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # reading it gives the same error, with its reason
+    return True
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links too, whether or not it exists yet."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file. A pipe or a device could keep the reader waiting for ever.
+
+    Raises:
+        OSError: there is no such file, it is not a regular one, or it cannot be read. The
+            ``strerror`` is a sentence without its full stop.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            target = path.readlink()
+            raise OSError(errno.ENOENT, f"it is a link to {target}, which does not exist") from None
+        raise
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+        raise OSError(errno.EINVAL, f"it is a {kind}, not a regular file")
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text in which every number is finite and every key appears once.
+
+    Raises:
+        ValueError: the text is not such JSON. The message continues a sentence that begins with the
+            name of the file.
+    """
+    try:
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole,
+            object_pairs_hook=_each_key_once,
+        )  # fmt: skip
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"is not JSON at {place}: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("has half of a surrogate pair, which is no character") from None
+    return value
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"has a bare {constant}, and JSON has no such number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"has the number {text[:40]}, which is too large")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"has a whole number of {len(text)} digits, which is too large")
+    return int(text)
+
+
+def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"has the key {twice!r} twice in one object")
+    return known
+
+
+# --- writing --------------------------------------------------------------------------------------
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -30,6 +30,9 @@ RESTORES = "surroundings.py"
 HEAVY = {"torch", "torchvision", "pandas", "scipy", "matplotlib"}
 
 ACCELERATORS = {"cuda", "mps", "xpu", "xla"}
+# What a file that is read could make Python run. numpy.load needs allow_pickle for that.
+RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml"}
+RUNNING = {"eval", "exec", "torch.load", "joblib.load"}
 PRIVATE_RANDOMNESS = {"Generator", "PCG64", "SeedSequence", "default_rng"}  # of numpy.random
 
 FILES = [
@@ -86,6 +89,20 @@ def device_names(tree: ast.AST) -> list[str]:
     return names
 
 
+def runs_code(tree: ast.AST) -> list[str]:
+    """Imports and calls by which data that is read could run as code."""
+    names = [name for name in imports(tree) if name.partition(".")[0] in RUNS_CODE]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            pickles = any(
+                keyword.arg == "allow_pickle" and ast.unparse(keyword.value) != "False"
+                for keyword in node.keywords
+            )
+            if dotted(node.func) in RUNNING or pickles:
+                names.append(f"{dotted(node.func)}, line {node.lineno}")
+    return names
+
+
 def changes_global_randomness(call: str) -> bool:
     """Whether a function reads or changes global random state."""
     module, _, function = call.rpartition(".")
@@ -137,6 +154,11 @@ def test_global_random_state_is_left_alone(path):
     assert list(global_randomness(parse(path))) == []
 
 
+@pytest.mark.parametrize("path", FILES)
+def test_no_file_that_is_read_can_run_code(path):
+    assert runs_code(parse(path)) == []
+
+
 # --- the functions above find code that breaks each rule
 
 
@@ -170,6 +192,23 @@ def test_device_names_are_found(code, count):
 )
 def test_global_randomness_is_found(code, count):
     assert len(list(global_randomness(ast.parse(code)))) == count
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("import pickle", 1),
+        ("from yaml import safe_load", 1),
+        ("eval(text)", 1),
+        ("torch.load(path)", 1),
+        ("np.load(path, allow_pickle=True)", 1),
+        ("np.load(path, allow_pickle=False)", 0),
+        ("module.eval()", 0),
+        ("ast.literal_eval(text)", 0),
+    ],
+)
+def test_ways_to_run_code_are_found(code, count):
+    assert len(runs_code(ast.parse(code))) == count
 
 
 @pytest.mark.parametrize(

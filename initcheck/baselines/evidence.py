@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from initcheck.baselines import checks
+from initcheck.files import parse_json, read_text
 from initcheck.stats.decisions import DELTA
 
 Entry = dict[str, Any]
@@ -16,10 +20,29 @@ Entry = dict[str, Any]
 NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is excluded
 # pytest and `initcheck record` start no recording while a file is broken, so it must go first.
 REPAIR = "Restore it from version control, or remove it and record its claim again."
+# What a file name cannot hold on some system, and what would lead out of the folder.
+NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+LONGEST_NAME = 200  # bytes; file systems allow 255, and a file that is being written has more
 
 
 class BaselineError(ValueError):
     """A baseline file cannot be used. The message names the file, the place and the repair."""
+
+
+def stem_of(claim_id: str) -> str:
+    """The name of a claim's evidence file without its suffix: the id, made safe as a name.
+
+    Raises:
+        BaselineError: the id is too long for the name of a file.
+    """
+    stem = NOT_IN_NAMES.sub(lambda match: f"%{ord(match[0]):02X}", claim_id)
+    if len(os.fsencode(stem)) > LONGEST_NAME:
+        raise BaselineError(
+            f"The claim {claim_id[:60]}... has an id of {len(claim_id)} characters. Evidence is "
+            f"filed under it, and a file name has room for {LONGEST_NAME} bytes. Give its "
+            "parameters shorter ids."
+        )
+    return stem
 
 
 def read_evidence(path: Path) -> Entry:
@@ -27,29 +50,28 @@ def read_evidence(path: Path) -> Entry:
 
     Raises:
         BaselineError: the file cannot be read, is not JSON (the message names line and column),
-            does not fit the schema, or is named after another claim.
+            does not fit the schema, is named after another claim, or has a value outside its
+            domain.
     """
     try:
         modified = path.stat().st_mtime_ns
-    except OSError as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
+    except OSError:
+        modified = 0  # reading it says what is wrong
     return _read(path, modified)
 
 
 @cache
 def _read(path: Path, _modified: int) -> Entry:
-    def refuse(constant: str) -> NoReturn:
-        raise BaselineError(f"{path} holds {constant}, but evidence must be finite. {REPAIR}")
-
     try:
-        evidence: Entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise BaselineError(f"{path} is not JSON at {place}: {error.msg}. {REPAIR}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path} cannot be read: {error}. {REPAIR}") from None
+        evidence: Entry = parse_json(read_text(path))
+    except UnicodeDecodeError:
+        raise BaselineError(f"{path} cannot be read: it is not UTF-8. {REPAIR}") from None
+    except OSError as error:
+        raise BaselineError(f"{path} cannot be read: {error.strerror}. {REPAIR}") from None
+    except ValueError as error:
+        raise BaselineError(f"{path} {error}. {REPAIR}") from None
     check_evidence(path, evidence)
-    if evidence["claim"] != path.stem:
+    if stem_of(evidence["claim"]) != path.stem:
         raise BaselineError(
             f"{path} holds evidence of the claim {evidence['claim']!r}, but its name says "
             f"{path.stem!r}. Rename the file together with its claim. {REPAIR}"
@@ -58,20 +80,22 @@ def _read(path: Path, _modified: int) -> Entry:
 
 
 def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
-    """Check evidence against the schema, and its parts against each other.
+    """Check evidence against the schema, every value against its domain, and parts against others.
 
     Raises:
         BaselineError: the message names the first place that does not fit.
     """
-    errors = sorted(_validator().iter_errors(evidence), key=lambda e: list(e.path))
+    errors = sorted(
+        _validator().iter_errors(evidence), key=lambda e: (list(e.path) != ["schema"], list(e.path))
+    )
     if errors:
         place = "/".join(map(str, errors[0].path)) or "the top level"
         problem = errors[0].message[:200]
         raise BaselineError(f"{path} does not fit its schema at {place}: {problem}. {REPAIR}")
     for number, entry in enumerate(evidence["environments"]):
-        for part, problem in _contradictions(entry):
+        for part, problem in checks.problems(entry):
             place = f"environments/{number}/{part}"
-            raise BaselineError(f"{path} contradicts itself at {place}: {problem}. {REPAIR}")
+            raise BaselineError(f"{path} is damaged at {place}: {problem}. {REPAIR}")
 
 
 @cache
@@ -91,26 +115,6 @@ def _validator() -> Any:
             yield from check_each(validator, item_schema, values, schema)
 
     return validators.extend(Draft202012Validator, {"items": items})(schema)
-
-
-def _contradictions(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Places and problems that a schema cannot express: missing arms, lists of unequal lengths."""
-    for key, comparison in entry["comparisons"].items():
-        for side in ("treated_arm", "control_arm"):
-            if comparison[side] not in entry["arms"]:
-                yield f"comparisons/{key}/{side}", "the entry holds no arm of that name"
-        if key not in entry["origin"]:
-            yield f"origin/{key}", "the comparison has no origin"
-    for name, arm in entry["arms"].items():
-        reference = arm["reference"]
-        steps = len(reference["steps"])
-        if len(reference["losses"]) != len(reference["seeds"]):
-            yield f"arms/{name}/reference/losses", "it must hold one curve per seed"
-        if {steps} != {len(reference["envelope"]), *map(len, reference["losses"])}:
-            yield (
-                f"arms/{name}/reference",
-                f"curves and envelope must hold one value for each of {steps} steps",
-            )
 
 
 # --- environments -------------------------------------------------------------------------------
@@ -142,6 +146,12 @@ def same_place(a: Entry, b: Entry) -> bool:
 
 
 # --- storing ------------------------------------------------------------------------------------
+
+
+def sealed(evidence: Entry) -> Entry:
+    """The evidence with a digest in each entry, by which a later change of the file is noticed."""
+    entries = [entry | {"digest": checks.digest(entry)} for entry in evidence["environments"]]
+    return evidence | {"environments": entries}
 
 
 def merged(old: Entry, entry: Entry, accept: str | None = None) -> Entry:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from initcheck.baselines.evidence import (
+    BaselineError,
     check_evidence,
     choose,
     merged,
     read_evidence,
+    sealed,
+    stem_of,
 )
 from initcheck.baselines.limits import LimitEntry, read_limits
 from initcheck.baselines.lock import alone
-from initcheck.files import write_atomic
+from initcheck.files import is_there, write_atomic
 
 
 @dataclass
@@ -55,18 +58,35 @@ class Baselines:
         return 3 * sum(max(n, len(self.limits.get(c, ()))) for c, n in recorded.items())
 
     def files(self) -> list[Path]:
-        """All evidence files of the folder."""
-        return sorted((self.folder / "evidence").glob("*.json"))
+        """All evidence files of the folder; none if nothing was ever recorded.
+
+        Raises:
+            BaselineError: the folder is there and cannot be read.
+        """
+        folder = self.folder / "evidence"
+        if not is_there(folder):
+            return []
+        try:
+            return sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
+        except OSError as error:
+            raise BaselineError(
+                f"{folder} cannot be read: {error.strerror}. It must be a folder of evidence that "
+                "you may read. Restore it, or remove it and record all claims again."
+            ) from None
 
     def path(self, claim_id: str) -> Path:
-        """The path of a claim's evidence; the file name keeps a parametrized id's brackets."""
-        return self.folder / "evidence" / f"{claim_id}.json"
+        """The path of a claim's evidence; the file name keeps a parametrized id's brackets.
+
+        Raises:
+            BaselineError: the id is too long for the name of a file.
+        """
+        return self.folder / "evidence" / f"{stem_of(claim_id)}.json"
 
     def evidence(self, claim_id: str) -> dict[str, Any] | None:
         """The evidence of a claim, read and checked once, or None if nothing was recorded."""
         if claim_id not in self._evidence:
             path = self.path(claim_id)
-            self._evidence[claim_id] = read_evidence(path) if path.exists() else None
+            self._evidence[claim_id] = read_evidence(path) if is_there(path) else None
         return self._evidence[claim_id]
 
     def recorded(self, claim_id: str, machine: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -91,7 +111,7 @@ class Baselines:
         Raises:
             BaselineError: the evidence does not fit the schema.
         """
-        path = self.path(claim_id)
+        path, evidence = self.path(claim_id), sealed(evidence)
         check_evidence(path, evidence)
         write_atomic(path, json.dumps(evidence, indent=1, sort_keys=True, allow_nan=False) + "\n")
         self._evidence[claim_id] = evidence

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from initcheck.baselines.evidence import BaselineError
+from initcheck.files import is_there, read_text
 from initcheck.stats.decisions import Limit
 
 KINDS = ("measured", "theorem", "exact")  # from the weakest to the strictest
 
 NUMBERS = ("max", "min", "margin")
 WORDS = ("unit", "kind", "why", "fault")
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,24 @@ def read_limits(path: Path) -> dict[str, dict[str, LimitEntry]]:
         BaselineError: the file is missing or not TOML, or an entry lacks or misspells a key.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        text = read_text(path) if is_there(path) else None
+        tables = {} if text is None else tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BaselineError(f"{path} cannot be read: {error}. Correct that line.") from None
+    except UnicodeDecodeError:
+        raise BaselineError(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8.") from None
+    except OSError as error:
+        raise BaselineError(f"{path} cannot be read: {error.strerror}. Restore the file.") from None
+    except (ValueError, RecursionError):  # TOML has room for what Python has not
+        raise BaselineError(
+            f"{path} cannot be read: it has a number that is too long, or is nested too deeply. "
+            "Restore it from version control, or correct it."
+        ) from None
+    if text is None:
         raise BaselineError(
             f"There is no {path}, which must hold the limits of all claims. Name another folder "
             "with --baselines DIR (in pytest: --initcheck-baselines DIR)."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BaselineError(f"{path} cannot be read: {error}. Correct that line.") from None
+        )
     return {claim: _claim_limits(path, claim, probes) for claim, probes in tables.items()}
 
 
@@ -111,8 +124,9 @@ def _check_numbers(place: str, entry: dict[str, Any]) -> None:
     for key, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BaselineError(f"{place} has {key} = {value!r}. Write a number.")
-        if not math.isfinite(value):
-            raise BaselineError(f"{place} has {key} = {value}. Write a finite number.")
+        if not abs(value) <= LARGEST:  # NaN too
+            shown = f"{value}" if isinstance(value, float) else "a number that no float can hold"
+            raise BaselineError(f"{place} has {key} = {shown}. Write a finite number.")
     if not given:
         raise BaselineError(
             f"{place} has no number. Add 'max' or 'min' for holds, or 'margin' for gains."
@@ -126,4 +140,4 @@ def _check_numbers(place: str, entry: dict[str, Any]) -> None:
 def nearest(start: Path) -> Path | None:
     """The nearest folder ``baselines`` with limits, in a folder or one of its parents."""
     places = (folder / "baselines" for folder in (start, *start.parents))
-    return next((place for place in places if (place / "limits.toml").is_file()), None)
+    return next((place for place in places if is_there(place / "limits.toml")), None)

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from initcheck.results import Run
 
 DONE, FAILED, MISSING = 0, 1, 4  # pytest's exit codes
+UNSEEN = ("Cc", "Cf")  # Unicode's categories of control and format characters
 RESULTS = "a file that --initcheck-json wrote"
 PATHS = "default: the claims of this project"
 
@@ -156,9 +158,12 @@ def merge(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Write one page about several runs, or print each as a table, Markdown or annotations."""
     from initcheck import results
-    from initcheck.files import write_atomic
+    from initcheck.files import is_same, write_atomic
     from initcheck.report import html
 
+    replaced = [file for file in options.results if options.html and is_same(file, options.html)]
+    if replaced:
+        return _refuse(f"The page would replace the results in {replaced[0]}. Name another file.")
     try:
         runs = [results.read(file) for file in options.results]
     except results.ResultsError as error:
@@ -174,7 +179,7 @@ def report(options: argparse.Namespace) -> int:
         return DONE
     for run in runs:
         for line in _printed(run, options):
-            print(line)
+            print(_shown(line))
     return DONE
 
 
@@ -188,6 +193,7 @@ def _printed(run: Run, options: argparse.Namespace) -> list[str]:
         return markdown.annotations(run)
     columns = terminal.width()
     return [
+        *([run.unfinished] if run.unfinished else []),
         *terminal.header(run.environment, run.settings, columns=columns),
         *terminal.table(run.results, verbose=options.verbose, columns=columns),
         *terminal.closing(run, verbose=options.verbose, columns=columns),
@@ -209,7 +215,7 @@ def compare(options: argparse.Namespace) -> int:
         named = [(str(file), results.read(file)) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    print(comparison.compare(*named, everything=options.all, columns=terminal.width()))
+    print(_shown(comparison.compare(*named, everything=options.all, columns=terminal.width())))
     changed = comparison.changed(*(run for _, run in named))
     return FAILED if options.fail_on_change and changed else DONE
 
@@ -235,8 +241,15 @@ def _note(sentence: str) -> None:
 
 
 def _refuse(sentence: str) -> int:
-    print(f"initcheck: {sentence}", file=sys.stderr)
+    print(_shown(f"initcheck: {sentence}"), file=sys.stderr)
     return MISSING
+
+
+def _shown(text: str) -> str:
+    """Text from a file, with its control characters escaped: a terminal would obey them."""
+    return "".join(
+        repr(c)[1:-1] if c not in "\n\t" and unicodedata.category(c) in UNSEEN else c for c in text
+    )
 
 
 # --- options --------------------------------------------------------------------------------------

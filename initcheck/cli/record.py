@@ -20,7 +20,7 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from initcheck.baselines.evidence import BaselineError
+from initcheck.baselines.evidence import BaselineError, stem_of
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.merging import demand_limits
 from initcheck.claims import Claim
@@ -187,7 +187,9 @@ def run(job: Job) -> Done:
         ran = _ran(job, results)
     recorded = texts if done.returncode == RECORDED else {}
     skipped = tuple(claim for claim in job.claims if claim not in ran)
-    missing = tuple(claim for claim in job.claims if claim in ran and claim not in recorded)
+    missing = tuple(
+        claim for claim in job.claims if claim in ran and stem_of(claim) not in recorded
+    )
     return Done(job.file, recorded, skipped, missing, done.stdout + done.stderr, done.returncode)
 
 

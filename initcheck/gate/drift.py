@@ -10,6 +10,7 @@ import torch
 
 from initcheck import results
 from initcheck.arms import Arm
+from initcheck.baselines.evidence import REPAIR, BaselineError
 from initcheck.gate import reference
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.stats import distributions
@@ -30,6 +31,9 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
         pair: the comparison.
         entry: the evidence of the claim for this device.
         data: current fingerprints by name of data set.
+
+    Raises:
+        BaselineError: the evidence is of this comparison, but names other arms.
     """
     comparison = (entry or {}).get("comparisons", {}).get(pair.key)
     if entry is None or comparison is None:
@@ -37,6 +41,9 @@ def lacking(pair: Pair, entry: Mapping[str, Any] | None, data: Mapping[str, str]
     if comparison["hash"] != pair.fingerprint():
         reason = "the evidence is stale: the claim, an arm or the probe has changed since"
         return {"verdict": "stale", "reason": reason}
+    for side, arm in pair.arms.items():
+        if comparison.get(f"{side}_arm", str(arm)) != str(arm) or str(arm) not in entry["arms"]:
+            raise BaselineError(f"The evidence of {pair.key} lacks its {side} arm {arm}. {REPAIR}")
     other = [name for name, digest in data.items() if entry["data"].get(name) != digest]
     if other:
         reason = f"the evidence is stale: it was recorded on other data than this {other[0]}"
@@ -129,5 +136,10 @@ def verdict(drift: Drift, *, required: bool) -> results.Verdict:
     """The verdict that one arm's drift gives its comparison; ``required``: evidence must exist."""
     if drift["verdict"] in DRIFTED:
         return "drifted"
-    missing = drift["verdict"] in ("no evidence", "stale")
+    missing = drift["verdict"] in ("no evidence", "stale") or nothing_judged(drift)
     return "invalid" if missing and required else "pass"
+
+
+def nothing_judged(drift: Drift) -> bool:
+    """Whether there is evidence that could not be compared: another start, and no outcomes."""
+    return drift["verdict"] == "other start" and drift.get("moved") is None

@@ -34,7 +34,7 @@ def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
     """
     entry: dict[str, Any] = {
         "environment": machine(verdict.device), "reason": reason,
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(), "commit": _commit(),
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(), "commit": commit(),
         "data": {arm.data: verdict.laboratory.data(arm.data).fingerprint for arm in _arms(verdict)},
         "comparisons": {pair.key: _comparison(verdict, pair) for pair in verdict.pairs},
         "arms": {str(arm): _arm(verdict, arm) for arm in _arms(verdict)},
@@ -132,8 +132,8 @@ def _origin(comparison: dict[str, Any], date: str) -> dict[str, Any]:
     return two("treated") | two("control") | {"date": date}
 
 
-def _commit() -> str:
-    """The measured commit, with a plus if the tree had changes; empty outside git."""
+def commit() -> str:
+    """The commit of the current folder, with a plus if the tree had changes; empty outside git."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],  # noqa: S607 -- the user's

@@ -11,8 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.arms import DTYPES, Arm, derived, order, stream
+from initcheck.baselines.checks import LAYER_SEEDS
+from initcheck.baselines.evidence import REPAIR, BaselineError
 from initcheck.envelope import twins
-from initcheck.envelope.compare import FACTOR, Departure, curves, envelopes, growth, steps_judged
+from initcheck.envelope.compare import (
+    FACTOR,
+    FLOOR,
+    Departure,
+    curves,
+    envelopes,
+    growth,
+    steps_judged,
+)
 from initcheck.envelope.fingerprints import (
     as_json,
     became_identical,
@@ -23,8 +33,6 @@ from initcheck.envelope.fingerprints import (
 from initcheck.envelope.twins import Rounding
 from initcheck.training import randomness
 from initcheck.training.train import Trained
-
-LAYER_SEEDS = 4  # each costs a forward and a backward pass whenever an arm leaves its envelope
 
 
 def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str, Any]:
@@ -52,8 +60,15 @@ def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str
 
 
 def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
-    """Compare a trained arm, whose first seeds are the reference's, with its record."""
-    count = min(len(trained.seeds), len(recorded["seeds"]))
+    """Compare a trained arm, whose first seeds are the reference's, with its record.
+
+    Raises:
+        BaselineError: the record lacks a seed or a step of this arm, or has one that is not its.
+    """
+    count = len(trained.seeds)
+    problem = _unlike(arm, trained, recorded)
+    if problem:
+        raise BaselineError(f"The evidence of the arm {arm} {problem}. {REPAIR}")
     other_start = _other_start(trained, recorded, count)
     if other_start is not None:
         return other_start
@@ -66,6 +81,26 @@ def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     step = recorded["steps"][int((ratio > FACTOR).nonzero()[0, 0])]
     layer = first_difference(layers_at_start(arm, trained), recorded["layers"], count)
     return Departure(r, first_step=step, first_layer=layer)
+
+
+def _unlike(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> str:
+    """Why a record cannot be one of this arm, or an empty text.
+
+    A step is left out of a record only if a loss was not finite there.
+    """
+    if list(trained.seeds) != recorded["seeds"][: len(trained.seeds)]:
+        return "was recorded on other seeds"
+    steps = steps_judged(arm.recipe.steps)
+    other = set(recorded["steps"]) - set(steps)
+    if other:
+        return f"has step {min(other)}, at which this arm is not judged"
+    for step in set(steps) - set(recorded["steps"]):
+        if trained.losses[:, step].isfinite().all():
+            return f"lacks step {step}"
+    least = FLOOR * torch.finfo(DTYPES[arm.recipe.dtype]).eps
+    if any(width < least for width in recorded["envelope"]):
+        return f"has an envelope below {least:.2g}, closer than two losses can be compared"
+    return ""
 
 
 def _other_start(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:

@@ -10,6 +10,7 @@ import pytest
 
 from initcheck import devices, results
 from initcheck.arms import Arm
+from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry
 from initcheck.datasets import DataError
@@ -32,6 +33,7 @@ Judge = Literal["all", "outcomes", "record"]
 REQUIRED = {
     "no evidence": "there is no evidence, and this run requires it",
     "stale": "this run requires evidence that is not stale",
+    "other start": "nothing of it can be compared with its evidence, and this run requires that",
 }
 
 
@@ -230,7 +232,7 @@ class Verdict:
             return
         try:
             self._amend(**self._entry(self._two_stages(pair, limit)))
-        except (NetworkError, InitializerError) as error:
+        except (NetworkError, InitializerError, BaselineError) as error:
             self._amend(reason=str(error))
         except DataError as error:
             self._amend(reason=str(error))
@@ -298,7 +300,12 @@ class Verdict:
         # dict.fromkeys: "stale" is true of both arms, and is given once
         reasons = [stage.finding.reason, *dict.fromkeys(d.get("reason") for d in drifts.values())]
         if required and stage.finding.verdict == "pass":
-            reasons += dict.fromkeys(REQUIRED.get(d["verdict"]) for d in drifts.values())
+            lacking = [
+                d["verdict"]
+                for d in drifts.values()
+                if drift.verdict(d, required=True) == "invalid"
+            ]
+            reasons += dict.fromkeys(map(REQUIRED.get, lacking))
         return {
             "treated": stage.values.treated, "control": stage.values.control,
             "seeds": list(stage.values.seeds), "stage": stage.number,

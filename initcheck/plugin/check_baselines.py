@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from initcheck import faults
-from initcheck.baselines.evidence import BaselineError
+from initcheck.baselines.evidence import BaselineError, stem_of
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import nearest
 from initcheck.claims import claim_of, file_of, id_of
@@ -22,8 +22,34 @@ ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # files that mark a folder as a Pyth
 
 def folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
     """The nearest ``baselines`` folder next to the claims or above them, else the root's."""
-    candidates = (nearest(start) for start in _folders(claims))
-    return next(filter(None, candidates), root / "baselines")
+    return next(iter(_nearest(claims)), root / "baselines")
+
+
+def only_folder_of(claims: Sequence[pytest.Item], root: Path) -> Path:
+    """As ``folder_of``, for claims that are judged together.
+
+    Raises:
+        BaselineError: the claims belong to two folders, and one would be judged by the other's.
+    """
+    found = _nearest(claims)
+    if len(found) > 1:
+        (one, claim), (two, other) = list(found.items())[:2]
+        raise BaselineError(
+            f"{file_of(claim)} belongs to {one}, and {file_of(other)} to {two}. The rate of false "
+            "alarms is that of one folder of baselines, so run the claims of each on their own, or "
+            "name one folder with --initcheck-baselines DIR."
+        )
+    return folder_of(claims, root)
+
+
+def _nearest(claims: Sequence[pytest.Item]) -> dict[Path, pytest.Item]:
+    """Every folder of baselines that is nearest to a claim, with the first such claim."""
+    found: dict[Path, pytest.Item] = {}
+    for start, item in {item.path.parent: item for item in reversed(claims)}.items():
+        folder = nearest(start)
+        if folder is not None:
+            found[folder] = item
+    return dict(reversed(found.items()))
 
 
 def _folders(claims: Sequence[pytest.Item]) -> list[Path]:
@@ -39,8 +65,9 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
         all_ids: whether every parameter of those claims was collected.
 
     Raises:
-        BaselineError: a file is unusable, two claims share a name, limits or evidence belong to
-            no claim, a limit names an unknown fault, or it is of a weaker kind than its claim.
+        BaselineError: a file is unusable, two claims share a name or a file, limits or evidence
+            belong to no claim, a limit names an unknown fault, or it is of a weaker kind than its
+            claim.
     """
     _check_names(claims)
     defined = _defined(baselines, claims)
@@ -59,15 +86,32 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
 
 
 def _check_names(claims: Sequence[pytest.Item]) -> None:
-    """Limits and evidence are keyed by a claim's name, so two files must not share one."""
+    """Limits and evidence are keyed by a claim's name, so two tests must not share one."""
     first: dict[str, pytest.Item] = {}
+    ids: dict[str, str] = {}
     for item in claims:
         known = first.setdefault(claim_of(item), item)
-        if known.path.resolve() != item.path.resolve():
+        if _owner(known) != _owner(item):
             raise BaselineError(
-                f"{file_of(known)} and {file_of(item)} both have a claim {claim_of(item)!r}, which "
-                "would share limits and evidence. Rename one of them."
+                f"{_owner_words(known)} and {_owner_words(item)} both have a claim "
+                f"{claim_of(item)!r}, which would share limits and evidence. Rename one of them."
             )
+        same = ids.setdefault(stem_of(id_of(item)), id_of(item))
+        if same != id_of(item):
+            raise BaselineError(
+                f"The claims {same!r} and {id_of(item)!r} would share one file of evidence. Give "
+                "their parameters other ids."
+            )
+
+
+def _owner(item: pytest.Item) -> tuple[Path, object]:
+    return item.path.resolve(), getattr(item, "cls", None)
+
+
+def _owner_words(item: pytest.Item) -> str:
+    """Where a claim is defined: its file, and its class if it has one."""
+    owner = getattr(item, "cls", None)
+    return f"the class {owner.__name__} in {file_of(item)}" if owner else file_of(item)
 
 
 def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
@@ -118,10 +162,11 @@ def _below(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
 
 def _check_evidence(baselines: Baselines, defined: set[str], ids: set[str]) -> None:
     known = {claim_id.split("[")[0] for claim_id in ids}
+    stems = {stem_of(claim_id) for claim_id in ids}
     stray = []
     for path in baselines.files():
         claim = path.stem.split("[")[0]
-        if claim not in defined or (claim in known and path.stem not in ids):
+        if claim not in defined or (claim in known and path.stem not in stems):
             stray.append(path.name)
     if stray:
         raise BaselineError(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from initcheck import devices, results
 from initcheck.baselines.folder import Baselines
 from initcheck.devices import compute
+from initcheck.gate.record import commit
 from initcheck.plugin.options import Settings
 from initcheck.report import terminal
-from initcheck.results import ClaimResult, Environment, Run
+from initcheck.results import ClaimResult, Environment, NotJudged, Run
 from initcheck.stats import decisions
 
 
@@ -76,11 +78,21 @@ class Conditions:
             "contract": self.contract() if self.judging else None,
         })  # fmt: skip
 
-    def whole(self, claims: Sequence[ClaimResult]) -> Run:
+    def whole(
+        self, claims: Sequence[ClaimResult], *, not_judged: Sequence[NotJudged] = (),
+        exit_status: int | None = None,
+    ) -> Run:  # fmt: skip
         """The run, as the results file has it."""
         return Run(
-            environment=self.environment(), settings=self.shown_settings(), results=list(claims)
-        )
+            environment=self.environment(), settings=self.shown_settings(), results=list(claims),
+            not_judged=list(not_judged), exit_status=exit_status,
+        )  # fmt: skip
+
+
+def dated(run: Run) -> Run:
+    """The run with the time that it is now, and the commit of the current folder."""
+    now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+    return replace(run, date=now, commit=commit())
 
 
 def _version(package: str) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from initcheck.files import is_same
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -228,6 +230,11 @@ class Settings:
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
         if settings.record is not None and in_ci():
             raise pytest.UsageError(f"--initcheck-record {REFUSED_IN_CI}")
+        if settings.json and settings.html and is_same(settings.json, settings.html):
+            raise pytest.UsageError(
+                f"--initcheck-json and --initcheck-html both name {settings.html}, so the page "
+                "would replace the results. Name two files."
+            )
         if settings.record is not None and settings.fault is not None:
             raise pytest.UsageError(
                 "--initcheck-record is refused with --initcheck-fault: a run under a seeded fault "

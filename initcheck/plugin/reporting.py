@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.plugin.lazy_session import open_session, opened
-from initcheck.results import ClaimResult, from_plain, to_plain
+from initcheck.results import ClaimResult, NotJudged, Run, from_plain, to_plain
 
 if TYPE_CHECKING:
     from initcheck.plugin.session import Session
 
 PROPERTY = "initcheck"  # the user property that carries a claim's result, also through xdist
 REFUSAL = "initcheck_refusal"  # why an xdist worker runs no claim
+SELECTED = "initcheck_selected"  # the selected claims of an xdist worker: node id and id
 TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses initcheck_init
 VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
@@ -44,6 +45,11 @@ class Reporting:
         self.config = config
         self.parcels: list[dict[str, Any]] = []
         self.skipped: dict[str, str] = {}
+        self.selected: dict[str, str] = {}  # the claims of this run: node id and id
+        self.collected: list[str] = []  # node ids of all tests of xdist's workers
+        self.judged: set[str] = set()  # node ids of tests with a result
+        self.reported: set[str] = set()  # node ids of tests that ran, or failed before it
+        self.failed: dict[str, str] = {}  # why a test has no result, by node id
         self.troubles: list[str] = []
         self.headed = False
         self.aborted = False
@@ -69,11 +75,16 @@ class Reporting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note whether a selected test uses --initcheck-init; an xdist worker reports it."""
+        """Note the selected claims, and whether a test uses --initcheck-init, also in a worker."""
+        self.selected = {
+            item.nodeid: item.name.removeprefix("test_")
+            for item in session.items if item.get_closest_marker("initcheck_claim")
+        }  # fmt: skip
         fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
         self.tries_init |= "initcheck_init" in fixtures
         if self.is_worker:
-            self.config.workeroutput[TRIES_INIT] = self.tries_init  # type: ignore[attr-defined]
+            output = self.config.workeroutput  # type: ignore[attr-defined]
+            output[TRIES_INIT], output[SELECTED] = self.tries_init, self.selected
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Show the header only if claims were found, so that other test runs never see it."""
@@ -88,9 +99,14 @@ class Reporting:
         if report.skipped and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
             self.skipped[report.nodeid] = _reason(str(reason))
+        if report.when == "call":
+            self.reported.add(report.nodeid)
+        if report.failed and report.when != "teardown":
+            self.failed[report.nodeid] = _why_failed(report)
         for name, value in report.user_properties:
             if name == PROPERTY and report.when == "call" and isinstance(value, dict):
                 self.parcels.append(value)
+                self.judged.add(report.nodeid)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport
@@ -107,15 +123,23 @@ class Reporting:
         return "failed", "F", (word, {"red": True})
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note the tests that xdist's workers collected; all workers collect the same."""
+        self.collected = ids
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Note why an xdist worker refused to run; all workers give the same reason."""
         output = getattr(node, "workeroutput", {})
+        self.selected |= output.get(SELECTED, {})
         self.tries_init |= output.get(TRIES_INIT, False)
         refusal = output.get(REFUSAL)
         if refusal and refusal not in self.troubles:
             self.troubles.append(refusal)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Print the closing table, and what only sentences can say."""
         if self.is_worker:
             return
@@ -126,22 +150,25 @@ class Reporting:
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
         if session is not None and not quiet:
-            self._summarize(terminalreporter, session)
+            self._summarize(terminalreporter, session, int(exitstatus))
 
-    def _summarize(self, terminalreporter: pytest.TerminalReporter, session: Session) -> None:
+    def _summarize(
+        self, terminalreporter: pytest.TerminalReporter, session: Session, status: int
+    ) -> None:
         from initcheck.plugin.notes import closing_notes
         from initcheck.report import terminal
 
-        results = self.results
+        results, whole = self.results, self._whole(session, status)
         if results:
             terminalreporter.section("claims")
-            whole = session.conditions.whole(results)
             verbose, columns = self.config.option.verbose > 0, terminal.width()
             lines = [] if self.headed else session.conditions.header()
             lines += terminal.table(results, verbose=verbose, columns=columns)
             lines += terminal.closing(whole, verbose=verbose, columns=columns)
             for line in lines:
                 terminalreporter.line(line, **_colour(line))
+        if whole.unfinished:
+            _say(terminalreporter, whole.unfinished)
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
         for line in closing_notes(session, results, recorded):
             _say(terminalreporter, line)
@@ -153,14 +180,38 @@ class Reporting:
             return
         if self.parcels:
             open_session(self.config).folder = Path(self.parcels[0]["folder"])
+        elif not all(
+            claim.skipped for claim in self.not_judged()
+        ):  # xdist's workers have the sessions; all claims were lost
+            open_session(self.config)
         self.aborted = session.exitstatus in (3, 4)  # pytest's own: internal and usage errors
+        status = self.exit_status(int(session.exitstatus))
         ours = opened(self.config)
         if ours is not None and not self.aborted:
-            trouble = _write(ours, self.results)
+            trouble = _write(ours, self._whole(ours, status))
             self.troubles += [trouble] if trouble else []
         if not self.troubles and session.exitstatus in (0, 1, 5):
             self.troubles += self._not_done()
         session.exitstatus = self.exit_status(int(session.exitstatus))
+
+    def _whole(self, session: Session, status: int) -> Run:
+        return session.conditions.whole(
+            self.results, not_judged=self.not_judged(), exit_status=status
+        )
+
+    def not_judged(self) -> list[NotJudged]:
+        """The selected claims without a result, each with the reason."""
+        selected = self.selected
+        if not selected:  # no xdist worker lived to tell which tests are claims
+            lost = [node for node in self.collected if node not in self.reported]
+            selected = {node: node.rpartition("::")[2].removeprefix("test_") for node in lost}
+        return [
+            NotJudged(
+                id=name, skipped=node in self.skipped,
+                reason=self.skipped.get(node) or self.failed.get(node, "the run ended before it"),
+            )
+            for node, name in selected.items() if node not in self.judged
+        ]  # fmt: skip
 
     def _not_done(self) -> list[str]:
         """Sentences on what the command line requested and no test of this run could do.
@@ -189,7 +240,8 @@ class Reporting:
         """The status of pytest, unless it would be green without reason.
 
         4 if a request was not met: no claim ran on a device, a file was not written, an initializer
-        was not tried, or all claims were skipped. 1 if a verdict other than pass was excused, a
+        was not tried, or all claims were skipped. 2 if the run ended before all claims were judged.
+        1 if a verdict other than pass was excused, a
         fault was seeded, or evidence was recorded.
         """
         ours = opened(self.config)
@@ -199,6 +251,8 @@ class Reporting:
         none_ran = bool(self.skipped) and not self.parcels
         if status in (0, 5) and (self.troubles or idle or none_ran):
             return int(pytest.ExitCode.USAGE_ERROR)
+        if status == 0 and not all(claim.skipped for claim in self.not_judged()):
+            return int(pytest.ExitCode.INTERRUPTED)  # pytest.exit(returncode=0)
         excused = any(result.verdict != "pass" for result in self.results)
         never = ours is not None and (ours.settings.record or ours.settings.fault)
         return 1 if status == 0 and (excused or never) else status
@@ -216,21 +270,32 @@ def _skipped(reasons: Sequence[str]) -> list[str]:
         f"{formatting.counted(number, 'claim')} skipped: {reason or 'no reason was given'}"
         for reason, number in Counter(reasons).items()
     ]
+
+
 def _reason(text: str) -> str:
     """What pytest's text says after the word Skipped, if it says more."""
     return text.removeprefix("Skipped").removeprefix(":").strip()
 
 
-def _write(session: Session, results: Sequence[ClaimResult]) -> str:
+def _why_failed(report: pytest.TestReport) -> str:
+    """Why a test failed before it could be judged, in one line."""
+    message = getattr(getattr(report.longrepr, "reprcrash", None), "message", None)
+    lines = str(message or report.longrepr).strip().splitlines() or ["it failed without a reason"]
+    where = "its fixture failed: " if report.when in ("setup", "teardown") else ""
+    return f"{where}{lines[0][:200] if message else lines[-1][:200]}"
+
+
+def _write(session: Session, whole: Run) -> str:
     """Write the requested files; returns a sentence if one cannot be written."""
     settings = session.settings
     if settings.json is None and settings.html is None:
         return ""
     from initcheck import results as files
     from initcheck.files import write_atomic
+    from initcheck.plugin.environment import dated
     from initcheck.report import html
 
-    whole = session.conditions.whole(results)
+    whole = dated(whole)
     try:
         if settings.json is not None:
             files.write(settings.json, whole)

@@ -82,7 +82,6 @@ class Session:
             pytest.UsageError: unusable baselines, a limit or evidence that no claim uses, or a
                 recording into an installed package.
         """
-        self.folder = self.settings.baselines or check_baselines.folder_of(claims, self.root)
         all_ids = all_ids and not self.initializers
         self.places = {item.nodeid: place for place, item in enumerate(claims)}
         self.expected = {claim_of(item): set[str]() for item in claims}
@@ -91,6 +90,9 @@ class Session:
         if not all_ids:  # other parameters of a claim are unknown, unless it has none
             self.expected = {c: ids if ids == {c} else set() for c, ids in self.expected.items()}
         try:
+            self.folder = self.settings.baselines or check_baselines.only_folder_of(
+                claims, self.root
+            )
             if self.settings.record is not None:
                 refuse_installed(self.baselines.folder)
             check_baselines.check(self.baselines, claims, all_ids=all_ids)

@@ -31,7 +31,7 @@ def device(description: Mapping[str, Any]) -> str:
 
 def notes(run: Run) -> list[str]:
     """What a reader must know before anything else in a report on this run."""
-    return reservations(run.settings)
+    return [*([run.unfinished] if run.unfinished else []), *reservations(run.settings)]
 
 
 def reservations(settings: Settings) -> list[str]:

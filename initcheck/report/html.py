@@ -52,6 +52,7 @@ def page(run: Run, *more_runs: Run) -> str:
             for name, run in zip(names or [""], runs, strict=True)
             for note in about.notes(run)
         ],
+        unfinished=any(run.unfinished for run in runs),
         verdict=worst(result.verdict for result in results),
         counts=terminal.counts(results),
         extremes=[*highlights.margins(results), *highlights.envelope(results)],

@@ -19,12 +19,14 @@ def summary(run: Run) -> str:
     What does not fit is left out from the end, and a sentence says how many lines that are.
     """
     ordered = _worst_first(run)
+    reservations = about.reservations(run.settings)
     details = (_details(one, run.settings) for one in ordered if one.verdict != "pass")
     rows = [row for result in ordered for row in _rows(result)]
     return "".join(
         [
+            f"**{_escaped(run.unfinished)}**\n\n" if run.unfinished else "",
             f"## initcheck: {terminal.counts(run.results)}\n\n",
-            *(f"**{_escaped(formatting.sentence(note))}**\n\n" for note in about.notes(run)),
+            *(f"**{_escaped(formatting.sentence(note))}**\n\n" for note in reservations),
             f"{_surroundings(run)}\n",
             *_fitting(details, "failing claims", LIMIT // 2),
             "\n|" + "|".join(COLUMNS) + "|\n" + "|---" * len(COLUMNS) + "|\n",
@@ -35,7 +37,8 @@ def summary(run: Run) -> str:
 
 def annotations(run: Run) -> list[str]:
     """At most ten `::error` lines on the claims that are not green, worst first."""
-    lines = [_annotation(result) for result in _worst_first(run) if result.verdict != "pass"]
+    lines = [f"::error title=initcheck::{_data(run.unfinished)}"] if run.unfinished else []
+    lines += [_annotation(result) for result in _worst_first(run) if result.verdict != "pass"]
     if len(lines) > ANNOTATIONS:
         left = len(lines) - ANNOTATIONS + 1
         more = f"::error title=initcheck::{left} more claims are not green; see the summary."

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import math
+import os
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +22,10 @@ from initcheck.baselines.evidence import (
     choose,
     merged,
     read_evidence,
+    stem_of,
 )
 from initcheck.baselines.folder import Baselines
-from initcheck.baselines.limits import read_limits
+from initcheck.baselines.limits import nearest, read_limits
 from initcheck.baselines.lock import alone
 
 GOOD = {"max": 1.0, "unit": "nats", "kind": "measured", "why": "because", "fault": "a fault"}
@@ -94,6 +99,29 @@ def test_limit_that_is_not_finite_is_refused(tmp_path, value):
         read_limits(path)
 
 
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "-1" + "0" * 400, "0x" + "f" * 5000])
+def test_limit_that_no_float_can_hold_is_refused(tmp_path, value):
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace("1.0", value))
+    with pytest.raises(BaselineError, match="max = a number that no float can hold"):
+        read_limits(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"[a.b]\nmax = {'9' * 5000}", "it has a number that is too long, or is nested too deeply"),
+        (f"a = {'[' * 100_000}", "it has a number that is too long, or is nested too deeply"),
+        ("[a.b]\nmax = 1\nmax = 2", "Cannot overwrite a value"),
+    ],
+)
+def test_limits_that_toml_or_python_cannot_hold_are_refused(tmp_path, text, sentence):
+    path = tmp_path / "limits.toml"
+    path.write_text(text)
+    with pytest.raises(BaselineError, match=sentence):
+        read_limits(path)
+
+
 def test_an_entry_without_a_number_is_refused(tmp_path):
     words = {key: value for key, value in GOOD.items() if key != "max"}
     with pytest.raises(BaselineError, match="Add 'max' or 'min' for holds, or 'margin'"):
@@ -124,7 +152,8 @@ def test_a_missing_file_is_refused_with_its_place(tmp_path):
 MEANS = {"treated_mean": 1.0, "treated_std": 0.1, "control_mean": 2.0, "control_std": 0.1}
 REFERENCE = {
     "seeds": [1, 2], "steps": [0, 1, 2], "losses": [[2.3, 2.2, 2.1]] * 2,
-    "envelope": [1e-7, 1e-7, 2e-7], "start": {}, "layers": {},
+    "envelope": [1e-7, 1e-7, 2e-7], "start": {"w": [[1.0, -0.5], [1.1, 0.5]]}, "order": [7, 8],
+    "layers": {"w": [[0.5], [0.6]]},
 }  # fmt: skip
 ENTRY = {
     "environment": {
@@ -135,7 +164,7 @@ ENTRY = {
     "arms": {"A": {"seeds": [1, 2], "reference": REFERENCE},
              "B": {"seeds": [1, 2], "reference": REFERENCE}},
     "comparisons": {"loss": {"hash": "0" * 16, "transform": "log", "treated_arm": "A",
-                             "control_arm": "B", "treated": [1.0], "control": [2.0]}},
+                             "control_arm": "B", "treated": [1.0, 1.1], "control": [2.0, 2.1]}},
     "origin": {"loss": MEANS | {"date": "2026-01-01"}},
 }  # fmt: skip
 
@@ -204,13 +233,77 @@ def test_invalid_evidence_is_refused_with_its_place(tmp_path, path, value, place
     assert "Restore it from version control" in str(error.value)
 
 
+ARM = ("arms", "A", "reference")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (("arms", "A", "seeds"), [1, 1], "A/seeds: a seed appears twice"),
+        (("arms", "A", "seeds"), [1, -2], "A/seeds: seeds are whole numbers of at least 0"),
+        (("arms", "A", "seeds"), [1, 2.0], "A/seeds: seeds are whole numbers of at least 0"),
+        (("arms", "A", "seeds"), [1], "loss/treated: it must hold one value for each seed"),
+        ((*ARM, "seeds"), [], "reference/seeds: there must be at least one seed"),
+        ((*ARM, "steps"), [0, 2, 1], "reference/steps: steps must be whole numbers"),
+        ((*ARM, "steps"), [-1, 0, 1], "reference/steps: steps must be whole numbers"),
+        ((*ARM, "steps"), [0, 1, 2.0], "reference/steps: steps must be whole numbers"),
+        ((*ARM, "steps"), [], "curves and envelope must hold one value for each of 0 steps"),
+        ((*ARM, "losses", 0, 1), math.inf, "reference/losses: every loss must be finite"),
+        ((*ARM, "envelope", 0), -1e-7, "envelope: every value must be finite and above 0"),
+        ((*ARM, "envelope", 0), 0, "envelope: every value must be finite and above 0"),
+        ((*ARM, "envelope", 2), math.inf, "envelope: every value must be finite and above 0"),
+        ((*ARM, "envelope", 2), 1e-8, "envelope: it is the largest distance so far"),
+        ((*ARM, "order"), [7], "reference/order: it must hold one number per seed"),
+        ((*ARM, "start", "w"), [[1.0, 2.0]], "start/w: it must hold 2 finite numbers"),
+        ((*ARM, "start", "w", 0), [1.0, "2"], "start/w: it must hold 2 finite numbers"),
+        ((*ARM, "layers", "w", 0), [1.0, 2.0], "layers/w: it must hold one finite number"),
+        (("comparisons", "loss", "treated"), [], "loss/treated: it must hold one value"),
+        (("comparisons", "loss", "control", 0), math.inf, "control: every value must be finite"),
+        (("comparisons", "loss", "form"), "rate", "treated: a rate counts successes"),
+        (("origin", "loss", "treated_std"), -1.0, "treated_std: a standard deviation"),
+        (("origin", "loss", "treated_mean"), math.inf, "treated: mean and std must be finite"),
+        (("digest",), "0" * 16, "digest: the entry was changed after it was written"),
+    ],
+)
+def test_every_value_has_a_domain(tmp_path, path, value, sentence):
+    made = entry()
+    inner = made
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(BaselineError) as error:
+        check_evidence(tmp_path, whole(made))
+    assert sentence in str(error.value)
+    assert f"{tmp_path} is damaged at environments/0/" in str(error.value)
+
+
+def test_a_file_without_any_recording_is_refused(tmp_path):
+    with pytest.raises(BaselineError, match="at environments: "):
+        check_evidence(tmp_path, whole())
+
+
+def test_a_file_that_was_changed_after_it_was_written_is_refused(tmp_path):
+    path = Baselines(tmp_path).store("a_claim", entry())
+    text = path.read_text()
+    path.write_text(text.replace("2e-07", "2e-06"))
+    assert path.read_text() != text
+    with pytest.raises(BaselineError, match="digest: the entry was changed after"):
+        read_evidence(path)
+    path.write_text(text.replace("2e-07", "2e-07 ").replace("\n", "\r\n"))  # only the layout
+    read_evidence(path)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("", "is not JSON at line 1, column 1"),
         ('{\n"schema": }', "is not JSON at line 2, column 11"),
-        ('{"schema": NaN}', "holds NaN"),
-        ('{"schema": -Infinity}', "holds -Infinity"),
+        ('{"schema": NaN}', "has a bare NaN"),
+        ('{"schema": -Infinity}', "has a bare -Infinity"),
+        ('{"schema": 1e999}', "has the number 1e999, which is too large"),
+        (f'{{"schema": {"9" * 400}}}', "has a whole number of 400 digits, which is too large"),
+        ('{"schema": 1, "schema": 1}', "has the key 'schema' twice in one object"),
+        (r'{"schema": "\ud800"}', "has half of a surrogate pair"),
         ("[]", "does not fit its schema at the top"),
     ],
 )
@@ -221,9 +314,111 @@ def test_unreadable_evidence_is_refused(tmp_path, text, sentence):
         read_evidence(path)
 
 
-def test_evidence_that_is_a_folder_is_refused(tmp_path):
-    with pytest.raises(BaselineError, match="cannot be read"):
-        read_evidence(tmp_path)
+@pytest.mark.parametrize("depth", [500, 100_000])
+def test_evidence_that_is_nested_deeply_is_refused(tmp_path, depth):
+    path = tmp_path / "a_claim.json"
+    path.write_text(json.dumps(whole(entry())).replace('"abc"', "[" * depth + "]" * depth))
+    with pytest.raises(BaselineError, match=r"nested too deeply|does not fit its schema"):
+        read_evidence(path)
+
+
+# --- what is there and is no file ---------------------------------------------------------------
+
+
+def dangling(path):
+    path.symlink_to("nowhere")
+    return "it is a link to nowhere, which does not exist"
+
+
+def loop(path):
+    path.symlink_to(path.name)
+    return os.strerror(errno.ELOOP)
+
+
+def pipe(path):
+    os.mkfifo(path)
+    return "it is a pipe or a device, not a regular file"
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+    return "it is a pipe or a device, not a regular file"
+
+
+def folder(path):
+    path.mkdir()
+    return "it is a folder, not a regular file"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("make", [dangling, loop, pipe, device, folder])
+def test_evidence_that_is_there_and_no_file_is_refused(tmp_path, make):
+    """It is not `no evidence yet`, and a pipe does not keep the run waiting."""
+    baselines = Baselines(tmp_path)
+    path = baselines.path("a_claim")
+    path.parent.mkdir()
+    problem = make(path)
+    written(tmp_path)
+    for read in (baselines.evidence, lambda _: baselines.registered):
+        with pytest.raises(BaselineError) as error:
+            read("a_claim")
+        assert str(error.value).startswith(f"{path} cannot be read: {problem}. Restore it")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("make", [dangling, loop, pipe, device, folder])
+def test_limits_that_are_there_and_no_file_are_refused(tmp_path, make):
+    (tmp_path / "baselines").mkdir()
+    problem = make(tmp_path / "baselines" / "limits.toml")
+    found = nearest(tmp_path / "below")  # not a folder further up
+    with pytest.raises(BaselineError, match=rf"limits\.toml cannot be read: {problem}"):
+        read_limits(found / "limits.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("make", [dangling, loop, pipe, device])
+def test_folder_of_evidence_that_is_there_and_no_folder_is_refused(tmp_path, make):
+    make(tmp_path / "evidence")
+    with pytest.raises(BaselineError, match=r"evidence cannot be read: .* must be a folder"):
+        Baselines(tmp_path).files()
+
+
+def test_nothing_recorded_yet_is_no_error(tmp_path):
+    assert Baselines(tmp_path).files() == []
+    assert Baselines(tmp_path).evidence("a_claim") is None
+
+
+# --- names of files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "name"),
+    [
+        ("a_claim[float32-adam]", "a_claim[float32-adam].json"),
+        ("a_claim[../../../escape]", "a_claim[..%2F..%2F..%2Fescape].json"),
+        ("a_claim[C:\\x]", "a_claim[C%3A%5Cx].json"),
+        ("a_claim[a\x00b\n]", "a_claim[a%00b%0A].json"),
+        ("a_claim[50%, 2 x é]", "a_claim[50%, 2 x é].json"),
+    ],
+)
+def test_evidence_stays_in_its_folder_whatever_the_id(tmp_path, claim_id, name):
+    baselines = Baselines(tmp_path / "baselines")
+    path = baselines.store(claim_id, entry())
+    assert path == tmp_path / "baselines" / "evidence" / name
+    assert [each.name for each in tmp_path.iterdir()] == ["baselines"]
+    assert baselines.path(path.stem) == path  # a name found in the folder is an id, too
+    assert Baselines(tmp_path / "baselines").evidence(claim_id) == read_evidence(path)
+
+
+def test_an_id_too_long_for_a_file_is_refused(tmp_path):
+    with pytest.raises(BaselineError, match=r"has an id of 309 characters.*shorter ids"):
+        Baselines(tmp_path).evidence(f"a_claim[{'x' * 300}]")
+
+
+def test_every_file_name_of_this_project_stays_as_it_is():
+    paths = Baselines(Path(__file__).parents[2] / "baselines").files()
+    assert len(paths) > 100
+    assert all(stem_of(path.stem) == path.stem for path in paths)
 
 
 CPU, H200, A100 = entry(), entry("cuda", "H200"), entry("cuda", "A100")
@@ -339,6 +534,7 @@ def test_new_comparison_gets_its_own_origin():
 def test_stored_evidence_is_read_back_exactly(tmp_path):
     made = entry()
     made["comparisons"]["loss"]["treated"] = [0.1 + 0.2, 1 / 3, 5e-324]
+    made["arms"]["A"]["seeds"] = [1, 2, 3]
     Baselines(tmp_path).store("a_claim[relu]", made)
     path = tmp_path / "evidence" / "a_claim[relu].json"
     assert read_evidence(path) == Baselines(tmp_path).evidence("a_claim[relu]")
@@ -373,6 +569,31 @@ def test_store_waits_while_another_process_stores(tmp_path):
         waiting.result()
     entries = read_evidence(one.path("a_claim"))["environments"]
     assert [e["environment"]["device type"] for e in entries] == ["cpu", "cuda"]
+
+
+RECORDING = """
+import json, sys
+from pathlib import Path
+from initcheck.baselines.folder import Baselines
+folder, entry = Path(sys.argv[1]), json.loads(sys.argv[2])
+for _ in range(20):
+    Baselines(folder).store("a_claim", entry)
+"""
+
+
+def test_three_recordings_at_once_keep_all_evidence(tmp_path):
+    """Each stores the evidence of its device again and again, in one file."""
+    names = ("A100", "H200", "V100")
+    recordings = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECORDING, str(tmp_path), json.dumps(entry("cuda", name))],
+            cwd=Path(__file__).parents[2],
+        )
+        for name in names
+    ]
+    assert [recording.wait() for recording in recordings] == [0, 0, 0]
+    entries = read_evidence(Baselines(tmp_path).path("a_claim"))["environments"]
+    assert [each["environment"]["device"] for each in entries] == [*names]
 
 
 def test_folders_do_not_wait_for_each_other(tmp_path):

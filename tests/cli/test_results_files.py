@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 
 import pytest
 
 from initcheck.cli.main import main
-from initcheck.results import read, write
+from initcheck.results import NotJudged, read, write
 from tests.helpers.results import drifted, example, passing, probe, refuted, result
 
 
@@ -38,6 +40,65 @@ def test_a_page_in_a_folder_that_does_not_exist_is_refused(files, tmp_path, caps
 def test_runs_are_compared_with_others_only(files, capsys, numbers):
     assert main(["compare", *(files[number] for number in numbers)]) == 4
     assert "compare needs the results of at least two runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("link", ["", "symlink_to", "hardlink_to"])
+def test_a_page_never_replaces_the_results_that_it_is_about(files, tmp_path, capsys, link):
+    path = tmp_path / "a.json"
+    before = path.read_text()
+    target = path
+    if link:
+        target = tmp_path / "page.html"
+        getattr(target, link)(path)
+    assert main(["report", *files, "--html", str(target)]) == 4
+    assert f"would replace the results in {path}. Name another file" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("form", [[], ["-v"], ["--markdown"], ["--annotations"]])
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys, form):
+    hidden = "\x1b]0;title\x07 \x9b31m \u202e \r"
+    bad = probe("refuted", reason=f"it {hidden} failed", case=hidden)
+    lost = NotJudged(id=f"lost{hidden}", reason=hidden)
+    claim = replace(result("escaped", bad), id=f"escaped{hidden}[cpu]", message=hidden)
+    write(tmp_path / "a.json", replace(example(claim), not_judged=[lost]))
+    write(tmp_path / "b.json", example(result("escaped", probe())))
+    assert main(["report", str(tmp_path / "a.json"), *form]) == 0
+    assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+    output = capsys.readouterr()
+    assert not set("\x1b\x07\x9b\u202e\r") & set(output.out + output.err)
+    assert r"\x1b]0;title\x07" in output.out.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"a": ' * 100_000, "is nested too deeply"),
+        ('"schema": 1', '"seconds": 1' + "0" * 400),
+        (r'{"\u001b[31m": 1, "\u001b[31m": 2}', r"has the key '\x1b[31m' twice"),
+    ],
+)
+def test_results_that_cannot_be_read_end_in_a_sentence(tmp_path, capsys, command, text, sentence):
+    path = tmp_path / "a.json"
+    write(path, example(passing()))
+    if sentence.startswith('"'):  # a number that no float can hold, in place of a good one
+        whole = re.sub(r'"seconds": [\d.]+', sentence, path.read_text())
+        text, sentence = whole, "has a whole number of 401 digits, which is too large"
+    path.write_text(text)
+    assert main([command, str(path), str(path)]) == 4
+    error = capsys.readouterr().err
+    assert f"{path} {sentence}" in error
+    assert "\x1b" not in error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_results_that_are_no_file_are_refused_and_never_keep_waiting(tmp_path, capsys, make):
+    make(tmp_path / "a.json")
+    assert main(["report", str(tmp_path / "a.json")]) == 4
+    assert "it is a pipe or a device, not a regular file" in capsys.readouterr().err
 
 
 def test_a_report_without_a_page_prints_one_run_after_the_other(files, capsys):

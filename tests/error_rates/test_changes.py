@@ -15,7 +15,7 @@ from initcheck.error_rates.changes import INNOCENT
 from initcheck.training import train as training
 from tests.helpers.error_rates import baselines_in
 from tests.helpers.error_rates import run as run_of
-from tests.helpers.evidence import ARMS, REFERENCE, comparison, evidence
+from tests.helpers.evidence import REFERENCE, comparison, evidence
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def folder_of_evidence(folder, losses, envelope=1e-6, **environment):
     entry = record["environments"][0]
     entry["environment"] |= environment
     reference = {"seeds": [1], "steps": [0, 1], "losses": [losses], "envelope": [envelope] * 2}
-    entry["arms"] = {arm: {"seeds": [1], "reference": REFERENCE | reference}
-                     for arm in ARMS.values()}  # fmt: skip
+    for arm in entry["arms"].values():
+        arm["reference"] = REFERENCE | reference
     folder.mkdir()
     (folder / "sun_rises[always].json").write_text(json.dumps(record))
     return folder

@@ -28,6 +28,13 @@ def evidence(claim, **comparisons):
     entry = {
         "environment": ENVIRONMENT, "reason": "first light", "date": "2026-11-22", "commit": "",
         "data": {}, "comparisons": comparisons, "origin": dict.fromkeys(comparisons, origin),
-        "arms": {arm: {"seeds": [1], "reference": REFERENCE} for arm in ARMS.values()},
+        "arms": {
+            ARMS[side]: {"seeds": [*range(1, 1 + _most(side, comparisons))], "reference": REFERENCE}
+            for side in ARMS
+        },
     }  # fmt: skip
     return json.dumps({"schema": 1, "claim": claim, "environments": [entry]})
+
+
+def _most(side, comparisons):
+    return max((len(each[side]) for each in comparisons.values()), default=1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 
+from tests.helpers.evidence import evidence
 from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY, limit
 
 
@@ -85,7 +85,7 @@ def test_limit_of_a_claim_in_another_file_is_fine(project):
 def test_evidence_without_a_claim(project, name, ret):
     file = project.evidence(name)
     file.parent.mkdir()
-    file.write_text(json.dumps({"schema": 1, "claim": name, "environments": []}))
+    file.write_text(evidence(name))
     result = project.run()
     assert result.ret == ret
     assert (f"has {name}.json, but no claim of that name" in result.text) == (ret == 4)
@@ -97,7 +97,7 @@ def test_evidence_of_other_parameters_is_fine_where_one_test_was_asked_for(proje
     project.claims(text)
     file = project.evidence("zeros_stay[b]")
     file.parent.mkdir()
-    file.write_text(json.dumps({"schema": 1, "claim": "zeros_stay[b]", "environments": []}))
+    file.write_text(evidence("zeros_stay[b]"))
     assert project.run("test_claims.py::test_zeros_stay[a-cpu]").ret == 0
     assert project.run().ret == 0
 
@@ -108,7 +108,7 @@ def test_evidence_of_other_parameters_is_fine_where_one_test_was_asked_for(proje
         ('{"schema": 1,\n "claim" 2}', "is not JSON at line 2, column 10"),
         ('{"schema": 1, "claim": "zeros_stay"}', "does not fit its schema at the top"),
         ('{"schema": 2, "claim": "zeros_stay", "environments": []}', "its schema at schema"),
-        ('{"schema": 1, "claim": "zeros_stay", "environments": [NaN]}', "holds NaN"),
+        ('{"schema": 1, "claim": "zeros_stay", "environments": [NaN]}', "has a bare NaN"),
     ],
 )
 def test_broken_evidence(project, text, sentence):

@@ -112,3 +112,16 @@ def test_accepting_a_drift_needs_a_recording():
     assert settings(record="why", accept_drift="so").accept_drift == "so"
     with pytest.raises(pytest.UsageError, match="needs --initcheck-record REASON"):
         settings(accept_drift="so")
+
+
+@pytest.mark.parametrize("link", ["", "symlink_to"])
+def test_one_file_for_results_and_page_is_refused(tmp_path, link):
+    page = tmp_path / "page.html"
+    if link:
+        page.symlink_to("results.json")
+    names = {"json": str(tmp_path / "results.json"), "html": str(page)}
+    if not link:
+        names["json"] = f"{tmp_path}/./page.html"
+    with pytest.raises(pytest.UsageError, match=r"both name .*page\.html.* Name two files"):
+        settings(**names)
+    assert settings(**names | {"html": str(tmp_path / "other.html")}).html.name == "other.html"

@@ -1,21 +1,17 @@
-"""Verdicts in their one order, the results of a run as typed values, and the JSON file of them."""
+"""Verdicts in their one order, and the results of a run as typed values."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
-from importlib.resources import files
-from pathlib import Path, PurePath
-from typing import Any, Literal, NoReturn, TypeVar
-
-from initcheck.files import write_atomic
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Literal
 
 SCHEMA = 1
 SIDES = ("treated", "control")
+INTERRUPTED = 2  # pytest's exit status
+NAMED = 10  # claims that a sentence names
 
 #: Training is unchanged while an arm is at most this many rounding envelopes from its record.
 ENVELOPE_LIMIT = 10
@@ -42,13 +38,6 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 def confirmed(first: Verdict, fresh: Verdict) -> Verdict:
     """The milder verdict of the two stages: a claim is red only if it fails on both."""
     return min(first, fresh, key=ORDER.index)
-
-
-class ResultsError(ValueError):
-    """A results file cannot be used. The message is a sentence that says where and why."""
-
-
-# --- types ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +102,6 @@ class Drift:
             return "outcomes not compared"
         moved = f"{self.shift:+.1f} standard deviations"
         return f"outcomes moved by {moved}" if self.moved else f"outcomes unmoved ({moved})"
-
-
-#: The fields of a Drift that come from comparing outcomes, and are written together or not at all.
-_OUTCOMES = tuple(
-    each.name for each in fields(Drift)
-    if each.name not in ("verdict", "environment", "r", "first_step", "first_layer", "note")
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,170 +257,55 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotJudged:
+    """A selected claim without a result.
+
+    Attributes:
+        id: as in ``ClaimResult``.
+        reason: why it was not judged, in words.
+        skipped: whether it was skipped on purpose, as for data that nobody demanded. Otherwise the
+            run is unfinished.
+    """
+
+    id: str
+    reason: str
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """A whole run: where, how, and the result of every claim."""
+    """A whole run: where, how, and the result of every claim.
+
+    Attributes:
+        exit_status: pytest's; None in files of older releases.
+        not_judged: the selected claims without a result.
+        date: when it ended, in UTC as ISO 8601 has it; empty in files of older releases.
+        commit: of the folder in which it ran, with a plus if that had changes; empty outside git.
+    """
 
     environment: Environment
     settings: Settings
     results: list[ClaimResult]
+    exit_status: int | None = None
+    not_judged: list[NotJudged] = field(default_factory=list)
+    date: str = ""
+    commit: str = ""
     schema: int = SCHEMA
 
-
-# --- plain data -----------------------------------------------------------------------------------
-
-# JSON has no NaN. What is not finite is written as one of these strings, and read back in the
-# fields that hold numbers, so that a message that happens to read "NaN" stays a message.
-NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_NUMBERS = {
-    "seconds", "treated", "control", "min", "max", "margin", "p_value", "r", "mean",
-    "recorded_mean", "recorded_std", "allowed", "detectable_shift",
-}  # fmt: skip
-_KEYS = {"matmul_precision": "matmul precision"}  # fields whose key is no Python name
-
-T = TypeVar("T")
-
-
-def to_plain(value: object) -> Any:
-    """A typed value as JSON has it: dicts, lists and strings for what is not finite."""
-    if isinstance(value, Drift):
-        return {key: to_plain(getattr(value, key)) for key in _written(value)}
-    if is_dataclass(value):
-        names = [each.name for each in fields(value)]
-        return {_KEYS.get(name, name): to_plain(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {key: to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if hasattr(value, "item"):  # a NumPy scalar, which json cannot write
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return next(name for name, known in NOT_FINITE.items() if str(known) == str(value))
-    return value
-
-
-def _written(drift: Drift) -> Iterable[str]:
-    """The fields that are written: only the verdict if there was no evidence to compare with."""
-    if drift.verdict in LACKING:
-        return ("verdict",)
-    compared = any(getattr(drift, name) is not None for name in _OUTCOMES)
-    names = (each.name for each in fields(drift))
-    return [name for name in names if compared or name not in _OUTCOMES]
-
-
-def from_plain(plain: Mapping[str, Any]) -> ClaimResult:
-    """The result of a claim that ``to_plain`` gave."""
-    return _claim_result(_decoded(plain))
-
-
-def _run(plain: Mapping[str, Any]) -> Run:
-    whole = _decoded(plain)
-    return Run(
-        schema=whole["schema"],
-        environment=_known(Environment, whole["environment"]),
-        settings=_known(Settings, whole["settings"]),
-        results=[_claim_result(result) for result in whole["results"]],
-    )
-
-
-def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
-    """A value of a class from the keys that it knows: environment and settings may have others."""
-    keys = {name: _KEYS.get(name, name) for name in (each.name for each in fields(kind))}  # type: ignore[arg-type]
-    return kind(**{name: plain[key] for name, key in keys.items() if key in plain})
-
-
-def _claim_result(plain: Mapping[str, Any]) -> ClaimResult:
-    return ClaimResult(**{**plain, "probes": [_comparison(probe) for probe in plain["probes"]]})
-
-
-def _comparison(plain: Mapping[str, Any]) -> Comparison:
-    drifts = (plain.get("drift") or {}).items()
-    typed = {
-        "drift": {side: Drift(**drift) for side, drift in drifts if drift},
-        "limit": plain["limit"] or {},
-    }
-    return Comparison(**{**plain, **typed})
-
-
-def _decoded(value: Any, key: str = "") -> Any:
-    """Plain data with its numbers that are not finite in place of their names."""
-    if isinstance(value, Mapping):
-        return {name: _decoded(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_decoded(item, key) for item in value]
-    return NOT_FINITE.get(value, value) if key in _NUMBERS and isinstance(value, str) else value
-
-
-# --- the file -------------------------------------------------------------------------------------
-
-
-def write(path: str | os.PathLike[str], run: Run) -> None:
-    """Write a run in full precision; a reader sees the old file or the new one, never a part.
-
-    Raises:
-        ResultsError: the run does not fit the schema; then nothing is written.
-    """
-    plain = to_plain(run)
-    _check(plain, "the results to be written")
-    text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomic(Path(path), text + "\n")
-
-
-def read(path: str | os.PathLike[str]) -> Run:
-    """The run that ``write`` wrote, NaN and infinities included.
-
-    Raises:
-        ResultsError: the file is missing, is not JSON or does not fit the schema.
-    """
-    text = _text(Path(path))
-    try:
-        plain = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ResultsError(f"{path} is not JSON at {where}: {error.msg}.") from None
-    except _BareConstantError as error:
-        raise ResultsError(f'{path} is not JSON: it has a bare {error}, not "{error}".') from None
-    _check(plain, str(path))
-    return _run(plain)
-
-
-class _BareConstantError(Exception):
-    """A NaN or infinity without quotes, which Python's parser accepts and others reject."""
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise _BareConstantError(constant)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ResultsError(
-            f"{path} does not exist; `pytest benchmarks --initcheck-json FILE` writes one."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ResultsError(f"{path} cannot be read: {reason}.") from None
-
-
-@cache
-def _validator() -> Any:
-    import jsonschema  # type: ignore[import-untyped,unused-ignore]
-
-    schema = json.loads(files(__package__).joinpath("results.schema.json").read_text("utf-8"))
-    return jsonschema.Draft202012Validator(schema)
-
-
-def _check(plain: Any, name: str) -> None:
-    """Raise ResultsError with the worst mismatch between plain data and the shipped schema."""
-    version = plain.get("schema", SCHEMA) if isinstance(plain, dict) else SCHEMA
-    if version != SCHEMA:
-        raise ResultsError(
-            f"{name} has schema {version!r}, and this initcheck reads schema {SCHEMA}; "
-            "use the version of initcheck that wrote it."
+    @property
+    def unfinished(self) -> str:
+        """A sentence that every report shows first; empty if all selected claims were judged."""
+        lacking = [claim for claim in self.not_judged if not claim.skipped]
+        parts = ["it was interrupted"] if self.exit_status == INTERRUPTED else []
+        if lacking:
+            every = len(lacking) + len(self.results)
+            claims = [f"{claim.id} ({claim.reason})" for claim in lacking[:NAMED]]
+            more = ["others"] * (len(lacking) > NAMED)
+            parts.append(
+                f"{len(lacking)} of {every} claims were not judged: {', '.join(claims + more)}"
+            )
+        return (
+            f"UNFINISHED: this run says less than its verdicts: {'; '.join(parts)}."
+            if parts
+            else ""
         )
-    from jsonschema import exceptions  # type: ignore[import-untyped,unused-ignore]
-
-    if error := exceptions.best_match(_validator().iter_errors(plain)):
-        what = error.message if len(error.message) < 300 else error.message[:297] + "..."
-        raise ResultsError(f"{name} does not fit the schema at {error.json_path}: {what}.")

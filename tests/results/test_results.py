@@ -63,7 +63,10 @@ def test_a_claim_is_the_same_after_it_was_shipped_as_plain_data():
 def test_keys_of_the_file_are_those_of_schema_1(path):
     write(path, example(passing()))
     plain = json.loads(path.read_text())
-    assert set(plain) == {"schema", "environment", "settings", "results"}
+    assert set(plain) == {
+        "schema", "environment", "settings", "results", "exit_status", "not_judged", "date",
+        "commit",
+    }  # fmt: skip
     assert plain["environment"]["matmul precision"] == "highest"
     (claim,) = plain["results"]
     assert set(claim) == {
@@ -87,6 +90,26 @@ def test_a_drift_has_the_keys_of_what_was_compared():
     assert set(to_plain(results.Drift(verdict="no evidence"))) == {"verdict"}
     assert set(to_plain(results.Drift(verdict="unchanged"))) == envelope
     assert set(to_plain(drift(detectable_shift=None))) == envelope | outcomes
+
+
+def test_a_file_of_an_older_release_is_read(path):
+    """It says neither how the run ended nor when."""
+    plain = to_plain(example(passing()))
+    for key in ("exit_status", "not_judged", "date", "commit"):
+        del plain[key]
+    path.write_text(json.dumps(plain))
+    run = read(path)
+    assert (run.exit_status, run.not_judged, run.unfinished) == (None, [], "")
+
+
+def test_an_unfinished_run_says_what_is_missing():
+    lost = [results.NotJudged(id=f"claim{n}", reason="the run ended before it") for n in range(12)]
+    skipped = results.NotJudged(id="far", reason="no data", skipped=True)
+    assert example().unfinished == replace(example(), not_judged=[skipped]).unfinished == ""
+    assert replace(example(), exit_status=2).unfinished.endswith(": it was interrupted.")
+    sentence = replace(example(), not_judged=[*lost, skipped]).unfinished
+    assert "12 of 18 claims were not judged: claim0 (the run ended before it), claim1" in sentence
+    assert sentence.endswith("claim9 (the run ended before it), others.")
 
 
 def test_other_keys_of_environment_and_settings_are_ignored(path):
@@ -140,6 +163,31 @@ def test_a_wrong_field_of_a_claim_is_named(path, place, value):
 def test_a_wrong_field_of_a_comparison_is_named(path, place, value):
     with pytest.raises(ResultsError, match=r"at \$\.results\[0\]\.probes\[1\]"):
         read(with_plain(path, lambda claim: claim["probes"][1].update({place: value})))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("settings", "device"), 5),
+        (("settings", "init"), [1]),
+        (("settings", "contract"), {}),
+        (("settings", "judge"), "none"),
+        (("environment", "devices"), [5]),
+        (("environment", "threads"), "many"),
+        (("not_judged",), [{"id": "a"}]),
+        (("exit_status",), "0"),
+        (("date",), 5),
+    ],
+)
+def test_a_wrong_field_of_a_run_is_named(path, place, value):
+    plain = to_plain(example(passing()))
+    inner = plain
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ResultsError, match=rf"at \$\.{place[0]}"):
+        read(path)
 
 
 def test_a_missing_field_is_named(path):
@@ -197,7 +245,13 @@ def test_constants_are_those_of_the_gate():
     ("text", "sentence"),
     [
         ('{"schema": 1,\n  oops}', "is not JSON at line 2, column 3"),
-        ('{"schema": NaN}', 'is not JSON: it has a bare NaN, not "NaN"'),
+        ('{"schema": NaN}', "has a bare NaN, and JSON has no such number"),
+        ('{"schema": 1e999}', "has the number 1e999, which is too large"),
+        (f'{{"schema": {"9" * 400}}}', "has a whole number of 400 digits, which is too large"),
+        (f'{{"schema": {"9" * 5000}}}', "has a whole number of 5000 digits, which is too large"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"schema": 1, "schema": 1}', "has the key 'schema' twice in one object"),
+        (r'{"schema": "\ud800"}', "has half of a surrogate pair"),
         ('{"schema": 2}', "has schema 2, and this initcheck reads schema 1"),
         ("[]", r"does not fit the schema at \$: \[\] is not of type 'object'"),
         ("{}", "does not fit the schema"),
@@ -211,7 +265,9 @@ def test_a_file_that_cannot_be_used_says_why(path, text, sentence):
 
 
 def test_a_missing_file_says_what_writes_one(path):
-    with pytest.raises(ResultsError, match="does not exist; `pytest benchmarks --initcheck-json"):
+    with pytest.raises(
+        ResultsError, match="No such file or directory; `pytest benchmarks --initcheck-json"
+    ):
         read(path)
 
 

@@ -1,0 +1,52 @@
+"""Verdicts in their one order, the results of a run as typed values, and the JSON file of them."""
+
+from initcheck.results.file import ResultsError, read, write
+from initcheck.results.plain import from_plain, to_plain
+from initcheck.results.types import (
+    ENVELOPE_LIMIT,
+    GAIN_P,
+    LACKING,
+    ORDER,
+    SCHEMA,
+    SIDES,
+    ClaimResult,
+    Comparison,
+    Drift,
+    DriftVerdict,
+    Environment,
+    Form,
+    Kind,
+    NotJudged,
+    Run,
+    Settings,
+    Verdict,
+    confirmed,
+    worst,
+)
+
+__all__ = [
+    "ENVELOPE_LIMIT",
+    "GAIN_P",
+    "LACKING",
+    "ORDER",
+    "SCHEMA",
+    "SIDES",
+    "ClaimResult",
+    "Comparison",
+    "Drift",
+    "DriftVerdict",
+    "Environment",
+    "Form",
+    "Kind",
+    "NotJudged",
+    "ResultsError",
+    "Run",
+    "Settings",
+    "Verdict",
+    "confirmed",
+    "from_plain",
+    "read",
+    "to_plain",
+    "worst",
+    "write",
+]
