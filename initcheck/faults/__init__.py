@@ -1,7 +1,8 @@
 """Seeded faults: each breaks one thing within a ``with`` block and names the claims that notice.
 
-A fault is bound beforehand to the claims in its ``kills`` and to each claim whose entry in
-limits.toml names it. A gate that stays green under a fault has missed it.
+A fault is bound beforehand to the claims in its ``kills``, to those whose hypothesis it takes away,
+and to each claim whose entry in limits.toml names it. A gate that stays green under a fault has
+missed it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from difflib import get_close_matches
 from initcheck.baselines.limits import LimitEntry
 from initcheck.faults import (
     arithmetic,
+    counterexamples,
     harness,
+    hypotheses,
     independent,
     optimizers,
     structured,
@@ -23,7 +26,7 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness)
+    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
     for fault in module.FAULTS
 }
 
@@ -44,9 +47,9 @@ def find(name: str) -> Fault:
 
 def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
     """For each fault the claims, sorted, that must fail under it and that have limits."""
-    named = {
-        (entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()
-    } | {(fault.name, claim) for fault in FAULTS.values() for claim in fault.kills}
+    named = {(entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()}
+    named |= {(fault.name, claim) for fault in FAULTS.values() for claim in fault.kills}
+    named |= {(each.fault, claim) for each in hypotheses.HYPOTHESES for claim in each.claims}
     return {
         name: tuple(sorted(claim for fault, claim in named if fault == name and claim in limits))
         for name in FAULTS
