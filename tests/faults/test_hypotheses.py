@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from initcheck.baselines.folder import Baselines
-from initcheck.claims import FULL_SCALE, Claim, collect
+from initcheck.claims import Claim, collect
+from initcheck.cli.declared import declared
 from initcheck.datasets import DataSet
 from initcheck.devices import compute
 from initcheck.faults import FAULTS
@@ -56,8 +57,7 @@ def judged(claim: Claim, laboratory: Laboratory) -> Verdict:
         claim.name, claim.claim, "cpu", claim.kind, laboratory, BASELINES,
         Setting(count=SEEDS, judge="outcomes"),
     )  # fmt: skip
-    values = {"verdict": verdict, FULL_SCALE: None} | claim.item.callspec.params
-    claim.item.obj(**{name: values[name] for name in claim.item._fixtureinfo.argnames})
+    verdict.pairs += declared(claim.item)
     verdict.judge()
     return verdict
 
