@@ -21,7 +21,7 @@ from initcheck.cli.claims import COLUMNS, comparisons, regime_of
 from initcheck.cli.declared import UndeclaredError
 from initcheck.cli.project import Found
 from initcheck.cli.sources import ids, read_sources
-from initcheck.faults import FAULTS, bound, refuse_unknown
+from initcheck.faults import FAULTS, bound, hypotheses, refuse_unknown
 from initcheck.gate.comparison import SIDES
 from initcheck.gate.regime import judged
 from initcheck.stats import decisions, distributions
@@ -145,12 +145,15 @@ def _interval(limit: LimitEntry) -> str:
 
 
 def _faults(name: str, baselines: Baselines) -> Iterator[str]:
-    """The faults that the limits name, with what each breaks, then the other bound faults."""
+    """The faults that the limits name, those that break a hypothesis, then the other bound ones."""
     faults = [fault for fault, claims in bound(baselines.limits).items() if name in claims]
     named = {limit.fault for limit in baselines.limits.get(name, {}).values()}
     for fault in faults:
         if fault in named:
             yield from _labelled("must notice", f"{fault}: {FAULTS[fault].breaks}")
+    for each in hypotheses.of(name):
+        yield from _labelled("broken by", f"{each.fault} (hypothesis: {each.assumed})")
+        named.add(each.fault)
     others = [fault for fault in faults if fault not in named]
     if others:
         yield from _labelled("and", ", ".join(others))
@@ -246,6 +249,8 @@ def _commands(claim: Claim, baselines: Baselines, *, parameters: bool) -> Iterat
     run = shlex.join(command)
     yield f"{'run it':<{LABEL}}{run}"
     limits = baselines.limits.get(claim.name, {})
-    for fault in dict.fromkeys(limit.fault for limit in limits.values()):
+    faults = [limit.fault for limit in limits.values()]
+    faults += [each.fault for each in hypotheses.of(claim.name)]
+    for fault in dict.fromkeys(faults):
         yield f"{'see it fail':<{LABEL}}{run} --initcheck-fault {fault}"
     yield f'{"record it":<{LABEL}}{run} --initcheck-record "why"'

@@ -1,7 +1,8 @@
 """Seeded faults: each breaks one thing within a ``with`` block and names the claims that notice.
 
-A fault is bound beforehand to the claims in its ``kills`` and to each claim whose entry in
-limits.toml names it. A gate that stays green under a fault has missed it.
+A fault is bound beforehand to the claims in its ``kills``, to those whose hypothesis it takes away,
+and to each claim whose entry in limits.toml names it. A gate that stays green under a fault has
+missed it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from initcheck.baselines.evidence import BaselineError
 from initcheck.baselines.limits import LimitEntry
 from initcheck.faults import (
     arithmetic,
+    counterexamples,
     harness,
+    hypotheses,
     independent,
     optimizers,
     structured,
@@ -25,7 +28,7 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "missing", "refuse_unknown", "unb
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness)
+    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
     for fault in module.FAULTS
 }
 
@@ -63,9 +66,9 @@ def refuse_unknown(limits: Limits, file: Path) -> None:
 
 def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
     """For each fault the claims, sorted, that must fail under it and that have limits."""
-    named = {
-        (entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()
-    } | {(fault.name, claim) for fault in FAULTS.values() for claim in fault.kills}
+    named = {(entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()}
+    named |= {(fault.name, claim) for fault in FAULTS.values() for claim in fault.kills}
+    named |= {(each.fault, claim) for each in hypotheses.HYPOTHESES for claim in each.claims}
     return {
         name: tuple(sorted(claim for fault, claim in named if fault == name and claim in limits))
         for name in FAULTS

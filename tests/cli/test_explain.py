@@ -221,3 +221,15 @@ def test_the_baselines_of_a_claim_may_be_any_number_of_folders_up(project):
 def test_missing_limits_are_refused_with_an_option_that_the_command_has(project, capsys):
     (project / "baselines" / "limits.toml").unlink()
     assert "--baselines DIR" in explained(capsys, code=4)
+
+
+def test_the_fault_that_breaks_its_hypothesis_is_named_and_can_be_seen(project, capsys):
+    name = "zero_draws_no_randomness"
+    for file in (*(project / "benchmarks").glob("*.py"), project / "baselines" / "limits.toml"):
+        file.write_text(file.read_text().replace("sun_rises", name))
+    text = explained(capsys, name=name)
+    assert (
+        "broken by hadamard_with_noise (hypothesis: The Hadamard transform is computed, and "
+        "nothing is drawn.)" in text
+    )
+    assert f"::test_{name} --initcheck-fault hadamard_with_noise" in text

@@ -33,6 +33,8 @@ IN_TRAINING = {
 } | {
     "celu_derivative_zero_above": ("celu", torch_default, WITH),
     "loss_capped": ("relu", HUGE, WITH),
+    "activations_rounded": ("tanh", torch_default, WITH),
+    "later_tensors_lag": ("relu", torch_default, WITH),
     "he_gain_one": ("relu", HE, WITH),
     "weight_decay_ignored": ("relu", torch_default, SGD(lr=0.1, weight_decay=0.1)),
     "decay_not_decoupled": ("relu", torch_default, AdamW(lr=0.1, weight_decay=0.1)),
@@ -60,7 +62,10 @@ def losses(path, activation, initializer, optimizer, engine):
     return training.train(arm, (1, 2), tiny(), engine=engine).losses
 
 
-ONE_TENSOR = {"adam_counts_every_tensor"}  # a chain's parameters are one: nothing to count wrongly
+ONE_TENSOR = {
+    "adam_counts_every_tensor",
+    "later_tensors_lag",
+}  # a chain's parameters are one: nothing to count wrongly
 
 
 @pytest.mark.parametrize(

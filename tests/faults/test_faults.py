@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -187,6 +188,25 @@ def adamw(parameters):
 DROPPING = Network("dropping", lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5)))
 
 
+def with_copy():
+    layer = nn.Linear(2, 2)
+    return nn.Sequential(layer, copy.deepcopy(layer))
+
+
+COPYING = Network("a layer and its copy", with_copy)
+
+
+def copied_is_the_layer():
+    layer, copied = COPYING.fresh(1)
+    return copied is layer
+
+
+def rates():
+    """The learning rates of two tensors of one optimizer."""
+    optimizer = sgd()([nn.Parameter(torch.ones(1)) for _ in range(2)])
+    return [group["lr"] for group in optimizer.param_groups for _ in group["params"]]
+
+
 def dropped():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -312,6 +332,24 @@ SAYS = {
     "positive_uniform_centred": lambda: float(drawn(init.uniform_).min()) < 0,
     "spray_is_one": lambda: float(spray_(torch.empty(4, 4), generator()).max()) == 1.0,
     "weight_decay_ignored": lambda: option(sgd(weight_decay=0.1), "weight_decay") == 0,
+    "biases_drawn_at_random": lambda: (
+        0 < float(started(zeros).hidden1.bias.detach().std()) < 0.02
+        and nn.Linear(2, 2, bias=False).bias is not None
+    ),
+    "biases_drawn_equal": lambda: len(drawn(init.uniform_, 64).unique()) == 1,
+    "activations_rounded": lambda: (
+        float(F.relu(torch.tensor(0.3))) == float(torch.tanh(torch.tensor(0.26))) == 0.25
+        and slope(torch.tanh, 0.0) == 1.0
+    ),
+    "hidden_layers_widened": lambda: (
+        [p.shape for p in weights_of(NETWORK.fresh(1))] == [(12, 16), (12, 12), (10, 12)]
+    ),
+    "copies_are_the_module": copied_is_the_layer,
+    "two_draws_per_layer": lambda: len(drawn(init.normal_).unique()) == 2,
+    "not_orthogonalized": lambda: (
+        float(torch.linalg.svdvals(init.orthogonal_(torch.empty(64, 64))).min()) < 0.5
+    ),
+    "later_tensors_lag": lambda: rates() == [0.5, 0.45],
     "device_computes_on_cpu": lambda: (
         torch.ones(1).to("meta").device.type == "cpu"
         and next(nn.Linear(1, 1).to("meta").parameters()).device.type == "cpu"

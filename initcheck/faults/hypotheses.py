@@ -1,0 +1,187 @@
+"""What claims of kind ``exact`` and ``theorem`` assume, and for each assumption a fault against it.
+
+Under that fault the claim must be refuted by its limit, whatever its record says. A limit that
+stays green without its hypothesis is too wide, or the claim is not about what its sentence says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One assumption that claims share.
+
+    Attributes:
+        assumed: what holds in the treated arm of these claims, as a sentence.
+        fault: the name of a fault under which it does not hold.
+        claims: the claims, without parameters, whose limits this fault must refute, with every set
+            of parameters.
+    """
+
+    assumed: str
+    fault: str
+    claims: tuple[str, ...]
+
+
+HYPOTHESES = (
+    # starts
+    Hypothesis(
+        "Whatever is filled with zeros is exactly zero.", "zeros_with_noise",
+        (
+            "all_zero_network_stays_symmetric",
+            "all_zero_elu_network_is_no_wiser_than_chance",
+            "all_zero_convolutions_stay_zero",
+            "all_zero_batch_norm_network_stays_zero",
+            "batch_norm_locks_zero_weights",
+            "batch_norm_locks_zero_weights_on_cifar",
+            "first_step_of_wave_has_rank_one",
+            "one_more_layer_wakes_a_step",
+            "one_more_layer_wakes_a_step_on_cifar",
+            "one_more_convolution_wakes_a_step",
+            "zeroed_layer_keeps_atom_at_zero",
+        ),
+    ),
+    Hypothesis(
+        "All weights of a layer are equal.", "ones_drawn",
+        ("all_one_network_stays_symmetric", "all_one_network_starts_at_chance"),
+    ),
+    Hypothesis(
+        "The biases of a layer are equal, or it has none.", "biases_drawn_at_random",
+        (
+            "bias_free_relu_network_is_homogeneous",
+            "equal_biases_add_at_most_one_dimension",
+            "identity_caps_residual_rank_without_biases",
+            "identity_starts_at_loss_of_guessing",
+        ),
+    ),
+    Hypothesis(
+        "The biases of a layer are independent draws.", "biases_drawn_equal",
+        ("random_biases_part_all_one_units", "normal_biases_kill_half_of_relu_units"),
+    ),
+    Hypothesis(
+        "The weights of a layer are independent draws.", "two_draws_per_layer",
+        (
+            "heuristic_is_resolved_per_layer",
+            "normal_law_has_its_variance",
+            "truncated_normal_law_has_its_variance",
+            "uniform_law_has_its_variance_and_bound",
+            "uniform_law_is_centred",
+        ),
+    ),
+    Hypothesis(
+        "No weight is negative.", "positive_uniform_centred",
+        ("positive_weights_start_in_one_direction",),
+    ),
+    Hypothesis(
+        "The weights have a variance of 1, so the softmax is saturated.", "randn_scaled_down",
+        ("clamped_loss_counts_errors",),
+    ),
+    Hypothesis(
+        "No two units start equal.", "he_zeroed", ("conforming_start_tells_units_apart",),
+    ),
+    Hypothesis(
+        "The start is drawn from its own generator.", "generator_ignored",
+        ("conforming_start_depends_on_the_generator_alone",),
+    ),
+    # structure
+    Hypothesis(
+        "The weights are a partial identity.", "hadamard_for_identity",
+        ("identity_caps_residual_rank", "identity_caps_residual_rank_at_full_width"),
+    ),
+    Hypothesis(
+        "The Hadamard transform keeps lengths.", "hadamard_unscaled",
+        ("hadamard_breaks_rank_cap", "hadamard_breaks_rank_cap_at_full_width"),
+    ),
+    Hypothesis(
+        "The Hadamard transform is computed, and nothing is drawn.", "hadamard_with_noise",
+        ("zero_draws_no_randomness",),
+    ),
+    Hypothesis(
+        "The hidden layers have the claimed widths: none is wider than its input, or the wide one "
+        "is a power of two.", "hidden_layers_widened",
+        ("zero_is_identity_where_nothing_widens", "hadamard_columns_are_orthonormal"),
+    ),
+    Hypothesis(
+        "The columns or rows of the weights are orthonormal.", "not_orthogonalized",
+        ("orthogonal_start_multiplies_by_its_gain",),
+    ),
+    Hypothesis(
+        "Orthogonal matrices are uniform under rotations.", "orthogonal_without_signs",
+        ("orthogonal_matrices_prefer_no_sign",),
+    ),
+    Hypothesis(
+        "The ones of a kernel are at its centre.", "dirac_off_centre",
+        ("dirac_convolutions_are_the_identity",),
+    ),
+    Hypothesis(
+        "Each unit averages all inputs but one.", "spray_is_one",
+        ("spray_starts_in_one_direction",),
+    ),
+    # arithmetic
+    Hypothesis(
+        "The derivative of ReLU is exactly 0 for negative inputs.", "leaky_relu",
+        ("negative_biases_freeze_relu_rows", "negative_biases_freeze_zeroed_rows"),
+    ),
+    Hypothesis(
+        "The activation is positively homogeneous.", "elu_for_relu",
+        ("bias_free_relu_network_is_homogeneous",),
+    ),
+    Hypothesis(
+        "The activation is differentiable almost everywhere, with that derivative.",
+        "activations_rounded", ("activation_has_its_derivative",),
+    ),
+    Hypothesis(
+        "Units are dropped independently.", "dropout_by_row", ("dropout_masks_units",),
+    ),
+    Hypothesis(
+        "Masks keep 0.8, 0.8 and 0.9 of the samples.", "dropout_rate_halved",
+        ("masked_samples_set_a_ceiling",),
+    ),
+    # optimizers
+    Hypothesis(
+        "The optimizer does not decay weights.", "weight_decay",
+        (
+            "all_zero_batch_norm_network_stays_zero",
+            "identity_caps_residual_rank_without_biases",
+            "identity_confines_residual_under_any_optimizer",
+        ),
+    ),
+    Hypothesis(
+        "The optimizer decays weights.", "weight_decay_ignored",
+        ("weight_decay_breaks_confinement",),
+    ),
+    Hypothesis(
+        "The decay of AdamW does not pass through the gradient.", "decay_not_decoupled",
+        ("decoupled_decay_shrinks_by_known_factor",),
+    ),
+    Hypothesis(
+        "Adam's moments are corrected for starting at zero.", "adam_without_bias_correction",
+        ("adam_starts_with_steps_of_its_learning_rate",),
+    ),
+    Hypothesis(
+        "The step of a tensor depends on no other tensor.", "later_tensors_lag",
+        ("optimizer_treats_parameters_alone",),
+    ),
+    Hypothesis(
+        "The optimizer holds the parameters that compute.", "optimizer_holds_copies",
+        ("optimizer_moves_every_parameter",),
+    ),
+    Hypothesis(
+        "The optimizer holds parameters that were replaced.", "copies_are_the_module",
+        ("stale_optimizer_trains_nothing",),
+    ),
+)  # fmt: skip
+
+
+def of(claim: str) -> tuple[Hypothesis, ...]:
+    """What the claim of this name, without parameters, assumes; empty if nothing is listed."""
+    return tuple(each for each in HYPOTHESES if claim in each.claims)
+
+
+def unlisted(claims: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Of these claims, given as name and kind, the exact ones and theorems without a hypothesis."""
+    needy = {name for name, kind in claims if kind in ("exact", "theorem")}
+    return tuple(sorted(name for name in needy if not of(name)))
