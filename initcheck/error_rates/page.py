@@ -5,6 +5,7 @@ Python computes the figures; the words are in ``templates/operating.md.j2``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def page(runs: Sequence[Run], baselines: Path, left_out: Mapping[str, int] | Non
         seeds=SEEDS,
         origins=_origins(runs),
         clean=false_alarms.of(kinds["clean"]),
-        left_out=left_out or {},
+        left_out=Counter(left_out or {}),
         innocent=_innocent(kinds["innocent"]),
         elsewhere=[_elsewhere(run) for run in kinds["elsewhere"]],
         power=power.of(seeded, bound(limits), limits),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def upper_bound(successes: int, trials: int) -> float:
 
 def more_runs(red: int, runs: int) -> int:
     """How many more runs, all green, would bound the share of false alarms by ``BOUND``."""
-    return next(more for more in count() if upper_bound(red, runs + more) <= BOUND)
+    return bisect_left(range(10**6), True, key=lambda more: upper_bound(red, runs + more) <= BOUND)
 
 
 def envelopes(runs: Iterable[Run]) -> dict[Arm, dict[str, float | None]]:
