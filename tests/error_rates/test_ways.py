@@ -104,3 +104,10 @@ def test_order_is_drawn_from_the_seed():
     assert order(None) == list(range(30))
     assert order(1) == order(1) != order(2)
     assert Counter(order(1)) == Counter(range(30))
+
+
+def test_the_documented_mixture_is_the_drawn_one():
+    page = (ways.ROOT / "docs" / "error-rates.md").read_text(encoding="utf-8").replace("`", "")
+    for aspect, choices in ways.MIXTURE.items():
+        shares = "; ".join(f"{choice}: {share} %" for choice, share in choices.items())
+        assert f"| {aspect} | {shares} |" in page
