@@ -23,7 +23,7 @@ from initcheck.error_rates.runs import Run, from_results, merged, only_red, read
 CORES = os.cpu_count() or 1
 Key = tuple[str, str, str]  # kind, name and salt of a run
 SUITE = "the whole suite"  # stands for a claim if the run failed and no claim was red
-LIMIT_SECONDS = 3 * 3600  # per run; on an overloaded machine a whole one took most of an hour
+LIMIT_SECONDS = 3 * 3600  # per run; more than a whole one needs on an overloaded machine
 #: Someone or something else ended the run: it says nothing about the gate, and is repeated.
 STOPPED = frozenset(
     -getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGKILL", "SIGHUP")
