@@ -273,22 +273,12 @@ TOOLS = (
 
 # A page, its words, the page with the measured figures, and a pattern that finds them there.
 FIGURES = [
-    ("error-rates", "0 of {} runs on fresh seeds were not green: at most {} %", OPERATING,
-     r"0 of (\d+) runs were not green: at most ([\d.]+)%"),
-    ("error-rates", "{} more would be needed", OPERATING, r"(\d+) more green runs would bound"),
-    ("error-rates", "- In {} of the", OPERATING, r"In (\d+) of these runs, claims that changed"),
     ("error-rates", "at most {1} of {0} values", OPERATING,
      r"of which (\d+) were judged. The largest r is \*\*([\d.]+)\*\*"),
     ("error-rates", "of {0} arms recorded on an Intel Xeon", OPERATING,
      r"(\d+) arms were judged.\s\d+ of them differ"),
     ("error-rates", "{} envelopes. ```sh", OPERATING,
      r"judged by the envelopes recorded here.*?\| ([\d.]+) \|\n"),
-    ("error-rates", "{} of {} were caught in every run", OPERATING,
-     r"(\d+) of (\d+) faults that were run went red in every run"),
-    ("error-rates", "Gradients in bfloat16 did on {} of {} arms, with the smallest r at {};",
-     OPERATING, r"\| `gradients_in_bfloat16` \| (\d+) of (\d+) \| ([\d.]+)"),
-    ("error-rates", "thousandth did on {} of {}, with the smallest at {}.", OPERATING,
-     r"\| `lr_lower_by_a_thousandth` \| (\d+) of (\d+) \| ([\d.]+)"),
     ("error-rates", "all gains together turn {} % of runs red", OPERATING,
      r"all gains together turn ([\d.]+)% of runs red"),
     ("error-rates", "of {} gains", OPERATING, r"Of (\d+) gains, the table lists"),
@@ -353,15 +343,6 @@ def test_the_largest_r_of_innocent_changes_is_measured():
     largest = filled_in("{}", OPERATING, r"The largest r is \*\*([\d.]+)\*\*")
     assert f"On an NVIDIA H200 with torch 2.11.0 it is {largest}." in words
     assert f"{float(largest):.2g}" == f"{on_accelerator:g}", "the largest is the accelerator's"
-
-
-def test_faults_caught_by_the_record_are_counted():
-    power = read(ROOT / OPERATING).partition("## Power")[2].partition("\n## ")[0]
-    caught = re.findall(r"^\| `[\w.]+` \| (\d+/\d+ [^|]*) \|", power, flags=re.MULTILINE)
-    by_record = sum("by the record" in text for text in caught)
-    for page in ("README.md", "docs/error-rates.md"):
-        assert f"{by_record} of " in read(ROOT / page)
-    assert f"the other {len(caught) - by_record}," in read(ROOT / "docs" / "error-rates.md")
 
 
 # --- the tutorial ---------------------------------------------------------------------------------

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from initcheck.claims import collect
-from initcheck.error_rates import measure, other_machines, page, runs
+from initcheck.error_rates import measure, other_machines, page, plans, runs
 from initcheck.files import write_atomic
 
+KINDS = ("innocent", "fault", "clean")  # that can be measured, in this order
 MISSING = 4  # pytest's exit code for something that was requested and is not there
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 once the page is written, 4 if there are no runs; ``argv`` excludes the name."""
+    """Exit code 0 once the page is written, else 4; ``argv`` excludes the program's name."""
     options = _parser().parse_args(argv)
     folder = options.shards or options.baselines / "operating"
-    if options.minutes > 0:
-        count = measure.measure(
-            _plans(options, folder),
-            folder,
-            options.baselines,
-            minutes=options.minutes,
-            jobs=options.jobs,
-        )
-        print(f"added {count} runs to {folder}")
+    if options.minutes > 0 and not _measured(options, folder):
+        return MISSING
     for other in options.elsewhere:
         runs.store(folder, other_machines.judge(other, options.baselines / "evidence"))
-    measured = runs.read(folder)
-    if not measured:
+    stored = runs.read(folder)
+    if not stored:
         print(
             f"initcheck.error_rates: {folder} has no runs to write a page from. Raw runs are kept "
             "in the project's checkout and are not part of a wheel. Run this in a checkout, or "
@@ -38,26 +33,51 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return MISSING
-    text = page.page(measured, options.baselines)
+    counted = plans.counted(stored, options.baselines)
+    left_out = Counter(run.kind for run in stored) - Counter(run.kind for run in counted)
     out = options.out or options.baselines / "OPERATING.md"
-    write_atomic(out, text)
+    write_atomic(out, page.page(counted, options.baselines, left_out))
     print(f"wrote {out}")
     return 0
 
 
-def _plans(options: argparse.Namespace, folder: Path) -> list[measure.Plan]:
+def _measured(options: argparse.Namespace, folder: Path) -> bool:
+    """Add runs; False, with a message, if that is not possible or was not finished."""
+    kinds = options.only or [*KINDS]
+    reason = plans.unfit() if "clean" in kinds else ""
+    if reason:
+        print(f"initcheck.error_rates: whole runs cannot be made here. {reason}", file=sys.stderr)
+        return False
+    try:
+        count = measure.measure(
+            _plans(options, kinds, folder), folder, options.baselines, minutes=options.minutes,
+            jobs=options.jobs,
+        )  # fmt: skip
+    except measure.ChangedError as error:
+        print(f"initcheck.error_rates: {error}", file=sys.stderr)
+        return False
+    print(f"added {count} runs to {folder}")
+    return True
+
+
+def _plans(options: argparse.Namespace, kinds: Sequence[str], folder: Path) -> list[plans.Plan]:
     names = options.again or options.claim
-    claims = [c for c in collect() if not names or c.claim.partition("[")[0] in names]
+    claims = [
+        c for c in (collect() if {*kinds} & {"innocent", "fault"} else [])
+        if not names or c.claim.partition("[")[0] in names
+    ]  # fmt: skip
+    if options.again:
+        planned = plans.innocents(claims, options.python, options.device)
+        return plans.reruns(planned, runs.read(folder), measure.commit())
     of_kind = {
-        "innocent": lambda: measure.innocents(claims, options.python, options.device),
-        "fault": lambda: measure.faults(
+        "innocent": lambda: plans.innocents(claims, options.python, options.device),
+        "fault": lambda: plans.faults(
             claims, options.baselines, runs=options.runs, headline=options.headline_runs,
             names=options.fault, device=options.device,
         ),
-        "clean": lambda: measure.clean(claims, options.clean_runs),
+        "clean": lambda: plans.clean(options.clean_runs),
     }  # fmt: skip
-    plans = [plan for kind in options.only or of_kind for plan in of_kind[kind]()]
-    return measure.reruns(plans, runs.read(folder)) if options.again else plans
+    return [plan for kind in kinds for plan in of_kind[kind]()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,11 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         default=30.0,
         help="start no run after this time; 0 only writes the page; default 30",
     )
-    add("--jobs", type=int, default=1, metavar="N", help="runs at the same time; default 1")
+    add("--jobs", type=int, default=1, metavar="N",
+        help="runs at the same time, of which one with -n 2 counts for two; default 1"
+    )  # fmt: skip
     add(
         "--only",
         action="append",
-        choices=("innocent", "fault", "clean"),
+        choices=KINDS,
         help="measure only this kind; repeatable",
     )
     add("--fault", action="append", default=[], metavar="NAME", help="only this fault; repeatable")
@@ -88,11 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--clean-runs",
         type=int,
-        default=60,
-        help="runs of the whole suite on fresh seeds; default 60",
+        default=300,
+        help="whole runs, as users make them, on fresh seeds; default 300",
     )
     add("--again", action="append", default=[], metavar="CLAIM",
-        help="run only this claim, which changed, again in the runs of other commits; repeatable"
+        help="run only this claim, which changed, again under innocent changes; repeatable"
     )  # fmt: skip
     add(
         "--python",

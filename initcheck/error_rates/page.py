@@ -5,6 +5,7 @@ Python computes the figures; the words are in ``templates/operating.md.j2``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,8 @@ from pathlib import Path
 from initcheck.baselines.evidence import read_evidence
 from initcheck.baselines.folder import Baselines
 from initcheck.envelope.compare import FACTOR
-from initcheck.error_rates import rates
+from initcheck.error_rates import false_alarms, power, rates
 from initcheck.error_rates.changes import INNOCENT
-from initcheck.error_rates.measure import REPEATS
 from initcheck.error_rates.runs import KINDS, Run
 from initcheck.faults import FAULTS, bound
 from initcheck.report.tables import single_blank_lines, template
@@ -25,24 +25,32 @@ SEEDS = decisions.SEEDS["measured"]  # per stage
 Row = Sequence[object]
 
 
-def page(runs: Sequence[Run], baselines: Path) -> str:
-    """The whole page; the same runs and evidence give the same text."""
+def page(runs: Sequence[Run], baselines: Path, left_out: Mapping[str, int] | None = None) -> str:
+    """The whole page; the same runs and evidence give the same text.
+
+    Args:
+        runs: those that count.
+        baselines: limits and evidence.
+        left_out: by kind, how many stored runs do not count.
+    """
     kinds = {kind: [run for run in runs if run.kind == kind] for kind in KINDS}
     evidence = [read_evidence(path) for path in sorted((baselines / "evidence").glob("*.json"))]
     known = Baselines(baselines)
     seeded = [run for run in kinds["fault"] if run.name in FAULTS]
+    limits = known.limits
     text = template("error_rates", "operating.md.j2").render(
         limit=f"{FACTOR:g}",
         splits=rates.SPLITS,
         seeds=SEEDS,
         origins=_origins(runs),
-        clean=_clean(kinds["clean"]),
+        clean=false_alarms.of(kinds["clean"]),
+        left_out=Counter(left_out or {}),
         innocent=_innocent(kinds["innocent"]),
         elsewhere=[_elsewhere(run) for run in kinds["elsewhere"]],
-        power=_power(kinds["fault"], seeded, bound(known.limits)),
-        moved=_moved(seeded),
-        gains=_gains(rates.gains(evidence, known.limits, SEEDS)),
-        outcomes=_outcomes(rates.samples(evidence, known.limits), known.registered),
+        power=power.of(seeded, bound(limits), limits),
+        moved=power.moved(seeded),
+        gains=_gains(rates.gains(evidence, limits, SEEDS)),
+        outcomes=_outcomes(rates.samples(evidence, limits), known.registered),
     )
     return single_blank_lines(text)
 
@@ -71,36 +79,7 @@ def _rerun(runs: Sequence[Run]) -> Rerun | None:
     return Rerun(sum(bool(run.again) for run in runs), sorted({*commits.values()}), sorted(commits))
 
 
-# --- false alarms ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Clean:
-    """Whole runs with nothing changed.
-
-    Attributes:
-        red: salt, and claims with their verdicts, of each run that was not green.
-        bound: upper 95 % confidence bound of the share of such runs.
-        more: green runs that are missing until that bound is ``goal``.
-    """
-
-    runs: int
-    red: Sequence[tuple[str, str]]
-    bound: float
-    more: int
-    goal: float
-    rerun: Rerun | None
-
-
-def _clean(runs: Sequence[Run]) -> Clean | None:
-    if not runs:
-        return None
-    red = [
-        (run.salt, ", ".join(f"{claim} {run.claims[claim]}" for claim in run.red))
-        for run in runs if run.red
-    ]  # fmt: skip
-    upper, more = (f(len(red), len(runs)) for f in (rates.upper_bound, rates.more_runs))
-    return Clean(len(runs), red, upper, int(more), rates.BOUND, _rerun(runs))
+# --- innocent changes -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -184,105 +163,6 @@ def _elsewhere(run: Run) -> Elsewhere:
     beyond_one, beyond_limit = (sum(r > least for r, *_ in differing) for least in (1, FACTOR))
     farthest = [[claim, arm, rates.rounded(r)] for r, claim, arm in differing[:FARTHEST]]
     return Elsewhere(run, len(judged), len(differing), beyond_one, beyond_limit, farthest)
-
-
-# --- faults ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Power:
-    """How many of the seeded faults the gate caught. A run catches a fault if a claim is red.
-
-    Attributes:
-        always, sometimes: how many faults every run caught, and how many only some runs.
-        never: names of the faults that no run caught.
-        rows: table rows: fault, share of runs that caught it, red claims with their counts.
-        repeats: after this many runs of a fault, later runs stop at the first red claim.
-        first_reports: per fault, the first red claim of its first red run, with the reason.
-        green: faults for which a claim that names them stayed green in some run.
-        unbound, need_accelerator, waiting: faults without runs: no claim names them, the machine
-            has no accelerator, or their turn has not come.
-        gone: faults that have stored runs but no longer exist.
-    """
-
-    always: int
-    sometimes: int
-    never: Sequence[str]
-    rows: Sequence[Row]
-    repeats: int
-    first_reports: Sequence[tuple[str, str, str]]
-    green: Sequence[str]
-    unbound: Sequence[str]
-    need_accelerator: Sequence[str]
-    waiting: Sequence[str]
-    gone: Sequence[str]
-    rerun: Rerun | None
-
-
-def _power(
-    runs: Sequence[Run], seeded: Sequence[Run], claims: Mapping[str, Sequence[str]]
-) -> Power:
-    kills = rates.kills(seeded)
-    always = sum(kill.caught == kill.runs for kill in kills.values())
-    never = [name for name, kill in kills.items() if not kill.caught]
-    idle = [name for name in FAULTS if name not in kills]
-    needy = [name for name in idle if claims[name] and FAULTS[name].needs_accelerator]
-    return Power(
-        always, len(kills) - always - len(never), never,
-        rows=[
-            [f"`{name}`", _caught(kill), _red_claims(kill, claims[name])]
-            for name, kill in kills.items()
-        ],
-        repeats=REPEATS,
-        first_reports=_first_reports(seeded),
-        green=[
-            f"{name} for {claim}" for name, kill in kills.items()
-            for claim, (red, ran) in kill.by_claim.items() if claim in claims[name] and red < ran
-        ],
-        unbound=[name for name in idle if not claims[name]],
-        need_accelerator=needy,
-        waiting=[name for name in idle if claims[name] and name not in needy],
-        gone=sorted({run.name for run in runs} - set(FAULTS)),
-        rerun=_rerun(seeded),
-    )  # fmt: skip
-
-
-def _caught(kill: rates.Kills) -> str:
-    """The share of runs, with its bound if runs use fresh seeds."""
-    if kill.certain:
-        return f"{kill.caught}/{kill.runs} by the record"
-    return rates.share(kill.caught, kill.runs)
-
-
-def _red_claims(kill: rates.Kills, bound_to: Sequence[str]) -> str:
-    return ", ".join(
-        f"**{claim}** {red}/{ran}" if claim in bound_to else f"{claim} {red}/{ran}"
-        for claim, (red, ran) in kill.by_claim.items()
-    )
-
-
-def _first_reports(runs: Iterable[Run]) -> list[tuple[str, str, str]]:
-    first: dict[str, Run] = {}
-    for run in runs:
-        if run.red:
-            first.setdefault(run.name, run)
-    return [
-        (name, run.red[0], run.why.get(run.red[0], "no reason was kept"))
-        for name, run in first.items()
-    ]
-
-
-def _moved(runs: Sequence[Run]) -> list[Row]:
-    """Fault, arms beyond the limit, smallest and largest r, arms that were not judged."""
-    rows: list[Row] = []
-    for name in sorted({run.name for run in runs}):
-        table = rates.envelopes(run for run in runs if run.name == name)
-        judged = sorted(r for row in table.values() for r in row.values() if r is not None)
-        if judged:
-            beyond = f"{sum(r > FACTOR for r in judged)} of {len(judged)}"
-            smallest, largest = rates.rounded(judged[0]), rates.rounded(judged[-1])
-            rows.append([f"`{name}`", beyond, smallest, largest, len(table) - len(judged)])
-    return rows
 
 
 # --- gains and outcomes ---------------------------------------------------------------------------

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 import numpy as np
 
 from initcheck.baselines.limits import LimitEntry
-from initcheck.envelope.compare import FACTOR
 from initcheck.error_rates.runs import Run
 from initcheck.gate.comparison import SIDES
 from initcheck.stats import decisions, distributions
@@ -36,7 +35,7 @@ def upper_bound(successes: int, trials: int) -> float:
 
 def more_runs(red: int, runs: int) -> int:
     """How many more runs, all green, would bound the share of false alarms by ``BOUND``."""
-    return next(more for more in count() if upper_bound(red, runs + more) <= BOUND)
+    return bisect_left(range(10**6), True, key=lambda more: upper_bound(red, runs + more) <= BOUND)
 
 
 def envelopes(runs: Iterable[Run]) -> dict[Arm, dict[str, float | None]]:
@@ -58,31 +57,26 @@ def largest(table: Mapping[Arm, Mapping[str, float | None]]) -> tuple[float, Arm
     return max(rows, key=lambda row: row[0]) if rows else None
 
 
-def by_envelope(run: Run) -> bool:
-    """Whether an arm of a red claim left its rounding envelope or its recorded start."""
-    distances = [
-        r for name, arms in run.arms.items() if name.partition("[")[0] in run.red
-        for r in arms.values() if r is not None
-    ]  # fmt: skip
-    return not all(r <= FACTOR for r in distances)
-
-
 @dataclass(frozen=True)
 class Kills:
     """In how many runs one fault was caught.
 
     Attributes:
         caught: runs in which any claim went red.
+        by_limit: runs in which a claim left its limit. Limits are judged on fresh seeds.
+        by_record: runs in which a claim only left its record. A record's seeds never change, so
+            that further runs give the same result.
         by_claim: for each claim, the runs in which it went red, and those in which it ran.
-        certain: whether every run was caught by an envelope or a start. Their seeds are always the
-            same, so that further runs give the same result.
+        parts: for each claim, how often each verdict was given, over runs and parameters.
     """
 
     fault: str
     runs: int
     caught: int
+    by_limit: int
+    by_record: int
     by_claim: Mapping[str, tuple[int, int]]
-    certain: bool = False
+    parts: Mapping[str, Mapping[str, int]]
 
 
 def kills(runs: Iterable[Run]) -> dict[str, Kills]:
@@ -99,8 +93,20 @@ def _kills(fault: str, runs: Sequence[Run]) -> Kills:
         claim: (sum(claim in run.red for run in runs), sum(claim in run.claims for run in runs))
         for claim in claims
     }
-    certain = all(map(by_envelope, runs))
-    return Kills(fault, len(runs), sum(bool(run.red) for run in runs), counts, certain)
+    parts: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        for name, verdict in run.verdicts.items():
+            parts[name.partition("[")[0]][verdict] += 1
+    return Kills(
+        fault, len(runs), caught=sum(bool(run.red) for run in runs),
+        by_limit=sum("refuted" in run.verdicts.values() for run in runs),
+        by_record=sum(map(_by_record, runs)), by_claim=counts, parts=dict(parts),
+    )  # fmt: skip
+
+
+def _by_record(run: Run) -> bool:
+    verdicts = {*run.verdicts.values()}
+    return "drifted" in verdicts and "refuted" not in verdicts
 
 
 @dataclass(frozen=True)

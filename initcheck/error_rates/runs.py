@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from initcheck.files import write_atomic
-from initcheck.results import ClaimResult, Comparison, Drift
+from initcheck.results import ClaimResult, Comparison, Drift, Verdict
 
 KINDS = ("clean", "innocent", "elsewhere", "fault")
 FAR = 1e30  # stands for an infinite distance, which JSON cannot hold
+#: What caught a fault: a limit counts before the record, and the record before what is not judged.
+_CAUGHT: tuple[Verdict, ...] = ("pass", "inconclusive", "invalid", "drifted", "refuted")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,15 @@ class Run:
         salt: ``--initcheck-salt`` of the run, from which its seeds are drawn.
         commit, torch, machine, date: what was run, where and when.
         seconds: wall-clock time.
-        claims: verdict of each claim.
+        fingerprint: of what decided the run; empty for innocent changes.
+        exit: pytest's exit code, negative for a signal; None if the run was interrupted or did not
+            end, and for runs that were stored without it.
+        interruptions: how often it was interrupted before it ended.
+        number, way: of a clean run, its number and the way in which it was made.
+        green: how many claims passed, with each set of parameters counted.
+        claims: verdict of each claim; in a clean run, only of those that are not green.
+        verdicts: as ``claims``, with parameters. A claim that left its limit is ``refuted`` here,
+            whatever else happened to it; one that only left its record is ``drifted``.
         why: for each red claim, the comparisons that were not green and their reasons.
         arms: largest r of each arm over all devices, by ``claim[parameters]``; None if it was not
             judged, 1e30 if its start is not the recorded one.
@@ -41,7 +51,14 @@ class Run:
     machine: str = ""
     date: str = ""
     seconds: float = 0.0
+    fingerprint: str = ""
+    exit: int | None = None
+    interruptions: int = 0
+    number: int | None = None
+    way: dict[str, str] = field(default_factory=dict)
+    green: int = 0
     claims: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
@@ -126,9 +143,13 @@ def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
     """A run from the results that ``--initcheck-json`` wrote; ``about`` sets its other fields."""
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
+    verdicts: dict[str, str] = {}
     moved: list[str] = []
     why: dict[str, str] = {}
+    green = 0
     for result in results:
+        green += result.verdict == "pass"
+        verdicts[result.name] = _caught(verdicts.get(result.name), result)
         claims[result.claim] = _worse(claims.get(result.claim), result.verdict)
         if result.verdict != "pass":
             why.setdefault(result.claim, _why(result))
@@ -138,7 +159,35 @@ def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
                 distances[arm] = _larger(distances.get(arm), _distance(drift))
                 if _moved(drift):
                     moved.append(f"{result.claim}: {arm}")
-    return Run(**about, claims=claims, why=why, arms=arms, moved=sorted(set(moved)))
+    measured = {
+        "claims": claims, "verdicts": verdicts, "green": green, "why": why, "arms": arms,
+        "moved": sorted(set(moved)),
+    }  # fmt: skip
+    return Run(**(about | measured))
+
+
+def only_red(run: Run) -> Run:
+    """The run without the claims that passed, of whose arms it keeps only the farthest of all.
+
+    Hundreds of whole runs are stored, and what passed is the same in each of them.
+    """
+    verdicts = {name: verdict for name, verdict in run.verdicts.items() if verdict != "pass"}
+    arms = {name: arms for name, arms in run.arms.items() if name in verdicts}
+    distances = [
+        (r, name, arm) for name, each in run.arms.items() for arm, r in each.items()
+        if r is not None
+    ]  # fmt: skip
+    if distances:
+        r, name, arm = max(distances)
+        arms.setdefault(name, {arm: r})
+    claims = {claim: run.claims[claim] for claim in run.red}
+    return replace(run, claims=claims, verdicts=verdicts, arms=arms)
+
+
+def _caught(before: str | None, result: ClaimResult) -> Verdict:
+    """What turned a claim red: the verdict of its comparisons that says most, over all devices."""
+    verdicts = {result.verdict, *(probe.verdict for probe in result.probes)}
+    return max((v for v in _CAUGHT if v in verdicts or v == before), key=_CAUGHT.index)
 
 
 def _larger(one: float | None, other: float | None) -> float | None:

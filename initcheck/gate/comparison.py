@@ -73,18 +73,21 @@ def code_of(function: Callable[..., object]) -> str:
     Empty fields are left out, so that every Python from 3.11 on writes the same text.
     """
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return _written(tree.body[0])
+    return code_text(tree.body[0])
 
 
-def _written(node: object) -> str:
+def code_text(node: object) -> str:
+    """A syntax tree as text, without docstrings, empty fields and line numbers."""
     if isinstance(node, ast.AST):
         fields = {name: getattr(node, name, None) for name in node._fields if name != "kind"}
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             fields["body"] = node.body[ast.get_docstring(node, clean=False) is not None :]
         kept = [
-            f"{name}={_written(value)}" for name, value in fields.items() if value not in ([], None)
+            f"{name}={code_text(value)}"
+            for name, value in fields.items()
+            if value not in ([], None)
         ]
         return f"{type(node).__name__}({', '.join(kept)})"
     if isinstance(node, list):
-        return f"[{', '.join(map(_written, node))}]"
+        return f"[{', '.join(map(code_text, node))}]"
     return repr(node)

@@ -15,7 +15,7 @@ from initcheck.error_rates import page, rates
 from initcheck.error_rates import runs as stored
 from initcheck.faults import FAULTS
 from initcheck.stats import decisions, distributions
-from tests.helpers.error_rates import baselines_in, run
+from tests.helpers.error_rates import LIMITS, baselines_in, run
 from tests.helpers.evidence import comparison, evidence
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,16 @@ def test_bounds_of_the_two_numbers_of_runs():
     assert (rates.lower_bound(0, 0), rates.upper_bound(0, 0)) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(("red", "runs", "more"), [(0, 0, 299), (0, 290, 9), (0, 300, 0)])
+def test_runs_that_are_missing_are_counted(red, runs, more):
+    assert rates.more_runs(red, runs) == more
+
+
+def test_red_runs_need_many_more_green_ones():
+    more = rates.more_runs(3, 10)
+    assert rates.upper_bound(3, 10 + more) <= rates.BOUND < rates.upper_bound(3, 10 + more - 1)
+
+
 def test_largest_r_is_that_of_all_arms_and_changes():
     runs = [
         run("innocent", "threads", arms={"a": {"x": 1.5, "y": None}}),
@@ -64,6 +74,22 @@ def test_kill_matrix_counts_runs_claim_by_claim():
     kills = rates.kills(runs)["leaky_relu"]
     assert (kills.caught, kills.runs) == (1, 2)
     assert kills.by_claim == {"a": (1, 2), "b": (0, 2)}
+
+
+def test_kill_matrix_tells_limits_from_records():
+    """A run in which a limit and a record caught the fault counts for the limit."""
+    parts = [
+        {"a[x]": "refuted", "a[y]": "drifted"}, {"a[x]": "drifted", "a[y]": "pass"},
+        {"a[x]": "invalid", "a[y]": "pass"}, {"a[x]": "pass", "a[y]": "pass"},
+    ]  # fmt: skip
+    runs = [
+        run("fault", "leaky_relu", str(i), verdicts=verdicts,
+            claims={"a": "pass" if i == 3 else "drifted"})
+        for i, verdicts in enumerate(parts)
+    ]  # fmt: skip
+    kills = rates.kills(runs)["leaky_relu"]
+    assert (kills.runs, kills.caught, kills.by_limit, kills.by_record) == (4, 3, 1, 1)
+    assert kills.parts == {"a": {"refuted": 1, "drifted": 2, "invalid": 1, "pass": 4}}
 
 
 def sample(values, delta=0.0, name="identity"):
@@ -155,49 +181,88 @@ def test_page_without_runs_says_so(baselines):
     text = page.page([], baselines)
     assert "No run was measured yet." in text
     assert text.count("Not measured") == 5
+    assert "- Whole runs as users make them were not measured yet." in text
+    assert "- Runs of seeded faults by the unchanged gate were not measured yet." in text
     assert "- not run yet: `leaky_relu`\n" in text
 
 
-def test_page_counts_runs_and_names_claims_and_faults(baselines):
+WAY = {
+    "processes": "-n 2", "order": "random", "cores": "all", "engine": "ensemble",
+    "called": "in the checkout", "caches": "cold",
+}  # fmt: skip
+
+
+def test_page_counts_whole_runs_by_their_way(baselines):
+    common = {"way": WAY, "number": 7}
     runs = [
-        run("clean", "suite", "s", claims={"sun_rises": "pass"}),
-        run("clean", "suite", "t", claims={"sun_rises": "drifted"}, again={"sun_rises": "abd"}),
-        run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}),
-        run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted"},
-            why={"sun_rises": "accuracy refuted: dark"},
-            arms={"sun_rises": {"warm": 400.0, "cold": None}}),
-        run("fault", "lr_halved", "0", claims={"sun_rises": "pass"}, again={"sun_rises": "abe"}),
+        run("clean", "suite", "s", exit=0, interruptions=2, arms={"sun_rises": {"warm": 3.25}},
+            **common),
+        run("clean", "suite", "t", exit=1, claims={"sun_rises": "drifted"},
+            why={"sun_rises": "light drifted: r = 11"}, **common),
+        run("clean", "suite", "u", exit=0, **common | {"way": WAY | {"processes": "one"}}),
     ]  # fmt: skip
     text = page.page(runs, baselines)
-    assert "| abc | 2.14.1 | an abacus | 5 | 2026-11-22 | 2026-11-22 |" in text
-    assert "1 of 2 runs were not green: at most 97.5% of runs" in text
-    assert "471 more green runs would bound the rate by 1%." in text
-    assert "- seeds `t`: sun_rises drifted" in text
-    assert "The rounding envelope was switched off in these runs" in text
-    for commit in ("abd", "abe"):  # a clean run, a run of a fault
-        assert f"run again on the same seeds, at {commit}: sun_rises." in text
+    assert "- 2 of 3 whole runs, as users make them, were green: at most 86.5% of runs" in text
+    assert "1 of 3 runs were not green: at most 86.5% of runs, with 95 % confidence" in text
+    assert "470 more green runs would bound the rate by 1%." in text
+    assert "| processes | one | 60% | 1 | 1 | 95.0% |" in text
+    assert "| processes | -n 2 | 40% | 2 | 1 | 97.5% |" in text
+    assert "| engine | module | 25% | 0 | 0 | - |" in text
+    assert "The largest r of all arms in these runs is **3.2**, where 10 is the limit" in text
+    assert "2 times a run was interrupted from outside. It was repeated, not counted." in text
+    assert (
+        "- `pytest benchmarks -n 2 -p initcheck.error_rates.shuffled --shuffle-seed 7 "
+        "--initcheck-salt t` (-n 2, random, all, ensemble, in the checkout, cold) ended with 1:\n"
+        "  - sun_rises drifted: light drifted: r = 11\n"
+    ) in text
+    assert "not counted: they were interrupted" not in text
+
+
+def test_page_says_how_many_runs_it_does_not_count(baselines):
+    text = page.page([], baselines, {"clean": 4})
+    assert "4 whole runs and 0 runs of faults are stored and not counted" in text
+
+
+def test_page_names_claims_and_faults(baselines):
+    runs = [
+        run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}, again={"sun_rises": "abd"}),
+        run("fault", "leaky_relu", "0", exit=1, claims={"sun_rises": "refuted"},
+            verdicts={"sun_rises": "refuted"}, why={"sun_rises": "accuracy refuted: dark"},
+            arms={"sun_rises": {"warm": 400.0, "cold": None}}),
+        run("fault", "lr_halved", "0", exit=1, claims={"sun_rises": "pass"},
+            verdicts={"sun_rises": "pass"}),
+    ]  # fmt: skip
+    text = page.page(runs, baselines)
+    assert "| abc | 2.14.1 | an abacus | 3 | 2026-11-22 | 2026-11-22 |" in text
+    assert "- 1 of 2 seeded faults were caught in each of their runs, 2 in all, by the" in text
+    assert "run again on the same seeds, at abd: sun_rises." in text
     assert "The largest r is **1.50**: warm of sun_rises, under `threads`." in text
     assert "- `threads`: two arithmetic threads; an abacus" in text
     assert "1 of 2 faults that were run went red in every run, 0 in some, 1 in none." in text
-    assert "| `leaky_relu` | 1/1 by the record | **sun_rises** 1/1 |" in text
-    assert "| `lr_halved` | 0/1 (>= 0.000) |" in text
+    assert "| `leaky_relu` | 1/1 | 1/1 (>= 0.050) | 0 | **sun_rises** 1/1 |" in text
+    assert "| `lr_halved` | 0/1 | 0/1 (>= 0.000) | 0 |" in text
     assert "- that no run caught: `lr_halved`\n" in text
     assert "- bound to a claim that stayed green in a run: none\n" in text
     assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
     assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
 
 
-def test_runs_of_a_removed_fault_are_named_and_not_counted(baselines):
-    """A fault may be renamed or dropped after it was run."""
+def test_page_says_what_refuted_each_claim(tmp_path):
+    theorem = LIMITS.replace("measured", "theorem").replace("sun_rises", "moon_{}")
+    (tmp_path / "limits.toml").write_text(LIMITS + "".join(map(theorem.format, "abc")))
     runs = [
-        run("fault", name, "0", claims={"sun_rises": "refuted"}, arms={"sun_rises": {"warm": 4e2}})
-        for name in ("leaky_relu", "leaking_relu")
-    ]
-    text = page.page(runs, baselines)
-    assert "1 of 1 faults that were run went red in every run" in text
-    assert "- left out because no fault has their name any more: `leaking_relu`\n" in text
-    assert text.count("leaking_relu") == 1
-    assert "left out" not in page.page(runs[:1], baselines)
+        run("fault", "leaky_relu", "0", claims={"sun_rises": "refuted", "moon_a": "refuted",
+            "moon_b": "drifted"}, verdicts={"sun_rises[x]": "refuted", "sun_rises[y]": "drifted",
+            "moon_a": "refuted", "moon_b": "drifted"}),
+        run("fault", "lr_halved", "0", claims={"moon_a": "drifted"},
+            verdicts={"moon_a": "drifted"}),
+    ]  # fmt: skip
+    text = page.page(runs, tmp_path)
+    assert "| sun_rises | measured | `leaky_relu` (1 of 2) |  |" in text
+    assert "| moon_a | theorem | `leaky_relu` | `lr_halved` |" in text
+    assert "| moon_b | theorem |  | `leaky_relu` |" in text
+    assert "| moon_c |" not in text
+    assert "that no fault refuted by their limit: `moon_b`\n" in text
 
 
 def test_page_does_not_depend_on_the_order_of_runs(baselines, tmp_path):

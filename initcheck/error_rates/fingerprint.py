@@ -1,0 +1,101 @@
+"""A fingerprint of everything that decides a run, so that runs count until one of these changes.
+
+What decides is what a run reads: the code of the gate, the tests with their limits and evidence,
+and pytest's settings. Documentation, docstrings, comments, commands and this package decide
+nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Collection, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from initcheck.gate.comparison import code_text
+
+#: Parts of initcheck/ that no run reads. Faults are added for runs that seed one.
+_NOT_READ = ("error_rates", "cli", "bootstrap.py", "faults")
+LENGTH = 12  # digits that are kept
+
+
+def of_gate(root: Path) -> str:
+    """The fingerprint of runs of the whole gate in the checkout ``root``."""
+    tests = [*_files(root / "benchmarks", without=("peers",))]
+    baselines = [root / "baselines" / "limits.toml", *_evidence(root)]
+    return _digest(root, [*_gate(root), *tests, *baselines], _pytest_settings(root))
+
+
+def of_fault(root: Path, claims: Collection[str]) -> str:
+    """The fingerprint of runs of these claims under a fault.
+
+    It leaves out the files, limits and evidence of other claims.
+    """
+    names = "|".join(map(re.escape, claims))
+    test = re.compile(rf"^\s*def test_({names})\(", re.MULTILINE)
+    tests = [
+        path for path in _files(root / "benchmarks", without=("peers",))
+        if path.name in ("conftest.py", "__init__.py") or test.search(_text(path))
+    ]  # fmt: skip
+    evidence = [path for path in _evidence(root) if path.stem.partition("[")[0] in {*claims}]
+    limits = _toml(root / "baselines" / "limits.toml")
+    chosen = {claim: limits[claim] for claim in sorted(claims) if claim in limits}
+    files = [*_gate(root), *_files(root / "initcheck" / "faults"), *tests, *evidence]
+    return _digest(root, files, _pytest_settings(root), json.dumps(chosen, sort_keys=True))
+
+
+def _gate(root: Path) -> list[Path]:
+    return _files(root / "initcheck", without=_NOT_READ)
+
+
+def _evidence(root: Path) -> list[Path]:
+    return sorted((root / "baselines" / "evidence").glob("*.json"))
+
+
+def _files(folder: Path, without: Iterable[str] = ()) -> list[Path]:
+    """Every file in a folder, sorted, without compiled ones and these top-level parts of it."""
+    skipped = {"__pycache__", *without}
+    return sorted(
+        path for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+        and path.relative_to(folder).parts[0] not in skipped
+    )  # fmt: skip
+
+
+def _pytest_settings(root: Path) -> str:
+    settings = _toml(root / "pyproject.toml").get("tool", {}).get("pytest", {})
+    return json.dumps(settings, sort_keys=True)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(_text(path)) if path.exists() else {}
+
+
+def _digest(root: Path, files: Iterable[Path], *texts: str) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        if path.exists():
+            status = path.stat()
+            digest = _of_file(path, status.st_mtime_ns, status.st_size)
+            whole.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+    for text in texts:
+        whole.update(text.encode())
+    return whole.hexdigest()[:LENGTH]
+
+
+@cache
+def _of_file(path: Path, _mtime: int, _size: int) -> str:
+    """Digest of a file; of Python code, that of its syntax tree without docstrings."""
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        content = code_text(ast.parse(content)).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,109 @@
+"""Runs count until something that decides them changes, and no longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from initcheck.error_rates import fingerprint
+
+FILES = {
+    "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-q"\n[tool.ruff]\nline-length = 1\n',
+    "README.md": "words",
+    "docs/index.md": "words",
+    "initcheck/gate/holds.py": '"""Judge."""\n\nLIMIT = 1  # of all\n\n\ndef f():\n    """F."""\n',
+    "initcheck/datasets/data.npz": "images",
+    "initcheck/error_rates/page.py": "A = 1\n",
+    "initcheck/cli/main.py": "A = 1\n",
+    "initcheck/faults/optimizers.py": "A = 1\n",
+    "benchmarks/conftest.py": "A = 1\n",
+    "benchmarks/test_a.py": '"""A."""\n\ndef test_a(verdict):\n    """A."""\n    verdict()\n',
+    "benchmarks/test_b.py": "def test_b(verdict):\n    verdict()\n",
+    "benchmarks/peers/jax.py": "A = 1\n",
+    "baselines/limits.toml": "[a.p]\nmax = 1.0\n[b.p]\nmax = 1.0\n",
+    "baselines/evidence/a[x].json": "{}",
+    "baselines/evidence/b.json": "{}",
+    "baselines/OPERATING.md": "words",
+    "baselines/operating/clean-suite.jsonl": "",
+}
+DECIDE_NOTHING = [
+    ("README.md", "other words"),
+    ("docs/index.md", "other words"),
+    ("initcheck/gate/holds.py", '"""Tell."""\nLIMIT = 1\ndef f():\n    """G."""\n'),
+    ("initcheck/error_rates/page.py", "A = 2\n"),
+    ("initcheck/cli/main.py", "A = 2\n"),
+    ("initcheck/__pycache__/holds.pyc", "x"),
+    ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict()  # so\n"),
+    ("benchmarks/peers/jax.py", "A = 2\n"),
+    ("baselines/OPERATING.md", "other words"),
+    ("baselines/operating/clean-suite.jsonl", "a run"),
+    ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-q"\n'),
+]
+DECIDE = [
+    ("initcheck/gate/holds.py", "LIMIT = 2\n\n\ndef f():\n    pass\n"),
+    ("initcheck/gate/new.py", ""),
+    ("initcheck/datasets/data.npz", "other images"),
+    ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-v"\n'),
+    ("benchmarks/conftest.py", "A = 2\n"),
+    ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict(1)\n"),
+    ("baselines/limits.toml", "[a.p]\nmax = 2.0\n[b.p]\nmax = 1.0\n"),
+    ("baselines/evidence/a[x].json", '{"claim": "a"}'),
+]
+OF_ANOTHER_CLAIM = [
+    ("benchmarks/test_b.py", "def test_b(verdict):\n    verdict(1)\n"),
+    ("baselines/limits.toml", "[a.p]\nmax = 1.0\n[b.p]\nmax = 2.0\n"),
+    ("baselines/evidence/b.json", '{"claim": "b"}'),
+]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name, text in FILES.items():
+        write(tmp_path, name, text)
+    return tmp_path
+
+
+def write(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def of_both(root):
+    return fingerprint.of_gate(root), fingerprint.of_fault(root, ["a"])
+
+
+@pytest.mark.parametrize(("name", "text"), DECIDE_NOTHING)
+def test_what_decides_nothing_leaves_it(root, name, text):
+    before = of_both(root)
+    write(root, name, text)
+    assert of_both(root) == before
+
+
+@pytest.mark.parametrize(("name", "text"), DECIDE)
+def test_what_decides_changes_it(root, name, text):
+    before = of_both(root)
+    write(root, name, text)
+    gate, fault = of_both(root)
+    assert (gate != before[0], fault != before[1]) == (True, True)
+
+
+@pytest.mark.parametrize(("name", "text"), OF_ANOTHER_CLAIM)
+def test_runs_of_a_fault_do_not_depend_on_other_claims(root, name, text):
+    before = of_both(root)
+    write(root, name, text)
+    gate, fault = of_both(root)
+    assert (gate != before[0], fault != before[1]) == (True, False)
+
+
+def test_faults_decide_the_runs_that_seed_one_alone(root):
+    before = of_both(root)
+    write(root, "initcheck/faults/optimizers.py", "A = 2\n")
+    gate, fault = of_both(root)
+    assert (gate != before[0], fault != before[1]) == (False, True)
+
+
+def test_file_that_is_gone_changes_it(root):
+    before = of_both(root)
+    (root / "baselines" / "evidence" / "a[x].json").unlink()
+    gate, fault = of_both(root)
+    assert (gate != before[0], fault != before[1]) == (True, True)
