@@ -1,6 +1,8 @@
 """Conformance: what any initializer should do; --initcheck-init checks a custom one."""
 
-from itertools import count
+import random
+from contextlib import contextmanager
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ NETWORK = mlp(784, 64, 32, 32, 10)  # ReLU; torch's default biases unless the in
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=60)
 DEEP = mlp(784, *[256] * 20, 10)  # 20 ReLU layers, wide enough for one start to be typical
 START = Recipe(Adam(lr=1e-3), batch=32, steps=1)  # only the start is measured
+TWO_ALIKE = mlp(784, 32, 32, 32, 10)  # two hidden layers of one shape, 32 x 32
 IMAGES = 64  # given to the deep network; the second moment is over images and units
 
 
@@ -54,12 +57,15 @@ def test_conforming_start_keeps_the_signal(verdict, initcheck_init):
 
 @claim(source="every comparison is paired by seed", kind="exact")
 def test_conforming_start_depends_on_the_generator_alone(verdict, initcheck_init):
-    """A conforming start depends on its generator alone and leaves torch's shared one unchanged.
+    """A conforming start draws all its weights from the given generator and from nothing else.
 
-    Arms are compared seed by seed, so the same seed must give the same start.
+    The same seed gives the same start under another state of the global generators of torch, numpy
+    and Python, another seed gives other weights, and two layers of one shape differ.
     """
-    arms = {"treated": Arm(NETWORK, initcheck_init, START), "control": Arm(NETWORK, ANEW, START)}
-    verdict.holds(rebuilt_apart, **arms)
+    conforming = Arm(TWO_ALIKE, initcheck_init, START)
+    verdict.holds(rebuilt_apart, treated=conforming, control=Arm(TWO_ALIKE, WATCHER, START))
+    verdict.holds(seeds_alike, treated=conforming, control=Arm(TWO_ALIKE, ONE_SEED, START))
+    verdict.holds(layers_alike, treated=conforming, control=Arm(TWO_ALIKE, RESTARTED, START))
 
 
 # --- what is measured at the start ----------------------------------------------------------------
@@ -94,31 +100,82 @@ def decades_of_signal(trained):
 
 
 def rebuilt_apart(trained):
-    """Largest difference between the start and a second build of it.
+    """Largest difference between the start and a build of it under another global random state.
 
-    At least 1 if building drew from torch's shared generator.
+    At least 1 if building drew from torch's global generator.
     """
     return torch.tensor([_rebuilt(trained, r) for r in range(len(trained.seeds))])
 
 
 def _rebuilt(trained, replica):
-    before = torch.get_rng_state()
-    module = trained.arm.build(trained.seeds[replica])
-    shared = float(not torch.equal(before, torch.get_rng_state()))
+    with other_global_state():
+        before = torch.get_rng_state()
+        module = trained.arm.build(trained.seeds[replica])
+        shared = float(not torch.equal(before, torch.get_rng_state()))
     again = {name: p.detach() for name, p in module.named_parameters()}
     apart = [(trained.start[name][replica] - p).abs().max() for name, p in again.items()]
     return float(torch.stack([torch.tensor(shared), *apart]).amax())  # not max(): it drops a NaN
 
 
-# --- a control that cannot be repeated ------------------------------------------------------------
+@contextmanager
+def other_global_state():
+    """Seeds the global generators of torch, numpy and Python, and restores them at the end."""
+    kept = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the one that is watched
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(OTHER)  # torch.manual_seed would seed every GPU too
+        random.seed(OTHER)
+        np.random.seed(OTHER)  # noqa: NPY002 -- as above
+        try:
+            yield
+        finally:
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002 -- as above
 
-_BUILDS = count()
+
+def seeds_alike(trained):
+    """Number of weights that start from the same bits under the next seed."""
+    counts = []
+    for replica, seed in enumerate(trained.seeds):
+        other = dict(trained.arm.build(seed + 1).named_parameters())
+        start = {name: each[replica] for name, each in trained.start.items()}
+        counts.append(sum(torch.equal(start[name], other[name]) for name in _weights(start)))
+    return torch.tensor(counts, dtype=torch.float64)
 
 
-def anew_(tensor, generator):  # noqa: ARG001 -- ignoring it makes this a control
-    """Draws from a new seed at every call and ignores the generator it is given."""
-    values = np.random.default_rng(next(_BUILDS)).standard_normal(tuple(tensor.shape))
-    return tensor.copy_(torch.from_numpy(values))
+def layers_alike(trained):
+    """Number of pairs of layers of one shape that start from the same bits."""
+    counts = []
+    for replica in range(len(trained.seeds)):
+        start = {name: each[replica] for name, each in trained.start.items()}
+        pairs = combinations(_weights(start), 2)
+        counts.append(sum(torch.equal(start[one], start[other]) for one, other in pairs))
+    return torch.tensor(counts, dtype=torch.float64)
 
 
-ANEW = every(anew_, name="drawn anew")
+def _weights(start):
+    return [name for name, parameter in start.items() if parameter.dim() > 1]
+
+
+# --- controls: each is a function of its seed, and wrong in one way -------------------------------
+
+OTHER = 20151206  # the seed of the other global state
+
+
+def watcher_(tensor, generator):
+    """Adds 1 to its draws if torch's global generator is in the other state."""
+    return tensor.normal_(generator=generator).add_(float(torch.initial_seed() == OTHER))
+
+
+def one_seed_(tensor, generator):  # noqa: ARG001 -- ignoring it makes this a control
+    """Draws from a seed that is written in its code."""
+    return tensor.normal_(generator=torch.Generator().manual_seed(0))
+
+
+def restarted_(tensor, generator):
+    """Draws every layer from the beginning of its generator."""
+    return tensor.normal_(generator=torch.Generator().manual_seed(generator.initial_seed()))
+
+
+WATCHER = every(watcher_, name="N(0, 1) plus a global state")
+ONE_SEED = every(one_seed_, name="N(0, 1) from one seed")
+RESTARTED = every(restarted_, name="N(0, 1), the same for equal shapes")
