@@ -1,13 +1,11 @@
 """Conformance: what any initializer should do; --initcheck-init checks a custom one."""
 
-import random
-from contextlib import contextmanager
 from itertools import combinations
 
-import numpy as np
 import torch
 
 from initcheck import Adam, Arm, Recipe, claim, mlp
+from initcheck.global_state import other_global_state
 from initcheck.initializers import every, randn, zeros
 from initcheck.probes import test_accuracy
 
@@ -108,28 +106,13 @@ def rebuilt_apart(trained):
 
 
 def _rebuilt(trained, replica):
-    with other_global_state():
+    with other_global_state(OTHER):
         before = torch.get_rng_state()
         module = trained.arm.build(trained.seeds[replica])
         shared = float(not torch.equal(before, torch.get_rng_state()))
     again = {name: p.detach() for name, p in module.named_parameters()}
     apart = [(trained.start[name][replica] - p).abs().max() for name, p in again.items()]
     return float(torch.stack([torch.tensor(shared), *apart]).amax())  # not max(): it drops a NaN
-
-
-@contextmanager
-def other_global_state():
-    """Seeds the global generators of torch, numpy and Python, and restores them at the end."""
-    kept = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the one that is watched
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(OTHER)  # torch.manual_seed would seed every GPU too
-        random.seed(OTHER)
-        np.random.seed(OTHER)  # noqa: NPY002 -- as above
-        try:
-            yield
-        finally:
-            random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002 -- as above
 
 
 def seeds_alike(trained):
@@ -158,7 +141,7 @@ def _weights(start):
 
 # --- controls: each is a function of its seed, and wrong in one way -------------------------------
 
-OTHER = 20151206  # the seed of the other global state
+OTHER = 20151206  # seed of the other global state
 
 
 def watcher_(tensor, generator):
