@@ -128,7 +128,7 @@ def aligned(
 def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
     """The words of the command that runs this claim again on its device, and no other claim."""
     words = ["pytest", result.node, "--initcheck-device", result.device]
-    for name in ("seeds", "scale", "engine", "data_root", "salt"):
+    for name in ("seeds", "scale", "engine", "data_root", "salt", "activation"):
         value = getattr(settings, name)
         if value not in (None, "", DEFAULTS.get(name)):
             words += [f"--initcheck-{name.replace('_', '-')}", str(value)]
