@@ -13,8 +13,8 @@ import torch
 @contextmanager
 def other_global_state(seed: int) -> Iterator[None]:
     """Seed the global CPU generators of torch, numpy and Python, and restore them at the end."""
-    kept = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the one that is watched
     with torch.random.fork_rng(devices=[]):
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the one that is watched
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 -- as above

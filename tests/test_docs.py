@@ -103,7 +103,7 @@ def usage(*words: str) -> str:
 
 @cache
 def subcommands() -> frozenset[str]:
-    return frozenset(re.findall(r"^ {4}([a-z]+) ", usage(), flags=re.MULTILINE))
+    return frozenset(re.findall(r"^ {4}([a-z-]+) ", usage(), flags=re.MULTILINE))
 
 
 def flags(text: str) -> set[str]:
