@@ -71,10 +71,10 @@ def test_conforming_start_keeps_the_signal(verdict, initcheck_init, initcheck_ac
 
 @claim(source="He et al. 2015, eq. 10; Glorot & Bengio 2010, eq. 12", kind="theorem")
 def test_conforming_start_scales_with_fan_in(verdict, initcheck_init, initcheck_activation):
-    """A conforming start scales the weights of a layer by its inputs, or its inputs and outputs.
+    """A conforming start gives similar gains to layers that widen, narrow or have groups.
 
     Fan-out in place of fan-in, a fan of the transposed matrix, and a fan that forgets the kernel
-    all spread the gains of layers that widen, narrow or have groups.
+    do not.
     """
     mixed = networks.mixed(initcheck_activation)
     verdict.holds(
@@ -84,7 +84,7 @@ def test_conforming_start_scales_with_fan_in(verdict, initcheck_init, initcheck_
     )
 
 
-@claim(source="Zhang et al. 2019 (Fixup), section 2", kind="measured")
+@claim(source="second moments of independent terms add up", kind="measured")
 def test_conforming_start_is_calm_in_residual_networks(
     verdict, initcheck_init, initcheck_activation
 ):
