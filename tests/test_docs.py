@@ -103,7 +103,7 @@ def usage(*words: str) -> str:
 
 @cache
 def subcommands() -> frozenset[str]:
-    return frozenset(re.findall(r"^ {4}([a-z]+) ", usage(), flags=re.MULTILINE))
+    return frozenset(re.findall(r"^ {4}([a-z-]+)(?: |$)", usage(), flags=re.MULTILINE))
 
 
 def flags(text: str) -> set[str]:
@@ -187,7 +187,7 @@ def test_the_page_of_options_has_every_option_with_its_key_and_variable(pytestco
 
 
 def test_the_page_of_options_has_every_subcommand():
-    rows = set(re.findall(r"^\| `initcheck ([a-z]+)", read(OPTIONS_PAGE), flags=re.MULTILINE))
+    rows = set(re.findall(r"^\| `initcheck ([a-z-]+)", read(OPTIONS_PAGE), flags=re.MULTILINE))
     assert rows == subcommands()
 
 

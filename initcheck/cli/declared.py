@@ -53,7 +53,7 @@ def declared(item: pytest.Function) -> list[Pair]:
     """
     verdict = _Declarations()
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    values = {"verdict": verdict, FULL_SCALE: None} | parameters
+    values = {"verdict": verdict, FULL_SCALE: None, "initcheck_activation": "relu"} | parameters
     names = item._fixtureinfo.argnames  # noqa: SLF001 -- no public name for a test's arguments
     unknown = [name for name in names if name not in values or _has_fixture(item, name, parameters)]
     if unknown:

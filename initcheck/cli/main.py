@@ -240,6 +240,14 @@ def _note(sentence: str) -> None:
         print(f"initcheck: {sentence}", file=sys.stderr)
 
 
+def compare_init(options: argparse.Namespace) -> int:
+    """Print the user's initializers next to the usual ones, in several networks."""
+    from initcheck.cli.compare_init import compare_init as compared
+
+    refusal = compared(options)
+    return _refuse(refusal) if refusal else DONE
+
+
 def _refuse(sentence: str) -> int:
     print(_shown(f"initcheck: {sentence}"), file=sys.stderr)
     return MISSING
@@ -269,6 +277,14 @@ def _shard(text: str) -> tuple[int, int]:
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a shard such as 2/3, the second of 3")
     return int(number), int(count)
+
+
+def _activation(text: str) -> str:
+    from initcheck.plugin.options import ACTIVATIONS
+
+    if text not in ACTIVATIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ACTIVATIONS)}")
+    return text
 
 
 def _positive(text: str) -> int:
@@ -324,6 +340,31 @@ def _add_recording(commands: Any) -> None:
     command.set_defaults(run=merge)
 
 
+def _add_compare_init(commands: Any) -> None:
+    """Add the subcommand `compare-init`."""
+    command = commands.add_parser("compare-init", help="compare your initializer with the usual")
+    add = command.add_argument
+    add("init", nargs="+", metavar="MODULE:FUNCTION", help="as for pytest's --initcheck-init")
+    add("--activation", type=_activation, default="relu", metavar="NAME", help="of the networks")
+    add("--seeds", type=_positive, default=4, metavar="N", help="per initializer and rate")
+    add("--json", type=Path, metavar="FILE", help="write the numbers for machines")
+    add("--svg", type=Path, metavar="FILE", help="write a picture")
+    command.set_defaults(run=compare_init)
+
+
+def _add_inspect(commands: Any) -> None:
+    """Add the subcommand `inspect`."""
+    command = commands.add_parser("inspect", help="look for faults in the start of a module")
+    add = command.add_argument
+    add("build", metavar="MODULE:FUNCTION", help="builds the module; takes a seed, or nothing")
+    add("--batch", metavar="MODULE:FUNCTION", help="returns (inputs, targets), or the inputs alone")
+    add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
+    add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
+    add("--json", type=Path, metavar="FILE", help="write the findings for machines")
+    add("--strict", action="store_true", help="fail on warnings, too")
+    command.set_defaults(run=inspect)
+
+
 def _parser() -> Parser:
     parser = Parser(prog="initcheck", description="Claims about weight initialization, as a gate.")
     parser.add_argument("--version", action="version", version=f"initcheck {__version__}")
@@ -369,15 +410,8 @@ def _parser() -> Parser:
     )
     command.set_defaults(run=compare)
 
-    command = commands.add_parser("inspect", help="look for faults in the start of a module")
-    add = command.add_argument
-    add("build", metavar="MODULE:FUNCTION", help="builds the module; takes a seed, or nothing")
-    add("--batch", metavar="MODULE:FUNCTION", help="returns (inputs, targets), or the inputs alone")
-    add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
-    add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
-    add("--json", type=Path, metavar="FILE", help="write the findings for machines")
-    add("--strict", action="store_true", help="fail on warnings, too")
-    command.set_defaults(run=inspect)
+    _add_inspect(commands)
+    _add_compare_init(commands)
 
     command = commands.add_parser("doctor", help="print versions, devices, data and baselines")
     command.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,31 @@ import numpy as np
 from initcheck.arms import Arm
 from initcheck.baselines.evidence import BaselineError
 from initcheck.devices.compute import machine
-from initcheck.gate import reference, seeds
+from initcheck.gate import reference, repeatable, seeds
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Verdict
 from initcheck.stats import decisions
 
 
-def record(verdict: Verdict, reason: str, accept: str | None = None) -> Path:
+def record(
+    verdict: Verdict, reason: str, accept: str | None = None,
+    starts: Mapping[str, Any] | None = None,
+) -> Path:  # fmt: skip
     """Store the evidence of a claim's comparisons on its device, and return the file.
 
     Args:
         verdict: the judged claim.
         reason: why the evidence is recorded.
         accept: why outcomes may be far from those first recorded, or None if they may not.
+        starts: the starts that a second process built, by arm, or None if there was none.
 
     Raises:
-        BaselineError: a value is not finite, the arms are too close for the limit between them, or
-            outcomes are far from those first recorded.
+        BaselineError: an arm's start is not a function of its seed, a value is not finite, the arms
+            are too close for the limit between them, or outcomes are far from those first recorded.
     """
+    for arm in _arms(verdict):
+        repeatable.demand(arm, starts)
     entry: dict[str, Any] = {
         "environment": machine(verdict.device), "reason": reason,
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(), "commit": commit(),

@@ -87,8 +87,9 @@ def user_initializer(function: Callable[..., object], name: str) -> Initializer:
 
     The generator is passed to a parameter named generator, or else to a second parameter that has
     no default. A function without one draws from torch's global generator, which is seeded from the
-    replica's generator for the call. The state of torch's global generator is restored after every
-    call; those of numpy and Python are not.
+    replica's generator for the call. A function that takes a generator must draw from it: the
+    global one is not seeded then, because that would hide a generator that is ignored. The state of
+    torch's global generator is restored after every call; those of numpy and Python are not.
 
     Raises:
         InitializerError: the function cannot be called in any of these ways. The initializer itself

@@ -90,6 +90,13 @@ def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
     return open_session(request.config).verdict(request.node, initcheck_device)
 
 
+@pytest.fixture
+def initcheck_activation(request: pytest.FixtureRequest) -> str:
+    """The activation of the networks in which the conformance claims judge."""
+    activation: str = open_session(request.config).settings.activation
+    return activation
+
+
 @pytest.fixture(scope="session")
 def initcheck_session(request: pytest.FixtureRequest) -> Session:
     """For timing tests: the devices, settings and trainer of this session."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
+# The names in initcheck.networks.ACTIVATIONS, which would import torch.
+ACTIVATIONS = ("relu", "elu", "celu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear")
 JUDGED = ("all", "outcomes", "record")
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 # The smallest arm, 7,850 weights before and after training, takes 6 GB on so many seeds.
@@ -155,7 +157,12 @@ def _name(text: str) -> str:
     return text.strip()
 
 
-def _function(text: str) -> str:
+def function_name(text: str) -> str:
+    """The text itself, if it is ``MODULE:FUNCTION``.
+
+    Raises:
+        ValueError: it is something else; the message shows what to write.
+    """
     module, _, function = text.partition(":")
     if not (module and function):
         raise ValueError(f"{text!r} is not MODULE:FUNCTION, as in mypackage.inits:my_init_.")
@@ -178,11 +185,13 @@ OPTIONS = (
            _reason, None, "REASON"),
     Option("require-evidence", "a comparison without evidence is invalid", _yes, False, flag=True),
     Option("init", "judge your own initializer by the conformance claims; repeatable",
-           _function, (), "MODULE:FUNCTION", many=True),
+           function_name, (), "MODULE:FUNCTION", many=True),
+    Option("activation", "the activation of the networks in which --initcheck-init is judged",
+           _one_of(*ACTIVATIONS), "relu", "NAME"),
     Option("model", "inspect the module that this function builds, one item per check",
-           _function, None, "MODULE:FUNCTION"),
+           function_name, None, "MODULE:FUNCTION"),
     Option("batch", "returns (inputs, targets) for the inspected model",
-           _function, None, "MODULE:FUNCTION"),
+           function_name, None, "MODULE:FUNCTION"),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
@@ -211,6 +220,7 @@ class Settings:
     accept_drift: str | None
     require_evidence: bool
     init: tuple[str, ...]
+    activation: str
     model: str | None
     batch: str | None
     json: Path | None
@@ -244,6 +254,11 @@ class Settings:
             raise pytest.UsageError(
                 "--initcheck-record is refused with --initcheck-init: evidence for your "
                 "initializer would belong to no claim in a run without it. Leave out one of them."
+            )
+        if settings.activation != "relu" and not settings.init:
+            raise pytest.UsageError(
+                f"--initcheck-activation {settings.activation} chooses the networks in which a "
+                "given initializer is judged, so it needs --initcheck-init MODULE:FUNCTION too."
             )
         if settings.record is not None and settings.judge != "all":
             raise pytest.UsageError(

@@ -19,10 +19,17 @@ from initcheck.gate.comparison import Pair
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Key, Measured, Verdict
 from initcheck.networks import Network
+from initcheck.plugin.lazy_session import open_session
 from initcheck.training import train as training
 
 # Fixtures that a test may use and still be called before its turn.
-KNOWN_FIXTURES = ("request", "verdict", "initcheck_device", "initcheck_init")
+KNOWN_FIXTURES = (
+    "request",
+    "verdict",
+    "initcheck_device",
+    "initcheck_init",
+    "initcheck_activation",
+)
 
 
 def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
@@ -35,7 +42,8 @@ def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
         return False
     if "verdict" not in item.fixturenames:  # it is called at its turn, and judges nothing
         return False
-    arguments = {"verdict": verdict} | getattr(getattr(item, "callspec", None), "params", {})
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    arguments = {"verdict": verdict, "initcheck_activation": _activation(item)} | parameters
     others = {*arguments}.difference(KNOWN_FIXTURES)
     if not set(item.fixturenames) <= {*arguments, *KNOWN_FIXTURES} or _has_fixture(item, others):
         return False
@@ -48,6 +56,12 @@ def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
     except BaseException as error:  # noqa: BLE001 -- a skip and SystemExit are none of Exception
         verdict.error = error
     return True
+
+
+def _activation(item: pytest.Item) -> str:
+    """What the fixture ``initcheck_activation`` returns."""
+    activation: str = open_session(item.config).settings.activation
+    return activation
 
 
 def _has_fixture(item: pytest.Function, parameters: Iterable[str]) -> bool:

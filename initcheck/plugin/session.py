@@ -25,6 +25,7 @@ from initcheck.plugin.environment import Conditions
 from initcheck.plugin.options import Settings
 from initcheck.plugin.prefetch import Prefetch
 from initcheck.plugin.progress import Progress
+from initcheck.plugin.starts import SecondProcess
 from initcheck.results import ClaimResult
 
 
@@ -49,6 +50,7 @@ class Session:
     used: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # claim, device: probes
     planned: dict[str, Verdict] = field(default_factory=dict)  # by node id
     prefetches: list[Prefetch] = field(default_factory=list)  # one per device
+    second_process: SecondProcess | None = None  # builds the starts again, for recording
 
     @classmethod
     def open(cls, settings: Settings, config: pytest.Config) -> Session:
@@ -71,7 +73,10 @@ class Session:
             engine=settings.engine, jobs=threads, root=settings.data_root,
             download=settings.download, progress=progress,
         )  # fmt: skip
-        return cls(settings, found, laboratory, threads, config.rootpath, progress, named)
+        return cls(
+            settings, found, laboratory, threads, config.rootpath, progress, named,
+            second_process=SecondProcess.like(config),
+        )  # fmt: skip
 
     # --- baselines ------------------------------------------------------------------------------
 
@@ -233,7 +238,8 @@ class Session:
         if self.settings.record is None or result.verdict not in ("pass", "drifted"):
             return ""
         try:
-            recorder.record(verdict, self.settings.record, self.settings.accept_drift)
+            starts = self.second_process.starts if self.second_process else None
+            recorder.record(verdict, self.settings.record, self.settings.accept_drift, starts)
         except (BaselineError, OSError) as error:
             return f"The evidence of {verdict.claim_id} was not written: {error}"
         self.recorded.append(verdict.claim_id)

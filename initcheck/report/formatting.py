@@ -144,7 +144,7 @@ def reproduce(result: ClaimResult, settings: Settings, *more: str) -> list[str]:
     words = ["pytest", _test(result)]
     if result.device != "none":  # as it is if the claim was stopped before it had a device
         words += ["--initcheck-device", result.device]
-    for name in ("seeds", "scale", "engine", "data_root", "salt"):
+    for name in ("seeds", "scale", "engine", "data_root", "salt", "activation"):
         value = getattr(settings, name)
         if value not in (None, "", DEFAULTS.get(name)):
             words += [f"--initcheck-{name.replace('_', '-')}", str(value)]

@@ -247,6 +247,7 @@ class Settings:
     accept_drift: str | None = None
     require_evidence: bool = False
     init: list[str] = field(default_factory=list)
+    activation: str = "relu"
     json: str | None = None
     html: str | None = None
     profile: bool = False

@@ -8,6 +8,9 @@ from tests.helpers.projects import CLAIMS, ROOT, ZEROS_STAY
 
 CONFORMANCE = str(ROOT / "benchmarks" / "test_conformance.py")
 MINE = """
+import random
+
+import numpy
 import torch
 from initcheck.initializers import every
 
@@ -19,6 +22,25 @@ def careless_(tensor, generator):
 
 def refused_(tensor, generator, third):
     pass
+
+def ignores_(tensor, generator):
+    return tensor.normal_()
+
+def numpy_(tensor, generator):
+    return tensor.copy_(torch.from_numpy(numpy.random.standard_normal(tuple(tensor.shape))))
+
+def python_(tensor, generator):
+    values = [random.random() for _ in range(tensor.numel())]
+    return tensor.copy_(torch.tensor(values).view_as(tensor))
+
+def one_seed_(tensor, generator):
+    return tensor.normal_(generator=torch.Generator().manual_seed(7))
+
+def restarted_(tensor, generator):
+    return tensor.normal_(generator=torch.Generator().manual_seed(generator.initial_seed()))
+
+def global_(tensor):
+    return tensor.normal_()
 
 number = 7
 careless = every(careless_, name="careless")
@@ -77,6 +99,26 @@ def test_careless_initializer_does_not_conform(mine):
     assert careless.ret == 1
     assert "REFUTED" in careless.text
     assert mine.run(*options, "--initcheck-init=mine:small_").ret == 0
+
+
+def test_start_that_is_not_a_function_of_its_seed_does_not_conform(mine):
+    """`global_` takes no generator, so torch's global one is seeded for it."""
+    wrong = {
+        "ignores_": {"rebuilt_apart", "seeds_alike", "layers_alike"},
+        "numpy_": {"rebuilt_apart"},
+        "python_": {"rebuilt_apart"},
+        "one_seed_": {"seeds_alike", "layers_alike"},
+        "restarted_": {"layers_alike"},
+        "global_": set(),
+    }
+    given = [f"--initcheck-init=mine:{name}" for name in wrong]
+    results = mine.results(CONFORMANCE, "-k", "generator_alone", CPU, *given)
+    assert {
+        result["id"].rpartition("[")[2].removesuffix("-cpu]"): {
+            probe["probe"] for probe in result["probes"] if probe["verdict"] != "pass"
+        }
+        for result in results
+    } == wrong
 
 
 def test_initializer_that_no_selected_test_takes_is_not_green(mine):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from initcheck.gate import seeds
+from tests.helpers.projects import ROOT
 
 
 def test_salt_draws_other_seeds_and_keeps_the_verdict(project):
@@ -28,3 +29,12 @@ def test_stages_share_no_seed(salt):
 
 def test_more_seeds_begin_with_the_same():
     assert seeds.stage(1, 20)[:4] == seeds.stage(1, 4) == seeds.reference()
+
+
+@pytest.mark.parametrize("salt", ["otter", "heron"])
+def test_claim_on_generators_is_green_under_any_salt(project, salt):
+    """Its controls are functions of their seed, so they start as recorded whatever ran before."""
+    conformance = str(ROOT / "benchmarks" / "test_conformance.py")
+    options = (f"--initcheck-salt={salt}", "--initcheck-require-evidence", "--initcheck-device=cpu")
+    result = project.run(conformance, "-k", "generator_alone", *options)
+    assert result.ret == 0, result.text
