@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import init
 
 from initcheck.faults.fault import Context, Fault, Function, results_changed, wrapped, wrapped_in
 from initcheck.initializers import structured
+from initcheck.networks import Network
 
 CAP, BREAK = "identity_caps_residual_rank", "hadamard_breaks_rank_cap"
-BIAS_FREE_CAP = f"{CAP}_without_biases"
+EQUAL_BIASES = "equal_biases_add_at_most_one_dimension"
+BIAS = 0.01  # mean of a random bias that a layer without biases gets
 
 
 # --- identities -----------------------------------------------------------------------------------
@@ -46,6 +50,34 @@ def _hadamard_for_eye(function: Function) -> Function:
         return tensor.copy_(structured.hadamard_matrix(order)[:rows, :columns] / 2 ** (order / 2))
 
     return eye
+
+
+@contextmanager
+def _random_biases() -> Iterator[None]:
+    """Biases are drawn from U(0, 2 b): b is a constant bias, or 0.01 for a layer without biases."""
+
+    def constant(bias: Tensor) -> None:
+        if bias.dim() == 1:
+            bias.mul_(_uniform(bias))
+
+    def around(function: Function) -> Function:
+        def fresh(self: Network, seed: int) -> nn.Module:
+            module: nn.Module = function(self, seed)
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear) and getattr(layer, "bias", None) is None:
+                    bias = layer.weight.new_full((layer.out_features,), BIAS)
+                    layer.bias = nn.Parameter(bias * _uniform(bias))
+            return module
+
+        return fresh
+
+    with results_changed(init, "constant_", constant), wrapped(Network.fresh, around):
+        yield
+
+
+def _uniform(like: Tensor) -> Tensor:
+    """U(0, 2) in the shape of ``like``, with the same values for every tensor of its size."""
+    return 2 * torch.rand(like.shape, generator=torch.Generator().manual_seed(like.numel()))
 
 
 # --- orthogonal matrices --------------------------------------------------------------------------
@@ -102,11 +134,16 @@ FAULTS = (
     # identities
     Fault(
         "hadamard_for_identity", "A partial identity that widens is a Hadamard transform.",
-        "torch", (CAP, BIAS_FREE_CAP), lambda: wrapped_in(init, "eye_", _hadamard_for_eye),
+        "torch", (CAP,), lambda: wrapped_in(init, "eye_", _hadamard_for_eye),
     ),
     Fault(
         "identity_shifted_by_one", "The ones of an identity are one column off the diagonal.",
         "torch", (CAP,), lambda: results_changed(init, "eye_ dirac_", _shift),
+    ),
+    Fault(
+        "biases_drawn_at_random",
+        "Biases that should be equal, or absent, are drawn from U(0, 2 b).",
+        "initcheck", (CAP, EQUAL_BIASES), _random_biases,
     ),
     Fault(
         "identity_permuted", "The columns of an identity are permuted.",
@@ -152,6 +189,14 @@ FAULTS = (
         "The Hadamard factor is 2^(-(m // 2)), which is wrong for odd m.",
         "initcheck", ("hadamard_columns_are_orthonormal",),
         lambda: _scaled_hadamard(lambda order: (order % 2) / 2),
+    ),
+    Fault(
+        "identity_for_hadamard", "The Hadamard transform is a partial identity.",
+        "initcheck", (BREAK,),
+        lambda: wrapped(
+            structured.hadamard_matrix,
+            lambda _: lambda order: torch.eye(2**order) * 2 ** (order / 2),
+        ),
     ),
     Fault(
         "hadamard_with_noise", "Each Hadamard transform has other noise of N(0, 0.001^2).",
