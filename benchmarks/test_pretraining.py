@@ -26,7 +26,7 @@ LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of w
     kind="measured",
 )
 def test_pretraining_rescues_deep_sigmoid_network(verdict):
-    """CD-1 pretraining lets a deep sigmoid network learn under SGD where Glorot's start does not.
+    """CD-1 pretraining lets a deep sigmoid network learn under SGD where Glorot's start fails.
 
     Torch's default start does not either. Pretraining is not the only way: Glorot's weights with a
     larger gain learn without it.
@@ -40,7 +40,7 @@ def test_pretraining_rescues_deep_sigmoid_network(verdict):
 
 @claim(source="notebook 004; b-rbm-rescues-sigmoid", kind="measured")
 def test_larger_gain_rescues_deep_sigmoid_network(verdict):
-    """Under SGD, a deep sigmoid network learns from four times Glorot's weights, not from Glorot's.
+    """Under SGD, four times Glorot's weights let a deep sigmoid network learn; Glorot's do not.
 
     No pretraining is needed.
     """

@@ -1,7 +1,7 @@
 """Residual rank: the rank that W - I can reach from identity initialization.
 
-W is the square hidden layer after the widening one. Identity starts leave some of its units without
-a pixel of their own: padding.
+W is the square hidden layer after the widening one. An identity start gives each pixel one unit of
+it; the other units are padding.
 """
 
 from functools import partial
@@ -9,7 +9,14 @@ from functools import partial
 import pytest
 
 from initcheck import SGD, Adam, AdamW, Arm, Recipe, RMSprop, claim
-from initcheck.initializers import every, hadamard_, orthogonal_, partial_identity_, uniform_
+from initcheck.initializers import (
+    every,
+    hadamard_,
+    orthogonal_,
+    padded_identity_,
+    partial_identity_,
+    uniform_,
+)
 from initcheck.notebooks.arms import (
     POOLED_BIAS_FREE,
     POOLED_PIXELS,
@@ -42,6 +49,7 @@ OPTIMIZERS = {
     "adam": Adam(lr=1e-3),
     "rmsprop": RMSprop(lr=1e-3),
 }
+NOISE = 1e-6  # standard deviation: far below the singular values that are counted
 BATCH, STEPS = 32, 60  # images per step, steps; images are pooled to 7 x 7
 
 
@@ -62,7 +70,7 @@ def test_identity_caps_residual_rank(verdict):
     seeds=4,  # the arms are many ranges apart, and each seed is expensive
 )
 def test_hadamard_breaks_rank_cap(verdict):
-    """Under SGD, a Hadamard transform mixes the pixels and lifts W - I's rank above their number.
+    """Under SGD, a Hadamard transform mixes the pixels and breaks the cap on the rank of W - I.
 
     Mixing is what does it: no unit is left as padding. Random orthonormal columns in the widening
     layer mix the pixels too, and lift the rank as well.
@@ -82,6 +90,20 @@ def test_equal_biases_add_at_most_one_dimension(verdict):
         exact_rank,
         treated=Arm(WIDENING, identity_biased, BIASED_RECIPE),
         control=Arm(WIDENING, random_biases, BIASED_RECIPE),
+    )
+
+
+@claim(source="IDInit, arXiv 2503.04626; b-idinit-padded", kind="measured")
+def test_padded_identity_lifts_rank_cap(verdict):
+    """Under SGD, an identity repeated with a little noise lifts the rank of W - I above the cap.
+
+    Every unit of the widening layer then copies a pixel, and noise lets the copies part.
+    """
+    recipe = Recipe(OPTIMIZERS["sgd"], batch=BATCH, steps=STEPS)
+    verdict.holds(
+        rank,
+        treated=Arm(POOLED_BIAS_FREE, every(padded_identity_(NOISE)), recipe),
+        control=Arm(POOLED_BIAS_FREE, identity, recipe),
     )
 
 

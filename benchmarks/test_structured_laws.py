@@ -143,7 +143,7 @@ def test_dirac_convolutions_are_the_identity(verdict):
 
 @claim(source="arXiv 1806.05393, Algorithm 2; b-delta-orthogonal", kind="theorem")
 def test_delta_orthogonal_convolutions_keep_norms(verdict):
-    """Convolutions with an orthogonal matrix at the centre of the kernel keep their input's norm.
+    """Convolutions that are orthogonal at the kernel's centre keep the norm of their input.
 
     A matrix spread over the whole kernel loses norm at the border, which is padded with zeros.
     """
