@@ -55,18 +55,19 @@ def _hadamard_for_eye(function: Function) -> Function:
 @contextmanager
 def _random_biases() -> Iterator[None]:
     """Biases are drawn from U(0, 2 b): b is a constant bias, or 0.01 for a layer without biases."""
+    calls = count()  # layers of one size get different biases
 
     def constant(bias: Tensor) -> None:
         if bias.dim() == 1:
-            bias.mul_(_uniform(bias))
+            bias.mul_(_uniform(bias, next(calls)))
 
     def around(function: Function) -> Function:
         def fresh(self: Network, seed: int) -> nn.Module:
             module: nn.Module = function(self, seed)
-            for layer in module.modules():
+            for place, layer in enumerate(module.modules()):
                 if isinstance(layer, nn.Linear) and getattr(layer, "bias", None) is None:
                     bias = layer.weight.new_full((layer.out_features,), BIAS)
-                    layer.bias = nn.Parameter(bias * _uniform(bias))
+                    layer.bias = nn.Parameter(bias * _uniform(bias, place))
             return module
 
         return fresh
@@ -75,9 +76,9 @@ def _random_biases() -> Iterator[None]:
         yield
 
 
-def _uniform(like: Tensor) -> Tensor:
-    """U(0, 2) in the shape of ``like``, with the same values for every tensor of its size."""
-    return 2 * torch.rand(like.shape, generator=torch.Generator().manual_seed(like.numel()))
+def _uniform(like: Tensor, seed: int) -> Tensor:
+    """U(0, 2) in the shape of ``like``."""
+    return 2 * torch.rand(like.shape, generator=torch.Generator().manual_seed(seed))
 
 
 # --- orthogonal matrices --------------------------------------------------------------------------
