@@ -19,9 +19,16 @@ from initcheck.initializers import (
     lecun_uniform_,
     positive_uniform_,
     scaled_,
+    torch_default,
 )
 from initcheck.notebooks.arms import MIXED_WIDE, START
-from initcheck.probes.starts import bound_reached, mean_error, variance_error
+from initcheck.probes.starts import (
+    bound_reached,
+    default_bound_reached,
+    default_variance_error,
+    mean_error,
+    variance_error,
+)
 
 
 def convolution():
@@ -112,3 +119,20 @@ def test_heuristic_is_resolved_per_layer(verdict):
         treated=Arm(MIXED_WIDE, HEURISTIC, START),
         control=Arm(MIXED_WIDE, he, START),
     )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@claim(source="b-torch-default", kind="theorem")
+def test_torch_default_has_its_variance_and_bound(verdict, network):
+    """Torch's linear layers and convolutions start with the variance 1 / (3 fan-in).
+
+    Weights and biases are uniform within 1 / sqrt(fan-in), the bound that a biased layer shares.
+    LeCun's uniform law has three times this variance.
+    """
+    net, _ = NETWORKS[network]
+    arms = {
+        "treated": Arm(net, torch_default, START),
+        "control": Arm(net, every(lecun_uniform_), START),
+    }
+    verdict.holds(default_variance_error, **arms)
+    verdict.holds(default_bound_reached, **arms)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from initcheck import Arm, claim
-from initcheck.initializers import glorot, torch_default
+from initcheck.initializers import every, glorot, glorot_normal_, scaled_, torch_default, zeros_
 from initcheck.notebooks.arms import (
     PRETRAINED,
     SIGMOID_RECIPE,
@@ -17,6 +17,7 @@ from initcheck.probes.reconstruction import epochs_without_fall, reconstruction_
 DEPTH = 4  # hidden layers
 DEEP, SHALLOW = sigmoid_network(DEPTH), sigmoid_network(1)
 STACKED = Arm(DEEP, PRETRAINED, SIGMOID_RECIPE)
+LARGER_GAIN = every(scaled_(glorot_normal_, 4), zeros_, "glorot times 4")
 LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of what they can
 
 
@@ -25,15 +26,29 @@ LONGER = replace(SIGMOID_RECIPE, steps=160)  # until both have learned most of w
     kind="measured",
 )
 def test_pretraining_rescues_deep_sigmoid_network(verdict):
-    """CD-1 pretraining lets a deep sigmoid network learn under SGD; Glorot's start does not.
+    """CD-1 pretraining lets a deep sigmoid network learn under SGD where Glorot's start fails.
 
-    Torch's default start does not either.
+    Torch's default start does not either. Pretraining is not the only way: Glorot's weights with a
+    larger gain learn without it.
     """
     verdict.holds(test_accuracy, treated=STACKED, control=Arm(DEEP, glorot, SIGMOID_RECIPE))
     verdict.holds(
         test_accuracy, treated=STACKED, control=Arm(DEEP, torch_default, SIGMOID_RECIPE),
         case="torch's own",
     )  # fmt: skip
+
+
+@claim(source="notebook 004; b-rbm-rescues-sigmoid", kind="measured")
+def test_larger_gain_rescues_deep_sigmoid_network(verdict):
+    """Under SGD, four times Glorot's weights let a deep sigmoid network learn; Glorot's do not.
+
+    No pretraining is needed.
+    """
+    verdict.gains(
+        test_accuracy,
+        better=Arm(DEEP, LARGER_GAIN, SIGMOID_RECIPE),
+        worse=Arm(DEEP, glorot, SIGMOID_RECIPE),
+    )
 
 
 @claim(source="notebook 004; a4-rbm-pretrain, b-rbm-rescues-sigmoid", kind="measured")

@@ -1,4 +1,4 @@
-"""Structured laws: truncated normals, orthogonal matrices and identity convolutions."""
+"""Structured laws: truncated normals, orthogonal and mirrored matrices, and sine networks."""
 
 from collections import OrderedDict
 from dataclasses import replace
@@ -9,16 +9,21 @@ from torch import nn
 
 from initcheck import Arm, Network, claim, mlp
 from initcheck.initializers import (
+    delta_orthogonal_,
     dirac_,
     every,
     he,
+    he_normal_,
+    looks_linear_,
     normal_,
     orthogonal_,
     scaled_,
+    siren_,
     trunc_normal_,
+    zeros_,
 )
 from initcheck.notebooks.arms import START
-from initcheck.probes.signals import changed_between
+from initcheck.probes.signals import changed_between, norm_change, state_size
 from initcheck.probes.starts import moment_error, singular_value_error, trace_error
 
 STD = 0.05  # requested for every weight
@@ -26,6 +31,8 @@ GAIN = 2**0.5  # He's, for ReLU
 CUT = mlp(784, 100, 10)
 SQUARES = mlp(784, *[16] * 101, 10)  # a hundred 16 x 16 matrices
 CHANNELS, IMAGE_SIDE = 8, 28
+MANY = 12  # hidden layers
+OMEGA = 30.0  # SIREN's
 
 
 def identity_stack():
@@ -35,6 +42,40 @@ def identity_stack():
         layers[f"conv{number}"] = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
     layers |= {"flatten": nn.Flatten(), "output": nn.Linear(CHANNELS * IMAGE_SIDE**2, 10)}
     return nn.Sequential(layers)
+
+
+class Mirror(nn.Module):
+    """Each input and its negative: ``(B, n)`` to ``(B, 2 n)``."""
+
+    def forward(self, x):
+        """The inputs, then their negatives."""
+        return torch.cat([x, -x], 1)
+
+
+class Sine(nn.Module):
+    """sin(omega x), SIREN's activation."""
+
+    def forward(self, x):
+        """The sine of each input, multiplied by omega."""
+        return torch.sin(OMEGA * x)
+
+
+def mirrored_network():
+    """A ReLU network on images and their negatives."""
+    layers = OrderedDict(mlp(2 * 784, *[2 * 64] * MANY, 10).build().named_children())
+    layers.pop("flatten")
+    return nn.Sequential(OrderedDict(flatten=nn.Flatten(), mirror=Mirror(), **layers))
+
+
+def sine_network():
+    """A deep network whose activations are sines."""
+    layers = OrderedDict(mlp(784, *[256] * MANY, 10).build().named_children())
+    replaced = {key: Sine() if isinstance(m, nn.ReLU) else m for key, m in layers.items()}
+    return nn.Sequential(OrderedDict(replaced))
+
+
+MIRRORED = Network(f"mirrored, mlp 1568-128x{MANY}-10 relu", mirrored_network)
+SINES = Network(f"mlp 784-256x{MANY}-10 sine", sine_network)
 
 
 @torch.no_grad()
@@ -97,4 +138,47 @@ def test_dirac_convolutions_are_the_identity(verdict):
         partial(changed_between, first="conv1", last="flatten"),
         treated=Arm(network, he.but("conv*.weight", dirac_), precise),
         control=Arm(network, he, precise),
+    )
+
+
+@claim(source="arXiv 1806.05393, Algorithm 2; b-delta-orthogonal", kind="theorem")
+def test_delta_orthogonal_convolutions_keep_norms(verdict):
+    """Convolutions that are orthogonal at the kernel's centre keep the norm of their input.
+
+    A matrix spread over the whole kernel loses norm at the border, which is padded with zeros.
+    """
+    network = Network("conv 1-8-8-8-8-8, no bias", identity_stack)
+    verdict.holds(
+        partial(norm_change, first="conv1", last="flatten"),
+        treated=Arm(network, he.but("conv*.weight", delta_orthogonal_()), START),
+        control=Arm(network, he.but("conv*.weight", orthogonal_()), START),
+    )
+
+
+@claim(source="arXiv 1702.08591, section 4; b-looks-linear", kind="theorem")
+def test_looks_linear_start_keeps_norms(verdict):
+    """A ReLU network that looks linear keeps the norm of its hidden states through its layers.
+
+    relu(z) - relu(-z) = z, so mirrored orthogonal matrices make the network an orthogonal map. From
+    He's start the norm fluctuates.
+    """
+    mirrored = every(looks_linear_(orthogonal_()), zeros_).but("output.weight", he_normal_)
+    verdict.holds(
+        partial(norm_change, first="hidden2", last="output"),
+        treated=Arm(MIRRORED, mirrored, START),
+        control=Arm(MIRRORED, he, START),
+    )
+
+
+@claim(source="arXiv 2006.09661, section 3.2; b-siren-fixed-point", kind="theorem")
+def test_siren_start_keeps_hidden_states_at_their_fixed_point(verdict):
+    """From SIREN's start, a deep sine network's hidden states have a standard deviation of .631.
+
+    A pre-activation variance q becomes 1 - exp(-2 q), whose fixed point is .797; the mean of
+    sin squared is half of that. From smaller weights the states die out.
+    """
+    verdict.holds(
+        partial(state_size, layer="output"),
+        treated=Arm(SINES, every(siren_(OMEGA), zeros_), START),
+        control=Arm(SINES, every(scaled_(siren_(OMEGA), 0.5), zeros_), START),
     )

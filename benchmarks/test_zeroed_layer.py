@@ -1,30 +1,20 @@
-"""Zeroed layer: zero weights are harmless if biases differ, and zero biases if weights do.
-
-The network is notebook 001's, on images with a quarter of the pixels; ``test_full_width.py`` uses
-whole images.
-"""
+"""Zeroed layer: zero weights are harmless if biases differ, and zero biases if weights do."""
 
 from functools import partial
 
 from initcheck import Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default, zeros, zeros_
-from initcheck.notebooks.arms import (
-    DEFAULT_ZERO_BIASES,
-    NOTEBOOK_001_POOLED,
-    ZEROS_DEFAULT_BIASES,
-)
+from initcheck.notebooks.arms import DEFAULT_ZERO_BIASES, NOTEBOOK_001, ZEROS_DEFAULT_BIASES
 from initcheck.probes import rows_against_bias, test_accuracy
 from initcheck.probes.units import movement, zero_atom_error
 
 RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)  # the notebook's rate and batch, fewer steps
 
-DEFAULT = Arm(NOTEBOOK_001_POOLED, torch_default, RECIPE)
-ZEROED = Arm(
-    NOTEBOOK_001_POOLED, torch_default.but("hidden1.weight", zeros_), RECIPE, name="hidden1 zero"
-)
-ZERO_BIASES = Arm(NOTEBOOK_001_POOLED, DEFAULT_ZERO_BIASES, RECIPE)
-BIASES_ONLY = Arm(NOTEBOOK_001_POOLED, ZEROS_DEFAULT_BIASES, RECIPE)
-ALL_ZERO = Arm(NOTEBOOK_001_POOLED, zeros, RECIPE)
+DEFAULT = Arm(NOTEBOOK_001, torch_default, RECIPE)
+ZEROED = Arm(NOTEBOOK_001, torch_default.but("hidden1.weight", zeros_), RECIPE, name="hidden1 zero")
+ZERO_BIASES = Arm(NOTEBOOK_001, DEFAULT_ZERO_BIASES, RECIPE)
+BIASES_ONLY = Arm(NOTEBOOK_001, ZEROS_DEFAULT_BIASES, RECIPE)
+ALL_ZERO = Arm(NOTEBOOK_001, zeros, RECIPE)
 
 
 @claim(source="notebook 001; a1-one-layer-zero-ok, a1-dead-rows-exact", kind="measured")

@@ -25,28 +25,34 @@ FULL_SCALE = "full_scale"  # a fixture of the claims' authors; it skips a claim 
 # --- the decorator --------------------------------------------------------------------------------
 
 
-def claim(*, source: str, kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def claim(
+    *, source: str, kind: str, seeds: int | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Mark a test as a claim.
 
     Args:
         source: where the statement comes from, e.g. ``"notebook 001"``.
         kind: ``exact`` (true in real arithmetic), ``theorem`` (the limit is computed) or
             ``measured`` (the limit is placed between the two arms).
+        seeds: how many seeds a stage has, if not the number for its kind; for expensive arms that
+            are far apart. ``--initcheck-seeds`` overrides it.
 
     Raises:
-        ValueError: the kind is none of these, the source is not a string, or the test has no
-            docstring, which is the claim's statement.
+        ValueError: the kind is none of these, the source is not a string, the number of seeds is
+            not positive, or the test has no docstring, which is the claim's statement.
     """
     if kind not in KINDS:
         raise ValueError(f"A claim's kind is exact, theorem or measured, not {kind!r}.")
     if not isinstance(source, str):
         raise ValueError(f"A claim's source is a string, not {source!r}.")  # noqa: TRY004 -- as kind
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"A claim's number of seeds is at least 1, not {seeds}.")
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
         kept = sys.flags.optimize < 2  # under `python -OO` the plugin refuses the claim instead
         if kept and not (test.__doc__ or "").strip():
             raise ValueError(f"{test.__name__} needs a docstring: the claim, as one true sentence.")
-        pytest.mark.initcheck_claim(source=source, kind=kind)(test)
+        pytest.mark.initcheck_claim(source=source, kind=kind, seeds=seeds)(test)
         return test
 
     return mark
@@ -114,6 +120,7 @@ class Claim:
         claim: its name with parameters, as ``id_of`` gives it.
         statement: the summary line of its docstring.
         details: the rest of its docstring, or an empty text.
+        seeds: how many seeds its stages have, or None for the number for its kind.
         line: of its test in ``file``, counted from 1.
         node: pytest's name of its test.
         scale: ``full`` if it is skipped at brief scale, else ``brief``.
@@ -129,6 +136,7 @@ class Claim:
     node: str = ""
     scale: str = "brief"
     details: str = ""
+    seeds: int | None = None
     item: pytest.Function | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -206,7 +214,7 @@ def _claim(item: pytest.Function, marker: pytest.Mark) -> Claim:
     _, line, _ = item.location
     return Claim(
         claim=id_of(item), kind=marker.kwargs["kind"], source=marker.kwargs["source"],
-        statement=statement, details=details,
+        statement=statement, details=details, seeds=marker.kwargs.get("seeds"),
         file=file_of(item), line=(line or 0) + 1, node=node_of(item),
         scale="full" if FULL_SCALE in item.fixturenames else "brief",
         item=item,

@@ -172,6 +172,7 @@ def _sources(claim: Claim) -> Iterator[str]:
 def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
     evidence = baselines.evidence(claim.claim)
     limits = baselines.limits.get(claim.name, {})
+    seeds = claim.seeds or decisions.SEEDS["measured"]
     if evidence is None:
         yield from _labelled("evidence", "none is recorded")
         return
@@ -186,23 +187,22 @@ def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
             limit = limits.get(probe.partition(" (")[0])
             unit = limit.unit if limit else ""
             for side in SIDES:
-                yield from _labelled(
-                    "", _outcome(probe, side, comparison, unit, baselines.registered)
-                )
+                shift = _sensitivity(side, comparison, unit, seeds, baselines.registered)
+                yield from _labelled("", f"{_outcome(probe, side, comparison)}; {shift}")
 
 
-def _outcome(
-    probe: str, side: str, comparison: Mapping[str, Any], unit: str, registered: int
-) -> str:
-    """Mean and standard deviation of one arm, and the shift of it that the gate detects."""
+def _outcome(probe: str, side: str, comparison: Mapping[str, Any]) -> str:
+    """Mean and standard deviation of one arm."""
     values = np.asarray(comparison[side], dtype=float)
     arm = comparison[f"{side}_arm"].split(" | ")[1]
     spread = f" +- {values.std(ddof=1):.2g}" if len(values) > 1 and decisions.varies(values) else ""
-    outcome = f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
-    return f"{outcome}; {_sensitivity(side, comparison, unit, registered)}"
+    return f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
 
 
-def _sensitivity(side: str, comparison: Mapping[str, Any], unit: str, registered: int) -> str:
+def _sensitivity(
+    side: str, comparison: Mapping[str, Any], unit: str, now: int, registered: int
+) -> str:
+    """The shift of one arm's outcomes that ``now`` seeds detect."""
     values, other = (comparison[s] for s in (side, *(s for s in SIDES if s != side)))
     if not decisions.varies(values):
         return "equal on all seeds"
@@ -211,7 +211,7 @@ def _sensitivity(side: str, comparison: Mapping[str, Any], unit: str, registered
     scale = distributions.scale(values, other, unit)
     if scale is None:
         return "too few seeds to compare outcomes"
-    alpha1, now = decisions.per_stage(decisions.split(registered)), decisions.SEEDS["measured"]
+    alpha1 = decisions.per_stage(decisions.split(registered))
     by_ranks = scale.name == distributions.RANKS
     detect = distributions.detectable_by_trial if by_ranks else distributions.detectable
     shift = detect(scale, now, alpha1)

@@ -189,11 +189,13 @@ def _later_tensors_lag() -> Context:
     return wrapped_in(TorchOptimizer, "__init__", around)
 
 
+RANKS = ("identity_caps_residual_rank", "equal_biases_add_at_most_one_dimension")
+
 FAULTS = (
     Fault(
         "biases_drawn_at_random",
         "Biases are drawn from U(0, 0.02) where equal ones or none were requested.",
-        "torch", (), _random_biases,
+        "torch", RANKS, _random_biases,
     ),
     Fault(
         "biases_drawn_equal", "Every random law gives all biases of a layer the same value.",

@@ -53,7 +53,7 @@ HYPOTHESES = (
         (
             "bias_free_relu_network_is_homogeneous",
             "equal_biases_add_at_most_one_dimension",
-            "identity_caps_residual_rank_without_biases",
+            "identity_caps_residual_rank",
             "identity_starts_at_loss_of_guessing",
         ),
     ),
@@ -66,6 +66,8 @@ HYPOTHESES = (
         (
             "heuristic_is_resolved_per_layer",
             "normal_law_has_its_variance",
+            "siren_start_keeps_hidden_states_at_their_fixed_point",
+            "torch_default_has_its_variance_and_bound",
             "truncated_normal_law_has_its_variance",
             "uniform_law_has_its_variance_and_bound",
             "uniform_law_is_centred",
@@ -86,14 +88,14 @@ HYPOTHESES = (
         "The start is drawn from its own generator.", "generator_ignored",
         ("conforming_start_depends_on_the_generator_alone",),
     ),
+    Hypothesis(
+        "The standard deviation is divided by the root of fan-in.", "fan_out_for_fan_in",
+        ("conforming_start_scales_with_fan_in",),
+    ),
     # structure
     Hypothesis(
         "The weights are a partial identity.", "hadamard_for_identity",
-        ("identity_caps_residual_rank", "identity_caps_residual_rank_at_full_width"),
-    ),
-    Hypothesis(
-        "The Hadamard transform keeps lengths.", "hadamard_unscaled",
-        ("hadamard_breaks_rank_cap", "hadamard_breaks_rank_cap_at_full_width"),
+        ("identity_caps_residual_rank",),
     ),
     Hypothesis(
         "The Hadamard transform is computed, and nothing is drawn.", "hadamard_with_noise",
@@ -106,7 +108,11 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The columns or rows of the weights are orthonormal.", "not_orthogonalized",
-        ("orthogonal_start_multiplies_by_its_gain",),
+        (
+            "delta_orthogonal_convolutions_keep_norms",
+            "looks_linear_start_keeps_norms",
+            "orthogonal_start_multiplies_by_its_gain",
+        ),
     ),
     Hypothesis(
         "Orthogonal matrices are uniform under rotations.", "orthogonal_without_signs",
@@ -145,7 +151,6 @@ HYPOTHESES = (
         "The optimizer does not decay weights.", "weight_decay",
         (
             "all_zero_batch_norm_network_stays_zero",
-            "identity_caps_residual_rank_without_biases",
             "identity_confines_residual_under_any_optimizer",
         ),
     ),

@@ -162,7 +162,7 @@ FAULTS = (
     ),
     Fault(
         "glorot_uniform_times_10", "Glorot's weights are 10 times too large.",
-        "torch", (), lambda: _scaled(GLOROT, 10.0),
+        "torch", ("deep_network_lowers_loss_sooner",), lambda: _scaled(GLOROT, 10.0),
     ),
     Fault(
         "glorot_uniform_times_0.1", "Glorot's weights are 10 times too small.",

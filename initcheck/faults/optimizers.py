@@ -27,7 +27,6 @@ from initcheck.faults.fault import (
 
 ZERO, LAYER = "all_zero_network_stays_symmetric", "zeroed_hidden_layer_still_learns"
 CAP, BREAK, HE = "identity_caps_residual_rank", "hadamard_breaks_rank_cap", "he_beats_randn"
-BIAS_FREE_CAP = f"{CAP}_without_biases"
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ FAULTS = (
     ),
     Fault(
         "weight_decay", "Every optimizer uses weight decay 0.01, whatever was requested.",
-        "torch", (CAP, BIAS_FREE_CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
+        "torch", (CAP, HE), lambda: option("weight_decay", lambda _: 0.01),
     ),
     Fault(
         "weight_decay_ignored", "Weight decay is accepted and not used.",

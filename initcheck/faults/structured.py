@@ -14,7 +14,6 @@ from initcheck.faults.fault import Context, Fault, Function, results_changed, wr
 from initcheck.initializers import structured
 
 CAP, BREAK = "identity_caps_residual_rank", "hadamard_breaks_rank_cap"
-BIAS_FREE_CAP = f"{CAP}_without_biases"
 
 
 # --- identities -----------------------------------------------------------------------------------
@@ -102,7 +101,7 @@ FAULTS = (
     # identities
     Fault(
         "hadamard_for_identity", "A partial identity that widens is a Hadamard transform.",
-        "torch", (CAP, BIAS_FREE_CAP), lambda: wrapped_in(init, "eye_", _hadamard_for_eye),
+        "torch", (CAP,), lambda: wrapped_in(init, "eye_", _hadamard_for_eye),
     ),
     Fault(
         "identity_shifted_by_one", "The ones of an identity are one column off the diagonal.",
@@ -152,6 +151,14 @@ FAULTS = (
         "The Hadamard factor is 2^(-(m // 2)), which is wrong for odd m.",
         "initcheck", ("hadamard_columns_are_orthonormal",),
         lambda: _scaled_hadamard(lambda order: (order % 2) / 2),
+    ),
+    Fault(
+        "identity_for_hadamard", "The Hadamard transform is a partial identity.",
+        "initcheck", (BREAK,),
+        lambda: wrapped(
+            structured.hadamard_matrix,
+            lambda _: lambda order: torch.eye(2**order) * 2 ** (order / 2),
+        ),
     ),
     Fault(
         "hadamard_with_noise", "Each Hadamard transform has other noise of N(0, 0.001^2).",

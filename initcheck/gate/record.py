@@ -93,12 +93,12 @@ def _demand_room(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -
 
 
 def _demand_gain(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -> None:
-    """Refuse a margin that sixteen seeds often fail to show although the gain is real."""
+    """Refuse a margin that the claim's seeds often fail to show although the gain is real."""
     limit = verdict.baselines.limit(verdict.claim, pair.name)
     if limit is None or limit.margin is None:
         return
     d = np.subtract(values["treated"], values["control"]) - limit.margin
-    now = decisions.SEEDS["measured"]
+    now = verdict.usual_count
     missed = decisions.gain_missed(d, now) ** 2
     if missed > decisions.GAIN_MISSED:
         raise BaselineError(

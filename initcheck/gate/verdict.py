@@ -114,6 +114,7 @@ class Verdict:
 
     Attributes:
         laboratory: trains and measures what is not prefetched.
+        fixed_count: seeds per stage that the claim states, or None for the number for its kind.
         prefetched: gives what was measured before the claim's turn, or None.
         pairs: the comparisons that the test declared for this type of device.
         skipped: probes of comparisons that are declared for another type of device only.
@@ -129,6 +130,7 @@ class Verdict:
     laboratory: Laboratory
     baselines: Baselines
     setting: Setting = field(default_factory=Setting)
+    fixed_count: int | None = None
     prefetched: Callable[[Key], Measured | None] = lambda key: None
     pairs: list[Pair] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
@@ -316,10 +318,15 @@ class Verdict:
             "drift": {side: drift.shown(arm) for side, arm in drifts.items()},
         }  # fmt: skip
 
+    @property
+    def usual_count(self) -> int:
+        """Seeds per stage without any option."""
+        return self.fixed_count or decisions.SEEDS[self.kind]
+
     def _count(self) -> int:
         if self.setting.judge == "record":
             return seeds.REFERENCE
-        return self.setting.count or decisions.SEEDS[self.kind]
+        return self.setting.count or self.usual_count
 
     @property
     def _alpha1(self) -> float:

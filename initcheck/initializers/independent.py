@@ -186,31 +186,3 @@ def scaled_(initializer: TensorInitializer, factor: float) -> TensorInitializer:
         return tensor.mul_(factor)
 
     return fill
-
-
-@factory
-def sign_of_(initializer: TensorInitializer) -> TensorInitializer:
-    """The signs of the values of `initializer`, all with the magnitude of their standard deviation.
-
-    Source: Zhou et al., arXiv 1905.01067.
-    """
-
-    @torch.no_grad()
-    def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
-        initializer(tensor, generator)
-        std = tensor.std(correction=0)  # of exactly these values, and defined for a single element
-        return tensor.sign_().mul_(std)
-
-    return fill
-
-
-@factory
-def magnitude_of_(initializer: TensorInitializer) -> TensorInitializer:
-    """The absolute values of `initializer`: the counterpart of `sign_of_`."""
-
-    @torch.no_grad()
-    def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
-        initializer(tensor, generator)
-        return tensor.abs_()
-
-    return fill

@@ -99,7 +99,7 @@ START = Recipe(SGD(lr=0.1), batch=32, steps=0)  # trains nothing; for claims abo
 PIXELS = 784
 SQUARE = "hidden3.weight"  # the square layer after the widening one
 WIDE = mlp(PIXELS, PIXELS, 1024, 1024, 10)  # the notebook at hidden width 1024
-RANK_RECIPE = Recipe(SGD(lr=0.2), batch=16, steps=150, keep_at=(50,), keep=(SQUARE,))
+WIDE_BIAS_FREE = mlp(PIXELS, PIXELS, 1024, 1024, 10, bias=False)
 EQUAL_BIASES = constant_(0.01)  # the notebook's
 
 identity_biased = every(partial_identity_, EQUAL_BIASES, "partial identity, biases .01")
@@ -108,8 +108,6 @@ one_n_each_biased = every(one_n_each_, EQUAL_BIASES, "OnE, biases .01")
 spray_biased = every(spray_, EQUAL_BIASES, "Spray, biases .01")
 
 WIDENING = pooled(196, 256, 256, 10, by=2)  # WIDE, every width divided by four
-IDENTITY = Arm(WIDENING, identity_biased, RANK_RECIPE)
-HADAMARD = Arm(WIDENING, hadamard_biased, RANK_RECIPE)
 
 POOLED_PIXELS = 49  # 7 x 7
 

@@ -10,7 +10,7 @@ import pytest
 
 from initcheck.claims import KINDS, MARKER, file_of, statement_of
 
-FIELDS = {"source", "kind"}
+FIELDS = {"source", "kind", "seeds"}
 NO_DOCSTRINGS = 2  # sys.flags.optimize of `python -OO`
 
 

@@ -168,7 +168,7 @@ class Session:
         return Verdict(
             claim=claim_of(item), claim_id=id_of(item), device=device,
             kind=mark.kwargs["kind"], laboratory=self.laboratory, baselines=self.baselines,
-            setting=setting,
+            setting=setting, fixed_count=mark.kwargs.get("seeds"),
         )  # fmt: skip
 
     def result(

@@ -13,7 +13,7 @@ from initcheck.probes.outcomes import (
     test_accuracy,
 )
 from initcheck.probes.probe import Probe, name_of
-from initcheck.probes.ranks import rank, residual_outside, residual_rank
+from initcheck.probes.ranks import rank, residual_off_pixels, residual_outside, residual_rank
 from initcheck.probes.units import rows_against_bias, unit_spread, weight_magnitude
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "logit_spread",
     "name_of",
     "rank",
+    "residual_off_pixels",
     "residual_outside",
     "residual_rank",
     "rows_against_bias",

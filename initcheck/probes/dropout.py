@@ -13,7 +13,7 @@ from initcheck.probes.probe import answered
 from initcheck.training.train import Trained
 
 SAMPLES, UNITS = 1000, 100  # size of the tensor of ones that a layer is applied to
-DRAWS = 8  # passes over the test images
+DRAWS = 24  # passes over the test images
 SURVIVAL = 0.8 * 0.8 * 0.9  # notebook 003 keeps these shares of its three hidden layers
 
 

@@ -16,13 +16,28 @@ RANK_TOLERANCE = 1e-4  # notebook 002: numpy.linalg.matrix_rank(W - I, tol=1e-4)
 CLEAR = 1e3
 
 
-def residual_rank(trained: Trained, layer: str) -> Tensor:
+def residual_rank(trained: Trained, layer: str, tolerance: float = RANK_TOLERANCE) -> Tensor:
     """Largest numerical rank of W - I over the kept checkpoints and the end of training.
 
-    The rank counts singular values above 1e-4, as in notebook 002.
+    The rank counts singular values above the tolerance, by default 1e-4 as in notebook 002.
     """
     weights = [kept[layer] for kept in trained.kept.values()] + [trained.parameters[layer]]
-    return torch.stack([rank(weight - _identity(weight)) for weight in weights]).amax(0)
+    return torch.stack([rank(weight - _identity(weight), tolerance) for weight in weights]).amax(0)
+
+
+def residual_off_pixels(trained: Trained, layer: str) -> Tensor:
+    """Number of nonzero entries of W - I in a row or a column that belongs to no lit pixel.
+
+    Row and column i of a square weight belong to pixel i, which is lit if a training image lights
+    it. Counted at the kept checkpoints and at the end of training; NaN if an entry is not finite.
+    """
+    weights = [kept[layer] for kept in trained.kept.values()] + [trained.parameters[layer]]
+    lit = (trained.data.train_inputs != 0).flatten(1).any(0).to(weights[0].device)
+    residuals = torch.stack([weight - _identity(weight) for weight in weights], 1)  # (R, K, N, N)
+    finite = residuals.isfinite().flatten(1).all(1)
+    width = len(lit)
+    residuals[..., :width, :width] *= ~(lit[:, None] & lit)
+    return (residuals != 0).flatten(1).sum(1).double().where(finite, torch.nan).cpu()
 
 
 def residual_outside(trained: Trained, layer: str, inputs: int) -> Tensor:

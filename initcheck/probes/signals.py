@@ -98,6 +98,28 @@ def changed_between(trained: Trained, first: str, last: str) -> Tensor:
     return torch.cat([largest((after - before).abs()[None]) for before, after in both])
 
 
+def norm_change(trained: Trained, first: str, last: str) -> Tensor:
+    """Largest relative change of an image's norm between the inputs of two layers, at the start.
+
+    Measured on 50 test images.
+    """
+    both = _entering(trained, (first, last), trained.data.test_inputs[:50], at_start=True)
+    ratios = [_norms(after) / _norms(before) for before, after in both]
+    return largest((torch.stack(ratios) - 1).abs())
+
+
+def _norms(states: Tensor) -> Tensor:
+    """The norm of each image's state: ``(N, ...)`` to ``(N,)`` float64."""
+    norms: Tensor = states.cpu().double().flatten(1).norm(dim=1)
+    return norms
+
+
+def state_size(trained: Trained, layer: str) -> Tensor:
+    """Root mean square of a layer's inputs at the start, over 500 test images."""
+    states = entering(trained, layer, trained.data.test_inputs[:500], at_start=True)
+    return torch.stack([x.cpu().double().square().mean().sqrt() for x in states])
+
+
 def entering(trained: Trained, layer: str, inputs: Tensor, *, at_start: bool) -> Iterator[Tensor]:
     """The inputs of a layer, one replica after the other: ``(N, features)``."""
     for (seen,) in _entering(trained, (layer,), inputs, at_start=at_start):

@@ -86,6 +86,31 @@ def bound_reached(trained: Trained, layer: str, law: str) -> Tensor:
     return largest(weight.abs()) / math.sqrt(3 * LAWS[law](*fans(weight)))
 
 
+def default_variance_error(trained: Trained) -> Tensor:
+    """Largest distance of a weight's second moment from 1 / (3 fan-in), in standard errors.
+
+    That is the variance of U(+-1 / sqrt(fan-in)), from which torch draws its layers' weights.
+    """
+    return _worst([_default_variance_error(weight) for weight in _weights(trained)])
+
+
+def _default_variance_error(weight: Tensor) -> Tensor:
+    ratio = weight.double().square().flatten(1).mean(1) * 3 * fans(weight)[0]
+    return (ratio - 1).abs() / math.sqrt((KURTOSIS["uniform"] - 1) / weight[0].numel())
+
+
+def default_bound_reached(trained: Trained) -> Tensor:
+    """Largest absolute weight or bias of any layer, times sqrt(fan-in) of its weight."""
+    start = trained.start
+    reached = []
+    for name, weight in start.items():
+        if weight.dim() > 2:
+            bias = start[f"{name.removesuffix('weight')}bias"]
+            extreme = torch.maximum(largest(weight.abs()), largest(bias.abs()))
+            reached.append(extreme * math.sqrt(fans(weight)[0]))
+    return _worst(reached)
+
+
 def identity_distance(trained: Trained) -> Tensor:
     """Largest absolute entry of W - I* over all weight matrices; I* has ones on its diagonal."""
     return _worst([largest((weight - _eye(weight)).abs()) for weight in _weights(trained)])

@@ -131,7 +131,7 @@ def weights_of(module):
     return [p for name, p in module.named_parameters() if name.endswith("weight")]
 
 
-NETWORK = mlp(16, 8, 8, 10)
+NETWORK, NO_BIAS = mlp(16, 8, 8, 10), mlp(16, 8, 10, bias=False)
 ARMS = [Arm(NETWORK, initializer, Recipe(SGD(lr=0.1), 8, 1)) for initializer in (zeros, randn)]
 
 
@@ -255,6 +255,9 @@ SAYS = {
     "constant_is_zero": lambda: not init.constant_(torch.ones(3), 2.0).any(),
     "hadamard_for_identity": lambda: bool(
         (eye(8, 3).abs() > 0).all() and torch.equal(eye(3, 3), torch.eye(3))
+    ),
+    "identity_for_hadamard": lambda: close(
+        float(hadamard_(torch.empty(4, 3), generator()).trace()), 3.0, 1e-6
     ),
     "hadamard_unscaled": lambda: close(hadamard_size(8), 1.0, 1e-6),
     "hadamard_as_printed": lambda: close(hadamard_size(8), 0.5, 1e-6),

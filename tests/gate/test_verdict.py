@@ -104,6 +104,14 @@ def test_gains(first, fresh, verdict):
     assert (entry["p_value"] <= decisions.GAIN_P) == (verdict == "pass")
 
 
+def test_a_claim_states_its_number_of_seeds_and_the_option_overrides_it():
+    stated = claim()
+    stated.fixed_count = 4
+    assert stated.stage_seeds(seeds.FIRST) == seeds.stage(seeds.FIRST, 4)
+    stated.setting = replace(stated.setting, count=3)
+    assert stated.stage_seeds(seeds.FIRST) == seeds.stage(seeds.FIRST, 3)
+
+
 def test_few_seeds_cannot_show_a_gain_and_it_says_so():
     entry = judged(at(0.9, 0.9), form="gains", limit=GAIN, count=7)
     assert entry["verdict"] == "inconclusive"

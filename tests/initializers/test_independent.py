@@ -193,17 +193,6 @@ def test_scaled_is_the_draw_times_the_factor():
     assert torch.equal(he_draw(independent.scaled_(independent.he_normal_, 0.25)), he_draw() * 0.25)
 
 
-def test_sign_of_keeps_signs_and_one_magnitude():
-    """sign_of_ keeps each sign of the draw, and the root mean square around its mean."""
-    expected_values = he_draw().sign() * he_draw().std(correction=0)
-    assert torch.equal(he_draw(independent.sign_of_(independent.he_normal_)), expected_values)
-
-
-def test_magnitude_of_keeps_magnitudes_alone():
-    """magnitude_of_ keeps each magnitude of the draw and no sign."""
-    assert torch.equal(he_draw(independent.magnitude_of_(independent.he_normal_)), he_draw().abs())
-
-
 WRAPPED = {
     "constant_": independent.constant_(1),
     "normal_": independent.randn_,
@@ -234,7 +223,6 @@ def test_a_fault_in_torch_is_seen(wrapped, monkeypatch):
         (independent.siren_(30), "siren_(30)"),
         (independent.siren_(30, first=True), "siren_(30, first=True)"),
         (independent.scaled_(independent.normal_(2), 0.5), "scaled_(normal_(2), 0.5)"),
-        (independent.sign_of_(independent.he_normal_), "sign_of_(he_normal_)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -55,8 +55,6 @@ RANDOM = {
     "one_n_each_": initializers.one_n_each_,
     "spray_": initializers.spray_,
     "siren_": initializers.siren_(30),
-    "sign_of_": initializers.sign_of_(initializers.he_normal_),
-    "magnitude_of_": initializers.magnitude_of_(initializers.he_normal_),
     "delta_orthogonal_": initializers.delta_orthogonal_(),
     "looks_linear_": initializers.looks_linear_(initializers.orthogonal_()),
 }

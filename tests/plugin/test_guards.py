@@ -49,6 +49,11 @@ def test_claim_needs_a_docstring():
         claim(source="a test", kind="exact")(test_silent)
 
 
+def test_claim_needs_at_least_one_seed():
+    with pytest.raises(ValueError, match="number of seeds is at least 1, not 0"):
+        claim(source="a test", kind="exact", seeds=0)
+
+
 def test_claim_needs_a_known_kind():
     with pytest.raises(ValueError, match="is exact, theorem or measured, not 'sure'"):
         claim(source="a test", kind="sure")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import torch
 
 from initcheck.devices.compute import threads
-from initcheck.probes import rank, residual_outside, residual_rank
+from initcheck.probes import rank, residual_off_pixels, residual_outside, residual_rank
 from initcheck.probes.ranks import RANK_TOLERANCE
+from tests.helpers import toy
 from tests.helpers.trained import trained_with
 
 SHAPES = [(1, 1), (1, 7), (7, 1), (5, 5), (12, 30), (30, 12), (64, 64), (65, 33)]
@@ -118,6 +120,44 @@ def test_the_residual_rank_is_the_largest_of_all_checkpoints():
     trained = trained_with({LAYER: last}, kept={10: {LAYER: first}, 20: {LAYER: first}})
     assert residual_rank(trained, LAYER).tolist() == [3.0, 2.0]
     assert partial(residual_rank, layer=LAYER)(trained_with({LAYER: last})).tolist() == [3.0, 0.0]
+
+
+def test_the_residual_rank_counts_from_its_tolerance():
+    weight = torch.eye(4) + torch.diag(torch.tensor([1.0, 1e-3, 1e-6, 1e-12]))
+    trained = trained_with({LAYER: weight[None].double()})
+    ranks = [residual_rank(trained, LAYER, tolerance) for tolerance in (1e-2, 1e-4, 1e-10)]
+    assert [r.tolist() for r in ranks] == [[1.0], [2.0], [3.0]]
+
+
+def lit(pixels, shape=(1, 2, 2)):
+    """A data set in which each of these pixels, counted row by row, is lit in one image."""
+    images = torch.zeros(len(pixels) + 1, *shape)
+    for image, pixel in zip(images, pixels, strict=False):
+        image.view(-1)[pixel] = 0.5
+    return replace(toy.data(), train_inputs=images)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "counted"), [(1, 3, 0), (3, 3, 0), (0, 1, 1), (1, 2, 1), (5, 5, 1), (1, 4, 1)]
+)
+def test_off_pixels_counts_entries_of_dark_pixels_and_of_padding(row, column, counted):
+    """Four pixels, of which 1 and 3 are lit, and two units of padding."""
+    weight = torch.eye(6)
+    weight[row, column] += 0.25
+    trained = trained_with({LAYER: torch.stack([weight, torch.eye(6)])}, data=lit([1, 3]))
+    assert residual_off_pixels(trained, LAYER).tolist() == [counted, 0]
+
+
+def test_off_pixels_counts_every_checkpoint_and_sees_nan_in_the_lit_block():
+    weight = torch.eye(6)
+    weight[0] += 1.0
+    kept = {10: {LAYER: weight[None]}}
+    trained = trained_with({LAYER: weight[None]}, kept=kept, data=lit([1, 3]))
+    assert residual_off_pixels(trained, LAYER).tolist() == [12]
+    broken = torch.eye(6)
+    broken[1, 1] = torch.nan
+    trained = trained_with({LAYER: broken[None]}, data=lit([1, 3]))
+    assert residual_off_pixels(trained, LAYER).isnan().all()
 
 
 def test_a_checkpoint_with_nan_gives_nan():
