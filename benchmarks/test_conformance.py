@@ -12,9 +12,9 @@ from initcheck.conformance.probes import (
     spread_of_gains,
     start_nats,
 )
-from initcheck.global_state import other_global_state
 from initcheck.initializers import every, he_fan_out_, he_normal_, randn, scaled_, zeros
 from initcheck.probes import test_accuracy
+from initcheck.training.randomness import other_global_state
 
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=60)
 START = Recipe(Adam(lr=1e-3), batch=32, steps=0)  # only the start is measured

@@ -65,7 +65,7 @@ def read_limits(path: Path) -> dict[str, dict[str, LimitEntry]]:
         text = read_text(path) if is_there(path) else None
         tables = {} if text is None else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BaselineError(f"{path} cannot be read: {error}. Correct that line.") from None
+        raise BaselineError(f"{path} is not valid TOML: {error}. Correct that place.") from None
     except UnicodeDecodeError:
         raise BaselineError(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8.") from None
     except OSError as error:

@@ -25,14 +25,14 @@ LENGTH = 12  # digits that are kept
 
 
 def of_gate(root: Path) -> str:
-    """The fingerprint of runs of the whole gate in the checkout ``root``."""
+    """A hash of everything in the checkout ``root`` that the result of a whole run depends on."""
     tests = [*_files(root / "benchmarks", without=("peers",))]
     baselines = [root / "baselines" / "limits.toml", *_evidence(root)]
     return _digest(root, [*_gate(root), *tests, *baselines], _pytest_settings(root))
 
 
 def of_fault(root: Path, claims: Collection[str]) -> str:
-    """The fingerprint of runs of these claims under a fault.
+    """A hash of everything that the result of a run of these claims under a fault depends on.
 
     It leaves out the files, limits and evidence of other claims.
     """

@@ -15,7 +15,7 @@ from initcheck.arms import Arm
 from initcheck.baselines.evidence import BaselineError
 from initcheck.envelope.fingerprints import first_difference, start_marks
 from initcheck.gate import seeds
-from initcheck.global_state import other_global_state
+from initcheck.training.randomness import other_global_state
 
 BUILT = 2  # seeds; enough for two orders, and each build may be an expensive pretraining
 OTHER = 1  # a seed of the global generators that they rarely have

@@ -80,7 +80,7 @@ class Laboratory:
             self._keep(new.arm, device, new)
 
     def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str) -> list[float]:
-        """The probe's value for each seed. Values are kept longer than networks.
+        """The probe's value for each seed; cached, also after its network was dropped.
 
         Raises:
             NetworkError: the network, or the probe, changed the data in place.

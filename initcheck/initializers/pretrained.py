@@ -189,7 +189,7 @@ class Pretrained(Initializer):
 
 
 def pretrained(schedule: Schedule, data: str = "mnist5k", rest: Initializer = glorot) -> Pretrained:
-    """Return a ``Pretrained`` whose name contains everything that it depends on."""
+    """Return a ``Pretrained`` named after its arguments, so equal names mean equal weights."""
     name = f"CD-1 pretraining, {schedule}, {data}, output {rest.name}"
     return Pretrained(name, schedule=schedule, data=data, rest=rest)
 

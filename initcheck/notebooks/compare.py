@@ -203,7 +203,7 @@ def read_reasons(path: Path) -> tuple[list[Reason], dict[str, str]]:
         reasons = [Reason(**_with_tuples(table)) for table in tables.get("reason", [])]
         absent = {table["configurations"]: table["why"] for table in tables.get("absent", [])}
     except (TypeError, KeyError) as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path} has a table that cannot be used: {error}.") from None
     return reasons, absent
 
 

@@ -143,12 +143,12 @@ def _files_around(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]
     near = (path for place in places for path in place.glob("*.py"))
     project = folder_of(claims, config.rootpath).parent
     ignored = config.getini("norecursedirs")
-    far = (path for start in [*starts, project] for path in _below(start, ignored))
+    far = (path for start in [*starts, project] for path in _files_under(start, ignored))
     for paths in (near, far):
         yield from (path for path in paths if path.is_file() and any(map(path.match, patterns)))
 
 
-def _below(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
+def _files_under(folder: Path, ignored: Sequence[str]) -> Iterator[Path]:
     """All files, except in folders that pytest does not search: builds and environments."""
     for at, names, files in os.walk(folder):
         here = Path(at)

@@ -92,7 +92,7 @@ def verdict(request: pytest.FixtureRequest, initcheck_device: str) -> Verdict:
 
 @pytest.fixture
 def initcheck_activation(request: pytest.FixtureRequest) -> str:
-    """The activation of the networks in which the conformance claims judge."""
+    """The activation of the networks on which the conformance claims test an initializer."""
     activation: str = open_session(request.config).settings.activation
     return activation
 

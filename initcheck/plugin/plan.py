@@ -19,7 +19,7 @@ from initcheck.gate.comparison import Pair
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Key, Measured, Verdict
 from initcheck.networks import Network
-from initcheck.plugin.lazy_session import open_session
+from initcheck.plugin.options import Settings
 from initcheck.training import train as training
 
 # Fixtures that a test may use and still be called before its turn.
@@ -60,8 +60,7 @@ def call_before_its_turn(item: pytest.Item, verdict: Verdict) -> bool:
 
 def _activation(item: pytest.Item) -> str:
     """What the fixture ``initcheck_activation`` returns."""
-    activation: str = open_session(item.config).settings.activation
-    return activation
+    return Settings.of(item.config).activation
 
 
 def _has_fixture(item: pytest.Function, parameters: Iterable[str]) -> bool:

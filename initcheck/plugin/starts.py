@@ -66,8 +66,8 @@ class SecondProcess:
                 return found
         last = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN:])
         raise BaselineError(
-            "Recording builds every start in a second process, and that process failed, so nothing "
-            f"was recorded. It printed:\n{last}"
+            "Recording builds the initial weights of every arm again in a second process. It "
+            f"failed, so nothing was recorded. Correct the error that it printed:\n{last}"
         )
 
     def _arguments(self) -> list[str]:

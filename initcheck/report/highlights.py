@@ -102,7 +102,7 @@ def envelope(results: Results) -> Iterator[str]:
 
 
 def advice(results: Results) -> Iterator[str]:
-    """A line on whether many small drifts add up, which gates nothing (note `Which p-values`)."""
+    """A line on whether many small drifts are significant together; it never fails the run."""
     named_p_values = [
         (p, name)
         for name, seeds, drift in _drifts(results)

@@ -7,9 +7,11 @@ replica and restored afterwards. An accelerator draws other numbers than the CPU
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,21 @@ def seeded(seed: int, device: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), devices.temporary_seed(device, seed):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
         yield
+
+
+@contextmanager
+def other_global_state(seed: int) -> Iterator[None]:
+    """Seed the global CPU generators of torch, numpy and Python, and restore them at the end."""
+    with torch.random.fork_rng(devices=[]):
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the one that is watched
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 -- as above
+        try:
+            yield
+        finally:
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002 -- as above
 
 
 def draws(module: nn.Module, inputs: Tensor) -> bool:

@@ -176,8 +176,8 @@ def train_together(
     unknown = [name for name in whole.recipe.keep if name not in before]
     if unknown:
         raise ValueError(
-            f"The recipe keeps {unknown[0]!r}, and the network's parameters are "
-            f"{', '.join(before)}. Name one of those in keep."
+            f"The recipe's keep names {unknown[0]!r}, which is no parameter of the network. Its "
+            f"parameters are {', '.join(before)}."
         )
 
     def work(part: slice) -> Outcome:

@@ -136,7 +136,7 @@ def test_table_without_a_probe_is_refused(tmp_path):
 def test_broken_toml_is_refused_with_its_line(tmp_path):
     path = tmp_path / "limits.toml"
     path.write_text("[a.b]\nmax = \n")
-    with pytest.raises(BaselineError, match=r"at line 2, column 7.*Correct that line"):
+    with pytest.raises(BaselineError, match=r"at line 2, column 7.*Correct that place"):
         read_limits(path)
 
 

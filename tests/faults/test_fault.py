@@ -70,7 +70,7 @@ def test_function_whose_name_holds_another_one_is_refused():
     original = arms.derived
     with (
         wrapped_in(arms, "derived", lambda old: lambda *args: 7),
-        pytest.raises(ValueError, match=r"initcheck\.arms holds no function derived"),
+        pytest.raises(ValueError, match=r"initcheck\.arms derived does not exist"),
         wrapped(original, lambda old: old),
     ):
         pass
