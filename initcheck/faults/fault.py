@@ -79,9 +79,10 @@ def _place(function: Function) -> tuple[Any, str]:
     for each in classes:
         owner = getattr(owner, each, None)
     if getattr(owner, name, None) is not function:
+        full = f"{function.__module__}.{function.__qualname__}"
         raise ValueError(
-            f"{function.__module__}.{function.__qualname__} does not exist, or is "
-            "another function, so it cannot be replaced. Give a function of a module, or a method of a class."
+            f"{full} does not exist, or is another function, "
+            "so it cannot be replaced. Give a function of a module, or a method of a class."
         )
     return owner, name
 
