@@ -26,8 +26,11 @@ def run(options: argparse.Namespace) -> bool:
     try:
         devices.require([options.device])
     except devices.DeviceError as error:
-        raise InspectionError(str(error)) from None
+        raise InspectionError(str(error).replace("--initcheck-device", "--device")) from None
     here = Path.cwd()
+    file = options.json.absolute() if options.json else None  # a build may change the folder
+    if file and not file.parent.is_dir():
+        raise InspectionError(f"There is no folder {file.parent} for the JSON file. Create it.")
     inspection = inspect_model(
         imported(options.build, here),
         imported(options.batch, here) if options.batch else None,
@@ -36,9 +39,11 @@ def run(options: argparse.Namespace) -> bool:
         device=options.device,
     )
     print(inspection)
-    if options.json:
-        write_atomic(options.json, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
-    return not inspection.ok or (options.strict and bool(inspection.of_severity("warn")))
+    if file:
+        write_atomic(file, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
+    asked_for = options.batch and "asleep" not in inspection.judged.checks
+    strictly = bool(inspection.of_severity("warn")) or bool(asked_for)
+    return not inspection.ok or (options.strict and strictly)
 
 
 def environment() -> dict[str, Any]:

@@ -26,6 +26,10 @@ class InspectionError(Exception):
     """The module cannot be inspected. The message is a sentence that says why and what to do."""
 
 
+class SameModuleError(InspectionError):
+    """A build function returned one module twice, so nothing can be compared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something about the start of some parameters.
@@ -154,9 +158,9 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
         names = ", ".join(grouped(finding.parameters))
         lines.append(f"{finding.severity}  {finding.check}  {names}  ({finding.owner})")
         lines.append(f"      {finding.message}")
-        where = f" Written last at {finding.line}." if finding.line else ""
+        where = f"Written last at {finding.line}." if finding.line else ""
         if finding.repair or where:
-            lines.append(f"      {finding.repair}{where}".rstrip())
+            lines.append(f"      {' '.join(filter(None, [finding.repair, where]))}")
     return lines
 
 

@@ -19,6 +19,7 @@ from initcheck.inspection.findings import (
     InspectionError,
     Judged,
     NotJudged,
+    SameModuleError,
 )
 from initcheck.inspection.starts import Start
 from initcheck.inspection.subject import Batch, Build, Loss, Subject
@@ -105,8 +106,15 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             continue
         try:
             findings += check(start)
+        except SameModuleError:
+            raise
         except InspectionError as error:
             start.not_judged.append(NotJudged(name, "", str(error)))
+            continue
+        except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
+            lines = str(error).strip().splitlines() or ["no message"]
+            why = f"the check could not run: {type(error).__name__}: {lines[0]}"
+            start.not_judged.append(NotJudged(name, "", why))
             continue
         if name not in ran:
             ran.append(name)

@@ -6,17 +6,19 @@ Each check is a function that yields findings. They share a `Start`, the module 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.findings import Finding, NotJudged, SameModuleError
 from initcheck.inspection.memory import WatchedMemory, unwritten
 from initcheck.inspection.subject import Built, Subject
 from initcheck.inspection.tensors import (
     Named,
+    bits,
+    chance,
     constant,
     digest,
     named_tensors,
@@ -24,6 +26,9 @@ from initcheck.inspection.tensors import (
     storage,
     why_not_judged,
 )
+
+#: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
+RARE = 40
 
 
 @dataclass
@@ -84,7 +89,12 @@ def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
     depend on its seed alone.
     """
     first, subject, seed = start.tensors, start.subject, start.seeds[0]
-    again = _by_name(subject(seed, "number", elsewhere=True).module)
+    second = subject(seed, "number", elsewhere=True).module
+    if second is start.built.module:
+        raise SameModuleError(
+            f"{subject.name} returned the same module twice. Build a new one at each call."
+        )
+    again = _by_name(second)
     changed = [each for name, each in first.items() if not _same(each, again.get(name))]
     if not changed:
         return
@@ -139,7 +149,7 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
     other = _by_name(start.subject(start.seeds[1]).module)
     random = [
         each for each in start.tensors.values()
-        if each.trainable and start.drawn(each) and not constant(each.tensor)
+        if each.trainable and start.drawn(each) and _telling(each.tensor)
     ]  # fmt: skip
     start.fixed = {name for name, each in start.tensors.items() if _same(each, other.get(name))}
     equal = [each for each in random if each.name in start.fixed]
@@ -153,6 +163,11 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
         "effect on them.",
         repair="Do not seed inside the function that builds or initializes.",
     )  # fmt: skip
+
+
+def _telling(tensor: Tensor) -> bool:
+    """Whether two draws of this tensor are equal by chance with a probability below 2^-40."""
+    return chance(tensor, tensor.numel()) >= RARE
 
 
 # --- deferred -------------------------------------------------------------------------------------
@@ -188,7 +203,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         eager = start.tensors.get(name)
         if eager is None or why_not_judged(each.tensor) or not _lost(each.tensor, eager.tensor):
             continue
-        if _promises(type(each.owner)):
+        if _promises(type(each.owner), each.attribute):
             promised[type(each.owner).__name__, each.parameter].append(eager)
         elif type(each.owner).__module__.startswith("torch.nn."):
             unset.append(eager)
@@ -203,14 +218,23 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _promises(owner: type) -> bool:
-    """Whether the class whose ``__init__`` makes the tensors also defines how to reset them."""
+def _promises(owner: type, attribute: str) -> bool:
+    """Whether the class whose ``__init__`` makes a tensor also defines how to reset it.
+
+    It does not if the tensor was added from outside, as weight normalization by a hook does.
+    """
     for each in owner.__mro__:
-        if "reset_parameters" in vars(each):
-            return True
-        if "__init__" in vars(each):
+        if "__init__" in vars(each) and _names(vars(each)["__init__"], attribute):
+            return "reset_parameters" in vars(each)
+        if "__init__" in vars(each) and "reset_parameters" not in vars(each):
             return False
     return False
+
+
+def _names(function: Callable[..., object], attribute: str) -> bool:
+    """Whether a function's code uses this name, as an attribute or as a text."""
+    code = getattr(function, "__code__", None)
+    return code is not None and attribute in {*code.co_names, *code.co_consts}
 
 
 def _lost(deferred: Tensor, eager: Tensor) -> bool:
@@ -270,7 +294,7 @@ def equal_groups(start: Start) -> list[list[Named]]:
     by_shape = defaultdict(list)
     for each in start.tensors.values():
         table = each.name in start.fixed and not start.drawn(each)
-        if each.trainable and not table and not constant(each.tensor):
+        if each.trainable and not table and _telling(each.tensor):
             by_shape[each.tensor.dtype, each.tensor.shape].append(each)
     groups: dict[bytes, dict[int, Named]] = defaultdict(dict)
     for several in by_shape.values():
@@ -322,11 +346,6 @@ def _equal_slices(start: Start) -> Iterator[Finding]:
 
 # --- units ----------------------------------------------------------------------------------------
 
-#: Entropy of one drawn entry in bits, at least, by size in bytes; for how likely equal rows are.
-_ENTROPY = {1: 3, 2: 7, 4: 20, 8: 45}
-#: Rows are compared if two of them are equal by chance with a probability below 2^-40.
-_RARE = 40
-
 
 def check_units(start: Start) -> Iterator[Finding]:
     """Equal rows of a weight (units that cannot be told apart), and padding rows overwritten."""
@@ -351,8 +370,8 @@ def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
         rows = rows.movedim(1, 0)
     rows = rows.flatten(1)
     count, width = rows.shape
-    entropy = _ENTROPY[each.tensor.element_size()] * width - 2 * count.bit_length()
-    if count < 2 or entropy < _RARE or not start.drawn(each):
+    pairs = 2 * count.bit_length()  # bits: any of so many pairs may be equal by chance
+    if count < 2 or chance(each.tensor, width) - pairs < RARE or not start.drawn(each):
         return
     equal = count - _distinct_rows(rows)
     if equal:
@@ -365,17 +384,11 @@ def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
 
 
 def _distinct_rows(rows: Tensor) -> int:
-    """How many different rows that are not zero, plus the rows that are zero."""
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(rows.shape[1], generator=generator, dtype=torch.float64)
-    keys = rows.cpu().double() @ direction  # equal rows have equal keys
-    suspects = torch.unique(keys, return_counts=True)
-    zero = int((~rows.any(1)).sum())
-    if bool((suspects[1] == 1).all()):
-        return len(rows)
-    some = rows.cpu()[torch.isin(keys, suspects[0][suspects[1] > 1])]
-    distinct = {digest(row.contiguous()) for row in some if bool(row.any())}
-    return len(rows) - len(some) + len(distinct) + (zero or 0)
+    """How many different rows there are; each row of zeros counts as different."""
+    whole = bits(rows).flatten(1)
+    used = whole[whole.any(1)].cpu().contiguous().numpy()
+    as_one = used.view([("row", used.dtype, used.shape[1])]).ravel() if len(used) else used
+    return len(rows) - len(used) + len({row.tobytes() for row in as_one})
 
 
 # --- tied -----------------------------------------------------------------------------------------
@@ -418,6 +431,6 @@ def _ties(module: nn.Module) -> set[tuple[str, ...]]:
     """Groups of parameter names with one storage."""
     groups = defaultdict(list)
     for name, tensor in module.named_parameters(remove_duplicate=False):
-        key = storage(tensor) or id(tensor)
-        groups[key].append(name)
+        memory = (tensor.data_ptr(), tensor.numel()) if storage(tensor) else (0, id(tensor))
+        groups[memory].append(name)
     return {tuple(sorted(names)) for names in groups.values() if len(names) > 1}

@@ -24,13 +24,15 @@ class Watch:
     Attributes:
         awake: the first step, from 1, by name and seed; a name that is missing never had one.
         reached: names of parameters that took part in the loss, so that autograd gave a gradient.
-        starved: names of parameters whose module was only given empty tensors.
+        fed: paths of modules that were given a sample.
+        called: paths of modules that were called.
     """
 
     def __init__(self) -> None:
         self.awake: dict[tuple[str, int], int] = {}
         self.reached: set[str] = set()
         self.fed: set[str] = set()
+        self.called: set[str] = set()
 
     def wakes(self, name: str, seeds: tuple[int, ...]) -> int | None:
         """The first step at which a parameter had a gradient under any seed."""
@@ -59,7 +61,8 @@ def check_asleep(start: Start) -> Iterator[Finding]:
             continue
         wakes = watch.wakes(each.name, start.seeds)
         if wakes is None:
-            used = each.name in watch.reached and each.path in watch.fed
+            starved = each.path in watch.called - watch.fed
+            used = each.name in watch.reached and not starved
             (asleep if used else unused).append(each)
         elif wakes > 1:
             late.append((wakes, each))
@@ -84,8 +87,9 @@ def _asleep(start: Start, asleep: list[Named]) -> Iterator[Finding]:
         yield start.finding(
             "asleep", "fail", group, value=0.0,
             message=f"The gradient is exactly zero at steps 1 to {STEPS} of {len(start.seeds)} "
-            f"seeds: these parameters of {owner} never move.",
-            repair="Draw at least one of two factors that are both zero at random.",
+            f"seeds, and not with other values: these parameters of {owner} do not move.",
+            repair="If two factors in series are zero, draw one of them at random; if a unit is "
+            "dead or saturated, change its bias or its scale.",
         )  # fmt: skip
 
 
@@ -179,6 +183,7 @@ def _feeding(path: str, watch: Watch) -> Callable[[nn.Module, tuple[object, ...]
     """A hook that notes whether a module was given a sample."""
 
     def hook(module: nn.Module, inputs: tuple[object, ...]) -> None:  # noqa: ARG001
+        watch.called.add(path)
         tensors = [each for each in inputs if isinstance(each, Tensor)]
         if not tensors or any(each.numel() for each in tensors):
             watch.fed.add(path)

@@ -132,7 +132,8 @@ def default_loss(module: nn.Module, batch: Any) -> Tensor:
     Raises:
         InspectionError: the module raised, or its output and the targets do not fit together.
     """
-    inputs, targets = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    pair = isinstance(batch, (tuple, list)) and len(batch) == 2
+    inputs, targets = batch if pair else (batch, None)
     if isinstance(inputs, Mapping):
         output = _called(module, "the module", **inputs)
     elif isinstance(inputs, (tuple, list)):
@@ -142,6 +143,8 @@ def default_loss(module: nn.Module, batch: Any) -> Tensor:
     own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if isinstance(own, Tensor):
         return own
+    if targets is None and isinstance(output, Tensor) and output.numel() == 1:
+        return output
     if targets is None:
         raise InspectionError(
             "The module returned no loss and the batch has no targets. Return (inputs, targets), "
@@ -262,8 +265,12 @@ def _required(parameters: Any) -> list[inspect.Parameter]:
 def _called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
     try:
         return function(*args, **kwargs)
-    except InspectionError:
+    except (InspectionError, KeyboardInterrupt):
         raise
+    except SystemExit as error:
+        raise InspectionError(
+            f"{name} ended the program (SystemExit: {error}){_at(error)}."
+        ) from error
     except DownloadRefusedError as error:
         raise InspectionError(
             f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,13 +23,14 @@ class DownloadRefusedError(RuntimeError):
 
 @contextmanager
 def left_as_found(device: str) -> Iterator[None]:
-    """Restore global generators, default dtype, grad mode and deterministic flags at the end.
+    """Restore generators, dtype, grad mode, flags, threads and the working directory at the end.
 
     Warnings are ignored meanwhile: the module is built several times, and would repeat its own.
     """
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 -- the global one
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     deterministic = torch.are_deterministic_algorithms_enabled()
+    folder, threads = Path.cwd(), torch.get_num_threads()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with (
         torch.random.fork_rng(devices=[]),
@@ -42,6 +45,8 @@ def left_as_found(device: str) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
+            os.chdir(folder)
+            torch.set_num_threads(threads)
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(grad)
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
@@ -102,5 +103,29 @@ def digest(tensor: Tensor) -> bytes:
 
 
 def storage(tensor: Tensor) -> int:
-    """The address of the memory that tied tensors share; 0 if there is none."""
-    return 0 if is_lazy(tensor) or tensor.is_meta else tensor.untyped_storage().data_ptr()
+    """The address of the memory that holds a tensor; 0 if it has none, as a sparse one."""
+    if is_lazy(tensor) or tensor.is_meta or tensor.layout != torch.strided:
+        return 0
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # a subclass without memory
+        return 0
+
+
+#: So few entries that are not all different come from a law with few values. In larger tensors a
+#: quarter may be different, since copies are what is looked for.
+SMALL = 16
+#: Bits of chance in one drawn entry, at most, by size in bytes: less than its mantissa.
+_CHANCE = {1: 3, 2: 7, 4: 20}
+
+
+def chance(tensor: Tensor, entries: int) -> float:
+    """Bits of chance in this many entries of a tensor, judged by how many values it has.
+
+    Two draws with ``b`` such bits are equal with a probability of about 2^-b.
+    """
+    sample = bits(tensor).flatten()[:4096]
+    most = _CHANCE.get(tensor.element_size(), 45)
+    distinct = len(torch.unique(sample))
+    few = distinct < len(sample) if len(sample) < SMALL else distinct < len(sample) / 4
+    return entries * (min(most, math.log2(max(distinct, 1))) if few else most)

@@ -65,7 +65,11 @@ def compare(*named_runs: tuple[str, Run], everything: bool = False, columns: int
         *[LEGEND, ""] * bool(table),
     ]
     lines = [
-        *(part for line in head for part in formatting.folded(line, columns) or [""]),
+        *(
+            part
+            for line in head  # names of files stay whole, so that they can be copied
+            for part in formatting.folded(line, columns, break_words=False) or [""]
+        ),
         *table,
         *[""] * bool(table),
         *_partial(claims, names, by_id),

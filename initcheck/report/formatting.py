@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from initcheck.results import ENVELOPE_LIMIT, SIDES, ClaimResult, Comparison, Drift, Settings
 
 #: What `pytest benchmarks` does without options: these values are left out of commands.
-DEFAULTS = {"scale": "brief", "engine": "ensemble"}
+DEFAULTS = {"activation": "relu", "scale": "brief", "engine": "ensemble"}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -104,12 +104,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "." * (text[-1:] not in (*".!?", ""))
 
 
-def folded(line: str, columns: int) -> list[str]:
+def folded(line: str, columns: int, *, break_words: bool = True) -> list[str]:
     """The line in parts of at most ``columns``, indented from the second one on.
 
-    Paths are not broken at their hyphens; only a word that is longer than a line is broken.
+    Paths are not broken at their hyphens; only a word that is longer than a line is broken, if
+    ``break_words``.
     """
-    return textwrap.wrap(line, columns, subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.wrap(
+        line, columns, subsequent_indent="  ", break_on_hyphens=False, break_long_words=break_words
+    )
 
 
 def aligned(

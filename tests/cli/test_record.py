@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from initcheck.baselines.checks import digest
 from initcheck.baselines.evidence import BaselineError, read_evidence
 from initcheck.baselines.folder import Baselines
 from initcheck.claims import Claim
@@ -18,7 +19,7 @@ from tests.helpers import projects
 ANOTHER = projects.CLAIMS.replace("test_zeros_stay", "test_zeros_remain")
 REMAIN = projects.limit("zeros_remain", "weight_magnitude", "max = 0")
 CLAIMS = ["zeros_stay", "zeros_remain"]
-WHEN_AND_WHY = ("reason", "date", "commit")  # these differ between two recordings
+WHEN_AND_WHY = ("reason", "date", "commit", "digest")  # these differ between two recordings
 
 
 @pytest.fixture
@@ -239,7 +240,9 @@ def parts(two):
 def rewritten(path, change):
     """Write the evidence of this file again, with a change."""
     evidence = json.loads(path.read_text())
-    change(evidence["environments"][0])
+    entry = evidence["environments"][0]
+    change(entry)
+    entry["digest"] = digest(entry)  # a change that is meant, unlike damage
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(evidence))
 

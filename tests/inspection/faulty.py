@@ -258,3 +258,37 @@ class DeadByBias(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, CLASSES))
         nn.init.constant_(self[0].bias, -100.0)
+
+
+def one_copied_unit():
+    module = nn.Linear(8, 6)
+    with torch.no_grad():
+        module.weight[5] = module.weight[2]
+    return module
+
+
+class ZeroFactorsInADict(nn.Module):
+    """Parameters whose owner is never called."""
+
+    def __init__(self):
+        super().__init__()
+        self.base = nn.Linear(8, CLASSES)
+        self.adapters = nn.ParameterDict({"a": torch.zeros(2, 8), "b": torch.zeros(CLASSES, 2)})
+
+    def forward(self, x):
+        return self.base(x) + x @ self.adapters["a"].T @ self.adapters["b"].T
+
+
+class ZeroFactorsByFunction(nn.Module):
+    """Layers whose weights are used without a call of the layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.base = nn.Linear(8, CLASSES)
+        self.inner, self.outer = nn.Linear(8, 2, bias=False), nn.Linear(2, CLASSES, bias=False)
+        nn.init.zeros_(self.inner.weight)
+        nn.init.zeros_(self.outer.weight)
+
+    def forward(self, x):
+        low = nn.functional.linear(x, self.inner.weight)
+        return self.base(x) + nn.functional.linear(low, self.outer.weight)

@@ -227,3 +227,42 @@ class ScaledEmbedding(nn.Linear):
 
     def forward(self, x):
         return super().forward(x) * self.scale
+
+
+def weight_normed_by_a_hook():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
+    nn.utils.weight_norm(module[0])
+    return module
+
+
+class Masked(nn.Module):
+    """A layer of torch that gets a buffer from outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, CLASSES)
+        self.layer.register_buffer("mask", torch.ones(CLASSES, 8))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.layer.weight * self.layer.mask, self.layer.bias)
+
+
+class SlicesOfOneDraw(nn.Module):
+    """Parameters in different parts of one memory."""
+
+    def __init__(self):
+        super().__init__()
+        drawn = torch.randn(104)
+        self.first = nn.Parameter(drawn[:64].view(8, 8))
+        self.last = nn.Parameter(drawn[64:].view(CLASSES, 8))
+
+    def forward(self, x):
+        return (x @ self.first).tanh() @ self.last.T
+
+
+def signs():
+    """Weights of -1 and 1, of which many short rows are equal by chance."""
+    module = nn.Sequential(nn.Linear(8, 64), nn.Linear(64, CLASSES))
+    with torch.no_grad():
+        module[0].weight.copy_(torch.randint(0, 2, (64, 8)) * 2.0 - 1)
+    return module

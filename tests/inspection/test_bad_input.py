@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,12 +34,16 @@ def _downloads():
     urllib.request.urlopen("http://192.0.2.1/weights")
 
 
+SHARED = nn.Linear(8, CLASSES)
+
 REFUSED = {
     "a module": (nn.Linear(2, 2), "is a Linear, not a function"),
     "arguments": (lambda width: nn.Linear(width, 2), "needs arguments: width"),
     "nothing": (lambda: None, "returned None, not a torch.nn.Module"),
     "a class": (lambda: nn.Linear, "returned a type"),
     "an error": (_raises, "raised ValueError: out of ideas ("),
+    "an exit": (lambda: sys.exit(0), "ended the program (SystemExit: 0)"),
+    "the same module again": (lambda: SHARED, "returned the same module twice"),
     "a download": (_downloads, "tried to connect to another machine"),
 }
 
@@ -88,6 +95,49 @@ def test_a_batch_that_cannot_be_used_leaves_checks_not_judged(case):
     inspection = inspect_model(linear, batch)
     assert "asleep" not in inspection.judged.checks
     assert any(each.check == "asleep" and why in each.why for each in inspection.not_judged)
+
+
+def test_a_batch_may_be_a_list():
+    inspection = inspect_model(linear, lambda: [*rows()])
+    assert "asleep" in inspection.judged.checks
+
+
+class OwnLoss(nn.Linear):
+    """Returns its loss as a number."""
+
+    def forward(self, x):
+        return super().forward(x).square().mean()
+
+
+def test_a_module_may_return_a_loss_alone():
+    inspection = inspect_model(lambda: OwnLoss(8, CLASSES), lambda: rows()[0], name="own loss")
+    assert "asleep" in inspection.judged.checks
+
+
+def test_a_batch_that_exits_does_not_end_the_inspection():
+    inspection = inspect_model(linear, lambda: sys.exit(0))
+    assert any("ended the program (SystemExit: 0)" in each.why for each in inspection.not_judged)
+
+
+ODD = {
+    "complex": lambda: _with(torch.randn(3, 4, dtype=torch.complex128)),
+    "expanded": lambda: _with(torch.zeros(1).expand(3, 4)),
+    "scripted": lambda: torch.jit.script(nn.Linear(4, 3)),
+    "a sparse buffer": lambda: _with(torch.zeros(3, 4), torch.eye(3).to_sparse()),
+}
+
+
+def _with(tensor, buffer=None):
+    module = nn.Linear(4, 3)
+    module.extra = nn.Parameter(tensor)
+    module.register_buffer("adjacency", buffer)
+    return module
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_odd_ends_in_no_traceback(case):
+    inspection = inspect_model(ODD[case], name=case)
+    assert inspection.judged.parameters
 
 
 def test_without_a_batch_its_checks_are_named():
@@ -147,6 +197,11 @@ class Changing(nn.Linear):
         return super().forward(x)
 
 
+def _goes_elsewhere():
+    os.chdir(os.sep)
+    return linear()
+
+
 def test_nothing_is_left_changed():
     python, legacy, generator = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     kept = rows()
@@ -156,4 +211,7 @@ def test_nothing_is_left_changed():
     assert np.array_equal(np.random.get_state()[1], legacy[1])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), generator)
     assert torch.equal(kept[0], inputs)
+    folder = Path.cwd()
+    inspect_model(_goes_elsewhere)
+    assert Path.cwd() == folder
     assert not torch.are_deterministic_algorithms_enabled()

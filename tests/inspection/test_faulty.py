@@ -31,6 +31,9 @@ FAULTY = [
     (faulty.TieLost, None, "tied", "fail", "embedding.weight"),
     (faulty.cloned_experts, None, "distinct", "warn", "weight"),
     (faulty.two_halves, None, "units", "warn", "0.weight"),
+    (faulty.one_copied_unit, None, "units", "warn", "weight"),
+    (faulty.ZeroFactorsInADict, faulty.rows, "asleep", "fail", "adapters.a"),
+    (faulty.ZeroFactorsByFunction, faulty.rows, "asleep", "fail", "inner.weight"),
     (faulty.PaddingOverwritten, None, "units", "warn", "embedding.weight"),
 ]
 

@@ -21,7 +21,8 @@ INNOCENT = {
             innocent.identity, innocent.orthogonal, innocent.Siren, innocent.SineTable,
             innocent.Tied, innocent.Teacher, innocent.UnusedExpert, innocent.weight_normed,
             innocent.dropout, innocent.Recurrent, innocent.takes_a_seed, innocent.Hippo,
-            innocent.ScaledEmbedding,
+            innocent.ScaledEmbedding, innocent.weight_normed_by_a_hook, innocent.Masked,
+            innocent.SlicesOfOneDraw, innocent.signs,
         )
     },
     **{
