@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from initcheck.devices import forks
 from initcheck.error_rates.ways import NOT_INHERITED
 
 MODULES = ["initcheck.error_rates.preload"]
@@ -48,7 +47,6 @@ def run(arguments: Sequence[str], *, seconds: float) -> tuple[str, int]:
 def _gate(arguments: list[str], log: str) -> None:
     import pytest  # noqa: PLC0415 -- only in the forked process
 
-    forks.end_with_parent()
     for name in [name for name in os.environ if name.startswith(NOT_INHERITED)]:
         del os.environ[name]
     with Path(log).open("w", encoding="utf-8") as file:

@@ -88,7 +88,8 @@ def _unlike(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> str:
 
     A step is left out of a record only if a loss was not finite there.
     """
-    if list(trained.seeds) != recorded["seeds"][: len(trained.seeds)]:
+    both = min(len(trained.seeds), len(recorded["seeds"]))
+    if list(trained.seeds)[:both] != recorded["seeds"][:both]:
         return "was recorded on other seeds"
     steps = steps_judged(arm.recipe.steps)
     other = set(recorded["steps"]) - set(steps)

@@ -60,7 +60,8 @@ def test_rows_of_one_regime(monkeypatch):
     monkeypatch.setattr(table, "USUAL", (every(he_normal_, name="He"),))
     monkeypatch.setattr(table, "STEPS", 2)
     broken, zero, he = compare([every(raises_), every(zeros_, zeros_, "zero")], count=2)
-    assert broken == Row("embedding", "raises_", trouble="RuntimeError: no luck")
+    assert broken == Row("embedding", "raises_", trouble=broken.trouble)
+    assert "raised RuntimeError: no luck (line " in broken.trouble
     assert (zero.law, zero.signal, zero.distinct) == ("zero", None, 0.0)
     assert (he.law, he.distinct) == ("He, 2 / fan-in", 1.0)
     assert he.rate in table.RATES

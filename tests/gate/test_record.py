@@ -195,4 +195,4 @@ def test_commit_is_empty_where_there_is_no_git(monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(subprocess, "run", missing)
-    assert record._commit() == ""
+    assert record.commit() == ""

@@ -211,7 +211,7 @@ def test_workers_refuse_what_one_process_refuses(project):
     result = project.start("-n1")
     assert result.ret == 4, result.output
     assert "ERROR: " in result.text
-    assert "limits.toml cannot be read" in result.text
+    assert "limits.toml is not valid TOML" in result.text
 
 
 @pytest.mark.parametrize("option", ["json=r.json", "html=r.html", "record=why", "fault=leaky_relu"])

@@ -19,6 +19,11 @@ LONG = projects.CLAIMS.replace("steps=5", "steps=1_000_000")  # minutes per work
 pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="processes are looked up in /proc")
 
 
+def _hang_up() -> None:
+    """Obey SIGHUP, also if these tests run under nohup, which ignores it for its children."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.fixture
 def started(project, monkeypatch):
     """Starts a command in the project; kills what is left of it at the end."""
@@ -34,6 +39,7 @@ def started(project, monkeypatch):
         run = subprocess.Popen(
             [sys.executable, "-m", *command], cwd=project.path, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
+            preexec_fn=_hang_up,  # noqa: PLW1509 -- these tests start no threads
         )  # fmt: skip
         runs.append(run)
         return run

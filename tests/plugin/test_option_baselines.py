@@ -42,7 +42,7 @@ def test_other_folder_is_used(project):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[zeros_stay.weight_magnitude\nmax = 0", "cannot be read: Expected ']'"),
+        ("[zeros_stay.weight_magnitude\nmax = 0", "is not valid TOML: Expected ']'"),
         ("\n\nmax == 0", "line 3"),
         (
             ZEROS_STAY.replace("max", "maks"),
