@@ -88,8 +88,7 @@ def _unlike(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> str:
 
     A step is left out of a record only if a loss was not finite there.
     """
-    both = min(len(trained.seeds), len(recorded["seeds"]))
-    if list(trained.seeds)[:both] != recorded["seeds"][:both]:
+    if list(trained.seeds) != recorded["seeds"][: len(trained.seeds)]:
         return "was recorded on other seeds"
     steps = steps_judged(arm.recipe.steps)
     other = set(recorded["steps"]) - set(steps)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from initcheck.arms import SGD, Adam, Recipe
+from initcheck.baselines.evidence import BaselineError
 from initcheck.envelope.compare import (
     CHAOS,
     FACTOR,
@@ -167,12 +168,13 @@ def test_a_start_is_not_judged_if_rounding_decides_its_loss():
     assert "rounding alone" in departure.why_not
 
 
-def test_seeds_beyond_the_recorded_ones_are_not_judged():
+def test_a_record_that_lacks_a_seed_is_refused():
     it = case("Adam")
     losses = torch.cat([it.trained.losses, torch.full((1, 64), torch.nan).double()])
     start = {name: torch.cat([p, p[:1] + 1]) for name, p in it.trained.start.items()}
     more = replace(it.trained, seeds=(*SEEDS, 99), losses=losses, start=start)
-    assert it.judged(more).r == 0
+    with pytest.raises(BaselineError, match="was recorded on other seeds"):
+        it.judged(more)
 
 
 # --- what has changed training

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from initcheck.baselines.evidence import sealed
 from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
 
 SALT = ("--initcheck-device=cpu", "--initcheck-salt=x")
@@ -44,7 +45,7 @@ def test_outcomes_that_moved_are_still_seen(recorded):
     whole = json.loads(path.read_text())
     for comparison in whole["environments"][0]["comparisons"].values():
         comparison["treated"] = [value * 3 for value in comparison["treated"]]
-    path.write_text(json.dumps(whole))
+    path.write_text(json.dumps(sealed(whole)))
     assert "moved" in {drift["verdict"] for drift in drifts(recorded)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from initcheck.baselines.evidence import sealed
 from tests.helpers.projects import CLAIMS
 
 CPU = "--initcheck-device=cpu"
@@ -51,7 +52,7 @@ def test_arms_that_start_elsewhere_under_another_torch_are_named(project):
     for arm in entry["arms"].values():
         marks = arm["reference"]["start"]["hidden1.weight"]
         arm["reference"]["start"]["hidden1.weight"] = [[a + 1, b] for a, b in marks]
-    path.write_text(json.dumps(whole))
+    path.write_text(json.dumps(sealed(whole)))
     result = project.run(CPU)
     assert result.ret == 0
     assert "outcomes were, if 64 of them are recorded: zeros_stay" in " ".join(result.text.split())

@@ -180,7 +180,7 @@ def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatc
 
 def test_an_unknown_parameter_cannot_be_kept():
     arm = toy.arm(recipe=replace(RECIPE, keep_at=(5,), keep=("hidden9.weight",)))
-    with pytest.raises(ValueError, match=r"keeps 'hidden9.weight', and .* hidden1.weight, h"):
+    with pytest.raises(ValueError, match=r"keep names 'hidden9.weight', .* hidden1.weight, h"):
         train(arm, SEEDS, toy.data())
 
 
