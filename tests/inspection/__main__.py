@@ -1,6 +1,6 @@
 """`python -m tests.inspection`: inspect models that are right, and write baselines/INSPECTED.md.
 
-Each model is inspected in a process of its own, and its result is kept: an interrupted run
+Each model is inspected in a separate process, and its result is kept: an interrupted run
 continues with the models that are missing.
 """
 
@@ -91,7 +91,7 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def inspect_missing(names: list[str]) -> None:
-    """Inspect each model in a process of its own, and append its result."""
+    """Inspect each model in a separate process, and append its result."""
     for name in names:
         command = [sys.executable, "-m", "tests.inspection", "--one", name]
         done = subprocess.run(

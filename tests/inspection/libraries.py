@@ -71,7 +71,7 @@ def segmenter(name: str) -> Entry:
 
 
 def detector(name: str) -> Entry:
-    """A detector of torchvision, whose loss is the sum of its own losses."""
+    """A detector of torchvision, whose loss is the sum of the losses that it returns."""
     build = getattr(import_module("torchvision.models.detection"), name)
     boxes = torch.tensor([[5.0, 5.0, 60.0, 70.0], [20.0, 10.0, 90.0, 50.0]])
 
