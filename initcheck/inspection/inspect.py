@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcheck.inspection import starts, steps
+from initcheck.inspection import builds, copies, deferred, steps, ties
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -21,7 +21,7 @@ from initcheck.inspection.findings import (
     NotJudged,
     SameModuleError,
 )
-from initcheck.inspection.starts import Start
+from initcheck.inspection.start import Start
 from initcheck.inspection.subject import Batch, Build, Loss, Subject
 from initcheck.inspection.surroundings import left_as_found
 
@@ -29,14 +29,14 @@ SEEDS = (0, 1)
 
 #: What runs, in order; each belongs to one of `CHECKS`.
 _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
-    ("written", starts.check_written_and_rebuilt),
-    ("rebuilt", starts.check_seed_has_effect),
-    ("written", starts.check_deferred),
-    ("distinct", starts.check_distinct),
+    ("written", builds.check_written_and_rebuilt),
+    ("rebuilt", builds.check_seed_has_effect),
+    ("written", deferred.check_deferred),
+    ("distinct", copies.check_distinct),
     ("distinct", steps.check_locked),
     ("asleep", steps.check_asleep),
-    ("tied", starts.check_tied),
-    ("units", starts.check_units),
+    ("tied", ties.check_tied),
+    ("units", copies.check_units),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
 

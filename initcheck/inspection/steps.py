@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from initcheck.inspection.copies import equal_groups
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
-from initcheck.inspection.starts import Start, equal_groups
+from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, named_tensors, same_bits
 
 STEPS = 4

@@ -1,0 +1,87 @@
+"""Checks by building again: memory that nobody wrote, and seeds without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from initcheck.inspection.findings import Finding, SameModuleError
+from initcheck.inspection.memory import unwritten
+from initcheck.inspection.start import Start, by_name, same, telling
+from initcheck.inspection.tensors import (
+    Named,
+)
+
+
+def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
+    """Build again from the same seed, with other values in memory that nobody writes.
+
+    A difference that follows these values is unwritten memory; any other is a start that does not
+    depend on its seed alone.
+    """
+    first, subject, seed = start.tensors, start.subject, start.seeds[0]
+    second = subject(seed, "number", elsewhere=True).module
+    if second is start.built.module:
+        raise SameModuleError(
+            f"{subject.name} returned the same module twice. Build a new one at each call."
+        )
+    again = by_name(second)
+    changed = [each for name, each in first.items() if not same(each, again.get(name))]
+    if not changed:
+        return
+    same_fill = by_name(subject(seed, "nan", elsewhere=True).module)
+    unstable = [each for each in changed if not same(each, same_fill.get(each.name))]
+    unstable_names = {each.name for each in unstable}
+    for each in changed:
+        if each.name in unstable_names:
+            continue
+        count = int((unwritten(each.tensor, "nan")).sum()) or each.tensor.numel()
+        kind = "parameter" if each.parameter else "buffer"
+        yield start.finding(
+            "written", "fail", [each], value=float(count),
+            message=f"{count} of {each.tensor.numel()} entries of this {kind} come from memory "
+            "that nobody wrote: their values are whatever was there.",
+            repair="Write it after torch.empty, or use torch.zeros.",
+        )  # fmt: skip
+    if unstable:
+        yield from _unstable(start, unstable)
+
+
+def _unstable(start: Start, unstable: list[Named]) -> Iterator[Finding]:
+    subject, seed = start.subject, start.seeds[0]
+    if subject.seeded_by:
+        repeated = by_name(subject(seed, "nan").module)
+        if all(same(each, repeated.get(each.name)) for each in unstable):
+            yield start.finding(
+                "rebuilt", "fail", unstable,
+                message="Two builds with the same seed differ if the global generators do: "
+                f"{subject.name} takes a seed and does not use it for these.",
+                repair="Draw from a generator that is made from the seed.",
+            )  # fmt: skip
+            return
+    yield start.finding(
+        "rebuilt", "fail", unstable,
+        message="Two builds from the same seed of torch, numpy and random differ in bits.",
+        repair="Find what they depend on: the time, a counter, the order of a set, an unseeded "
+        "generator.",
+    )  # fmt: skip
+
+
+def check_seed_has_effect(start: Start) -> Iterator[Finding]:
+    """Build from another seed: every parameter of random numbers must differ."""
+    other = by_name(start.subject(start.seeds[1]).module)
+    random = [
+        each for each in start.tensors.values()
+        if each.trainable and start.drawn(each) and telling(each.tensor)
+    ]  # fmt: skip
+    start.fixed = {name for name, each in start.tensors.items() if same(each, other.get(name))}
+    equal = [each for each in random if each.name in start.fixed]
+    if not equal:
+        return
+    everything = len(equal) == len(random)
+    yield start.finding(
+        "rebuilt", "fail", equal, value=float(len(equal)),
+        message=f"{'All' if everything else len(equal)} of {len(random)} parameters with random "
+        f"numbers are the same for seeds {start.seeds[0]} and {start.seeds[1]}: the seed has no "
+        "effect on them.",
+        repair="Do not seed inside the function that builds or initializes.",
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Checks for copies: equal modules, parameters, slices and rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from initcheck.inspection.findings import Finding
+from initcheck.inspection.start import RARE, Start, telling
+from initcheck.inspection.tensors import (
+    Named,
+    bits,
+    chance,
+    constant,
+    digest,
+    storage,
+)
+
+
+def check_distinct(start: Start) -> Iterator[Finding]:
+    """Parameters of one shape that are equal in bits: whole modules first, then tensors."""
+    copies = equal_groups(start)
+    for paths in _equal_modules(start, copies):
+        names = [
+            each for path in paths for each in start.tensors.values()
+            if each.trainable and each.name.startswith(f"{path}.")
+        ]  # fmt: skip
+        yield start.finding(
+            "distinct", "warn", names, value=float(len(paths)),
+            message=f"{len(paths)} modules start as copies, equal in bits: {', '.join(paths)}.",
+            repair="Build each one separately, or initialize again after copying.",
+        )  # fmt: skip
+        taken = {each.name for each in names}
+        copies = [[each for each in group if each.name not in taken] for group in copies]
+    for group in copies:
+        if len(group) > 1:
+            yield start.finding(
+                "distinct", "warn", group, value=float(len(group)),
+                message=f"{len(group)} parameters of shape {tuple(group[0].tensor.shape)} are "
+                "equal in bits and not tied.",
+                repair="Draw each one separately.",
+            )  # fmt: skip
+    yield from _equal_slices(start)
+
+
+def equal_groups(start: Start) -> list[list[Named]]:
+    """Trainable parameters that are not constant and equal in bits, in different memory.
+
+    Tables, which no random operation wrote and no seed changes, may be equal.
+    """
+    by_shape = defaultdict(list)
+    for each in start.tensors.values():
+        table = each.name in start.fixed and not start.drawn(each)
+        if each.trainable and not table and telling(each.tensor):
+            by_shape[each.tensor.dtype, each.tensor.shape].append(each)
+    groups: dict[bytes, dict[int, Named]] = defaultdict(dict)
+    for several in by_shape.values():
+        if len(several) > 1:
+            for each in several:
+                groups[digest(each.tensor)].setdefault(storage(each.tensor), each)
+    return [list(group.values()) for group in groups.values() if len(group) > 1]
+
+
+def _equal_modules(start: Start, copies: list[list[Named]]) -> list[list[str]]:
+    """Paths of the largest modules all of whose parameters that are not constant are copies."""
+    number = {each.name: n for n, group in enumerate(copies) for each in group}
+    contents: dict[str, list[tuple[str, int | None]]] = defaultdict(list)
+    for each in start.tensors.values():
+        if each.trainable and not constant(each.tensor):
+            parts = each.name.split(".")
+            for cut in range(1, len(parts)):
+                path, rest = ".".join(parts[:cut]), ".".join(parts[cut:])
+                contents[path].append((rest, number.get(each.name)))
+    alike = defaultdict(list)
+    for path, inside in contents.items():
+        if all(group is not None for _, group in inside):
+            alike[tuple(inside)].append(path)
+    found = [paths for paths in alike.values() if len(paths) > 1]
+    covered = {path for paths in found for path in paths}
+    return [
+        paths for paths in found
+        if not all(any(path.startswith(f"{other}.") for other in covered) for path in paths)
+    ]  # fmt: skip
+
+
+def _equal_slices(start: Start) -> Iterator[Finding]:
+    """Experts or heads: slices along the first dimension of a parameter with three dimensions."""
+    for each in start.tensors.values():
+        convolution = hasattr(each.owner, "kernel_size")
+        if not each.trainable or each.tensor.dim() != 3 or convolution or len(each.tensor) < 2:
+            continue
+        if constant(each.tensor) or constant(each.tensor[0]):
+            continue
+        count = len(each.tensor) - len({digest(part.contiguous()) for part in each.tensor})
+        if count:
+            yield start.finding(
+                "distinct", "warn", [each], value=float(count),
+                message=f"{count + 1} of {len(each.tensor)} slices along the first dimension, such "
+                "as experts or heads, are equal in bits.",
+                repair="Draw each slice separately.",
+            )  # fmt: skip
+
+
+def check_units(start: Start) -> Iterator[Finding]:
+    """Equal rows of a weight (units that cannot be told apart), and padding rows overwritten."""
+    for each in start.tensors.values():
+        if not each.trainable or each.tensor.dim() < 2 or constant(each.tensor):
+            continue
+        padding = getattr(each.owner, "padding_idx", None)
+        embedding = isinstance(each.owner, (nn.Embedding, nn.EmbeddingBag))
+        if embedding and padding is not None and bool(each.tensor[padding].any()):
+            yield start.finding(
+                "units", "warn", [each], value=float(padding),
+                message=f"Row {padding}, the padding row, is not zero. It gets no gradient, so it "
+                "stays as it is.",
+                repair="Zero it after the initialization that overwrote it.",
+            )  # fmt: skip
+        yield from _equal_rows(start, each)
+
+
+def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
+    rows = each.tensor.detach()
+    if getattr(each.owner, "transposed", False):  # (in, out, ...): units are along the second
+        rows = rows.movedim(1, 0)
+    rows = rows.flatten(1)
+    count, width = rows.shape
+    pairs = 2 * count.bit_length()  # bits: any of so many pairs may be equal by chance
+    if count < 2 or chance(each.tensor, width) - pairs < RARE or not start.drawn(each):
+        return
+    equal = count - _distinct_rows(rows)
+    if equal:
+        yield start.finding(
+            "units", "warn", [each], value=float(equal),
+            message=f"{equal} of {count} rows repeat another row in bits, so these units start "
+            "as copies.",
+            repair="Draw each row separately.",
+        )  # fmt: skip
+
+
+def _distinct_rows(rows: Tensor) -> int:
+    """How many different rows there are; each row of zeros counts as different."""
+    whole = bits(rows).flatten(1)
+    used = whole[whole.any(1)].cpu().contiguous().numpy()
+    return len(rows) - len(used) + len({row.tobytes() for row in used})

@@ -1,0 +1,85 @@
+"""The module of the first seed, which all checks share, and comparisons of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.subject import Built, Subject
+from initcheck.inspection.tensors import (
+    Named,
+    chance,
+    named_tensors,
+    same_bits,
+    storage,
+    why_not_judged,
+)
+
+#: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
+RARE = 40
+
+
+@dataclass
+class Start:
+    """The module that the first seed builds, and what is known of its tensors.
+
+    Attributes:
+        tensors: what can be judged, by name, in the module's order.
+        not_judged: collects what cannot be.
+        fixed: names of tensors that are the same for both seeds.
+        wakes: for each trainable parameter, the first step at which it has a gradient.
+    """
+
+    subject: Subject
+    built: Built
+    seeds: tuple[int, int]
+    not_judged: list[NotJudged] = field(default_factory=list)
+    fixed: set[str] = field(default_factory=set)
+    wakes: dict[str, int | None] = field(default_factory=dict)
+    tensors: dict[str, Named] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tensors = {}
+        for each in named_tensors(self.built.module):
+            why = why_not_judged(each.tensor)
+            if why:
+                self.not_judged.append(NotJudged("all", each.name, why))
+            else:
+                self.tensors[each.name] = each
+
+    def line(self, named: Named) -> str:
+        """The last line that wrote a tensor."""
+        return self.built.lines.get(storage(named.tensor), "")
+
+    def drawn(self, named: Named) -> bool:
+        """Whether torch's random operations wrote it."""
+        return storage(named.tensor) in self.built.random
+
+    def finding(self, check: str, severity: str, named: Sequence[Named], **rest: object) -> Finding:
+        """A finding about these tensors, with their owner's class and the line of the first."""
+        return Finding(
+            check=check,
+            severity=severity,  # type: ignore[arg-type]
+            parameters=tuple(each.name for each in named),
+            owner=type(named[0].owner).__name__,
+            line=self.line(named[0]),
+            **rest,  # type: ignore[arg-type]
+        )
+
+
+def by_name(module: nn.Module) -> dict[str, Named]:
+    """The tensors of a module by their first names."""
+    return {each.name: each for each in named_tensors(module)}
+
+
+def same(a: Named, b: Named | None) -> bool:
+    """Whether both are there and equal in bits."""
+    return b is not None and not why_not_judged(b.tensor) and same_bits(a.tensor, b.tensor)
+
+
+def telling(tensor: Tensor) -> bool:
+    """Whether two draws of this tensor are equal by chance with a probability below 2^-40."""
+    return chance(tensor, tensor.numel()) >= RARE
