@@ -5,15 +5,15 @@ from itertools import combinations
 import torch
 
 from initcheck import Adam, Arm, Recipe, claim, mlp
-from initcheck.conformance import networks
-from initcheck.conformance.probes import (
+from initcheck.initializers import every, he_fan_out_, he_normal_, randn, scaled_, zeros
+from initcheck.networks import conformance as networks
+from initcheck.probes import test_accuracy
+from initcheck.probes.conformance import (
     decades_of_gradient,
     decades_of_signal,
     spread_of_gains,
     start_nats,
 )
-from initcheck.initializers import every, he_fan_out_, he_normal_, randn, scaled_, zeros
-from initcheck.probes import test_accuracy
 from initcheck.training.randomness import other_global_state
 
 RECIPE = Recipe(Adam(lr=1e-3), batch=32, steps=60)

@@ -233,7 +233,7 @@ def _note(sentence: str) -> None:
 
 def compare_init(options: argparse.Namespace) -> int:
     """Print the user's initializers next to the usual ones, in several networks."""
-    from initcheck.cli.compare_init import compare_init as compared
+    from initcheck.cli.compare_init.command import compare_init as compared
 
     refusal = compared(options)
     return _refuse(refusal) if refusal else DONE

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from initcheck.conformance import shown
-from initcheck.conformance.table import REGIMES, USUAL, Row, compare
+from initcheck.cli.compare_init import shown
+from initcheck.cli.compare_init.table import REGIMES, USUAL, Row, compare
 from initcheck.files import write_atomic
 from initcheck.initializers import InitializerError
 from initcheck.initializers.user import import_initializers

@@ -11,7 +11,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from initcheck.networks import ACTIVATIONS, Network, mlp
+from initcheck.networks.network import ACTIVATIONS, Network, mlp
 
 # Wide and narrow in turn, so that fan-in and fan-out differ in every layer; the first and the last
 # are equally wide, so that the factors n / m of a law by either fan cancel between them.

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from initcheck.conformance import table
-from initcheck.conformance.shown import Setting, as_json, as_svg, as_text
-from initcheck.conformance.table import Row, compare
+from initcheck.cli.compare_init import table
+from initcheck.cli.compare_init.shown import Setting, as_json, as_svg, as_text
+from initcheck.cli.compare_init.table import Row, compare
 from initcheck.initializers import every, he_normal_, zeros_
 
 SETTING = Setting("relu", 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from initcheck.conformance.laws import implied_law
+from initcheck.cli.compare_init.laws import implied_law
 from initcheck.initializers import (
     constant_,
     glorot_uniform_,

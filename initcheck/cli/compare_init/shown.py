@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import jinja2
 
-from initcheck.conformance.table import BATCH, RATES, STEPS, Row
+from initcheck.cli.compare_init.table import BATCH, RATES, STEPS, Row
 
 HEAD = ("start", "law", "signal", "gradient", "distinct", "accuracy", "range", "rate")
 NUMBERS = HEAD[2:]  # columns that are aligned at their right ends
@@ -82,7 +82,7 @@ def as_json(rows: Sequence[Row], setting: Setting) -> str:
 def as_svg(rows: Sequence[Row], setting: Setting) -> str:
     """A picture: the accuracy of each seed, with law, signal and gradient in words."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "conformance/templates"),
+        loader=jinja2.PackageLoader("initcheck", "cli/compare_init/templates"),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     panels = [

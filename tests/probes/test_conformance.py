@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from initcheck import Adam, Arm, Recipe
-from initcheck.conformance import networks
-from initcheck.conformance.probes import changes, gains_of, spread_of_gains
 from initcheck.initializers import every, glorot_normal_, he_fan_out_, he_normal_, orthogonal_
 from initcheck.networks import ACTIVATIONS
+from initcheck.networks import conformance as networks
 from initcheck.plugin import options
+from initcheck.probes.conformance import changes, gains_of, spread_of_gains
 from initcheck.training.train import train
 
 START = Recipe(Adam(lr=1e-3), batch=32, steps=0)

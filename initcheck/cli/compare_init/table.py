@@ -10,9 +10,7 @@ from torch import Tensor
 
 from initcheck import datasets
 from initcheck.arms import Adam, Arm, Recipe
-from initcheck.conformance import networks
-from initcheck.conformance.laws import implied_law
-from initcheck.conformance.probes import changes
+from initcheck.cli.compare_init.laws import implied_law
 from initcheck.gate import seeds
 from initcheck.initializers import (
     Initializer,
@@ -25,7 +23,9 @@ from initcheck.initializers import (
     zeros_,
 )
 from initcheck.networks import Network
+from initcheck.networks import conformance as networks
 from initcheck.probes import test_accuracy
+from initcheck.probes.conformance import changes
 from initcheck.training.train import Trained, train
 
 REGIMES: dict[str, Callable[[str], Network]] = {

@@ -1,0 +1,1 @@
+"""``initcheck compare-init``: a custom initializer next to the usual ones."""

@@ -1,1 +1,0 @@
-"""Conformance: the networks in which initializers are judged, and what is measured there."""
