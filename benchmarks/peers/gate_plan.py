@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from initcheck.gate.jobs import jobs, seeds_of
 from initcheck.plugin.lazy_session import opened
-from initcheck.plugin.plan import jobs, seeds_of
 
 ROOT = Path(__file__).parents[2]
 

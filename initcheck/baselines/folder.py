@@ -21,6 +21,7 @@ from initcheck.baselines.evidence import (
 from initcheck.baselines.limits import LimitEntry, read_limits
 from initcheck.baselines.lock import alone
 from initcheck.files import is_there, write_atomic
+from initcheck.stats import decisions
 
 
 @dataclass
@@ -56,6 +57,16 @@ class Baselines:
             claim = path.stem.split("[")[0]
             recorded[claim] = recorded.get(claim, 0) + most
         return 3 * sum(max(n, len(self.limits.get(c, ()))) for c, n in recorded.items())
+
+    def contract(self) -> str:
+        """The false-alarm contract of a run that uses this folder."""
+        m = self.registered
+        alpha = decisions.split(m)
+        return (
+            f"false alarms: at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs on unchanged code, "
+            f"split over {m} registered comparisons ({alpha:.1e} each, two stages of "
+            f"{decisions.per_stage(alpha):.1e})"
+        )
 
     def files(self) -> list[Path]:
         """All evidence files of the folder; none if nothing was ever recorded.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from initcheck.arms import Arm
+from initcheck import Arm
 from initcheck.claims import FULL_SCALE
 from initcheck.gate.comparison import Pair
 from initcheck.probes import Probe

@@ -9,9 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry, nearest
@@ -23,8 +20,8 @@ from initcheck.cli.project import Found
 from initcheck.cli.sources import ids, read_sources
 from initcheck.faults import FAULTS, bound, hypotheses, refuse_unknown
 from initcheck.gate.comparison import SIDES
+from initcheck.gate.detects import outcome, sensitivity
 from initcheck.gate.regime import judged
-from initcheck.stats import decisions, distributions
 
 LABEL = 14  # columns of the labels on the left
 KINDS = {  # in words
@@ -106,7 +103,7 @@ def _parts(claims: Sequence[Claim], baselines: Baselines) -> Iterator[Iterator[s
         yield _labelled("runs as", ", ".join(claim.claim for claim in claims))
     for claim in claims:
         yield _evidence(claim, baselines)
-    yield _rates(baselines.registered)
+    yield _rates(baselines)
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
@@ -172,7 +169,6 @@ def _sources(claim: Claim) -> Iterator[str]:
 def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
     evidence = baselines.evidence(claim.claim)
     limits = baselines.limits.get(claim.name, {})
-    seeds = claim.seeds or decisions.SEEDS["measured"]
     if evidence is None:
         yield from _labelled("evidence", "none is recorded")
         return
@@ -187,53 +183,12 @@ def _evidence(claim: Claim, baselines: Baselines) -> Iterator[str]:
             limit = limits.get(probe.partition(" (")[0])
             unit = limit.unit if limit else ""
             for side in SIDES:
-                shift = _sensitivity(side, comparison, unit, seeds, baselines.registered)
-                yield from _labelled("", f"{_outcome(probe, side, comparison)}; {shift}")
+                shift = sensitivity(side, comparison, unit, claim.seeds, baselines.registered)
+                yield from _labelled("", f"{outcome(probe, side, comparison)}; {shift}")
 
 
-def _outcome(probe: str, side: str, comparison: Mapping[str, Any]) -> str:
-    """Mean and standard deviation of one arm."""
-    values = np.asarray(comparison[side], dtype=float)
-    arm = comparison[f"{side}_arm"].split(" | ")[1]
-    spread = f" +- {values.std(ddof=1):.2g}" if len(values) > 1 and decisions.varies(values) else ""
-    return f"{probe}, {side} {arm}: {values.mean():.4g}{spread} (N = {len(values)})"
-
-
-def _sensitivity(
-    side: str, comparison: Mapping[str, Any], unit: str, now: int, registered: int
-) -> str:
-    """The shift of one arm's outcomes that ``now`` seeds detect."""
-    values, other = (comparison[s] for s in (side, *(s for s in SIDES if s != side)))
-    if not decisions.varies(values):
-        return "equal on all seeds"
-    if {*values, *other} <= {0.0, 1.0}:
-        return "successes are counted"
-    scale = distributions.scale(values, other, unit)
-    if scale is None:
-        return "too few seeds to compare outcomes"
-    alpha1 = decisions.per_stage(decisions.split(registered))
-    by_ranks = scale.name == distributions.RANKS
-    detect = distributions.detectable_by_trial if by_ranks else distributions.detectable
-    shift = detect(scale, now, alpha1)
-    if shift is None:
-        return "compared by ranks, which detect no shift of outcomes like these"
-    size = shift / float(scale.values.std(ddof=1))
-    unit_of_shift = "" if by_ranks or scale.name == "identity" else f" in {scale.name}"
-    method = "by ranks, " if by_ranks else ""
-    return (
-        f"{method}a shift of {shift:.2g}{unit_of_shift} ({size:.1f} standard deviations) is "
-        "detected in 95 % of runs"
-    )
-
-
-def _rates(registered: int) -> Iterator[str]:
-    alpha = decisions.split(registered)
-    yield from _labelled(
-        "false alarms",
-        f"at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs of the whole suite, split over "
-        f"{registered} registered comparisons: {alpha:.1e} each, in two stages of "
-        f"{decisions.per_stage(alpha):.1e}",
-    )
+def _rates(baselines: Baselines) -> Iterator[str]:
+    yield from _labelled(*baselines.contract().split(": ", 1))
 
 
 def _commands(claim: Claim, baselines: Baselines, *, parameters: bool) -> Iterator[str]:

@@ -14,9 +14,9 @@ from initcheck.baselines.evidence import read_evidence
 from initcheck.baselines.folder import Baselines
 from initcheck.envelope.compare import FACTOR
 from initcheck.error_rates import false_alarms, power, rates
-from initcheck.error_rates.changes import INNOCENT
 from initcheck.error_rates.runs import KINDS, Run
 from initcheck.faults import FAULTS, bound
+from initcheck.faults.innocent import INNOCENT
 from initcheck.report.tables import single_blank_lines, template
 from initcheck.stats import decisions
 

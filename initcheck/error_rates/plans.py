@@ -13,10 +13,10 @@ from pathlib import Path
 from initcheck.baselines.limits import read_limits
 from initcheck.claims import Claim
 from initcheck.error_rates import fingerprint, ways
-from initcheck.error_rates.changes import INNOCENT
 from initcheck.error_rates.runs import Run
 from initcheck.error_rates.ways import ROOT
 from initcheck.faults import FAULTS, bound
+from initcheck.faults.innocent import INNOCENT
 
 HEADLINE = (  # cheapest first
     "all_zero_network_stays_symmetric", "zeroed_hidden_layer_still_learns", "he_beats_randn",

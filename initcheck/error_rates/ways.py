@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import initcheck
-
-ROOT = Path(initcheck.__file__).parents[1]  # the checkout that is measured
+ROOT = Path(__file__).parents[2]  # the checkout that is measured
 
 Way = Mapping[str, str]  # by aspect: which of its choices
 

@@ -52,6 +52,11 @@ class Laboratory:
         """An empty one with the same settings, for one core and without a progress line."""
         return Laboratory(self.engine, root=self.root, download=self.download)
 
+    def fetch(self, name: str) -> None:
+        """Load a data set if it can be had; the claims that need it report why it cannot."""
+        with contextlib.suppress(datasets.DataError):
+            self.data(name)
+
     def data(self, name: str) -> datasets.DataSet:
         """A data set by name, loaded once."""
         return datasets.load(name, root=self.root, download=self.download)

@@ -29,6 +29,9 @@ from initcheck.stats import decisions
 Key = tuple[str, str, str, str]  # claim with its parameters, device, comparison, side
 Judge = Literal["all", "outcomes", "record"]
 
+#: A claim is skipped for these; the second, if nobody demanded the data.
+SKIPPED_FOR = (pytest.skip.Exception, DataError)
+
 # Why a comparison without current evidence is not green in a run that requires it.
 REQUIRED = {
     "no evidence": "there is no evidence, and this run requires it",

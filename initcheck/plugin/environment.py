@@ -16,7 +16,6 @@ from initcheck.gate.record import commit
 from initcheck.plugin.options import Settings
 from initcheck.report import terminal
 from initcheck.results import ClaimResult, Environment, NotJudged, Run
-from initcheck.stats import decisions
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,6 @@ class Conditions:
     threads: int
     baselines: Baselines
     judging: bool
-
-    def contract(self) -> str:
-        """The false-alarm contract of this run."""
-        m = self.baselines.registered
-        alpha = decisions.split(m)
-        return (
-            f"false alarms: at most {decisions.SUITE_FALSE_ALARMS:.0%} of runs on unchanged code, "
-            f"split over {m} registered comparisons ({alpha:.1e} each, two stages of "
-            f"{alpha**0.5:.1e})"
-        )
 
     def header(self) -> list[str]:
         """torch, devices, threads, precision, baselines and the contract."""
@@ -75,7 +64,7 @@ class Conditions:
         return results.Settings(**given | {
             "baselines_given": given["baselines"], "baselines": str(self.baselines.folder),
             "device": list(self.devices), "init": list(self.settings.init),
-            "contract": self.contract() if self.judging else None,
+            "contract": self.baselines.contract() if self.judging else None,
         })  # fmt: skip
 
     def whole(

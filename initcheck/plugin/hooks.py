@@ -155,19 +155,19 @@ def _stopped(
 
     A comparison that is already red is not skipped with those after it.
     """
-    from initcheck.datasets import DataError
+    from initcheck.gate.verdict import SKIPPED_FOR
 
     if isinstance(error, pytest.exit.Exception | KeyboardInterrupt):
         return
     session = open_session(item.config)
-    if not isinstance(error, DataError | pytest.skip.Exception):
+    if not isinstance(error, SKIPPED_FOR):
         ship(item, session.result(item, verdict, seconds, error))
         return
     result = session.unfinished(item, verdict, seconds, error)
     if result is not None:
         ship(item, result)
         pytest.fail(result.message, pytrace=False)
-    if isinstance(error, DataError):  # nobody demanded these data, or they had become a verdict
+    if not isinstance(error, pytest.skip.Exception):
         pytest.skip(str(error))
 
 

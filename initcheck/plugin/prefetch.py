@@ -17,12 +17,11 @@ from typing import Protocol
 import torch
 
 from initcheck import devices
-from initcheck.datasets import DataError
 from initcheck.devices import forks
+from initcheck.gate.jobs import Job
 from initcheck.gate.profile import WAITING
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Key, Measured
-from initcheck.plugin.plan import Job
 
 WORTH = 4000  # replica-steps; starting a process takes longer than training fewer
 POLL = 0.2  # seconds between two updates of the progress line
@@ -171,5 +170,4 @@ def start(laboratory: Laboratory, jobs: Sequence[Job], device: str, processes: i
 def _download(laboratory: Laboratory, jobs: Sequence[Job]) -> None:
     """Download missing data once, before several processes would write the same files."""
     for name in dict.fromkeys(arm.data for job in jobs for arm in job.uses):
-        with contextlib.suppress(DataError):  # the claim meets the same error and reports it
-            laboratory.data(name)
+        laboratory.fetch(name)

@@ -16,6 +16,7 @@ from initcheck.baselines.folder import Baselines
 from initcheck.baselines.place import refuse_installed
 from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
+from initcheck.gate import jobs
 from initcheck.gate import record as recorder
 from initcheck.gate.trainer import Laboratory
 from initcheck.gate.verdict import Setting, Verdict
@@ -130,7 +131,7 @@ class Session:
             verdicts = self.declared(items, device)
             self.planned |= verdicts
             started = prefetch.start(
-                self.laboratory, plan.jobs(verdicts.values()), device, self.threads
+                self.laboratory, jobs.jobs(verdicts.values()), device, self.threads
             )
             self.prefetches.append(started)
             for verdict in verdicts.values():

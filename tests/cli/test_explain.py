@@ -80,7 +80,7 @@ def test_a_claim_is_explained_from_its_test_its_limits_and_its_sources(project, 
     )
     assert "source everyday life; x-1 x-1: It rises, see it. (a window) written in" in text
     assert "evidence none is recorded" in text
-    assert "split over 3 registered comparisons: 3.3e-03 each" in text
+    assert "split over 3 registered comparisons (3.3e-03 each" in text
 
 
 def test_the_commands_run_the_claim_break_it_and_record_it(project, capsys):

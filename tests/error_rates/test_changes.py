@@ -11,7 +11,7 @@ from initcheck import arms as recipes
 from initcheck.devices import forks
 from initcheck.envelope.fingerprints import BEYOND
 from initcheck.error_rates import other_machines, page
-from initcheck.error_rates.changes import INNOCENT
+from initcheck.faults.innocent import INNOCENT
 from initcheck.training import train as training
 from tests.helpers.error_rates import baselines_in
 from tests.helpers.error_rates import run as run_of

@@ -9,8 +9,9 @@ import multiprocessing.connection
 import pytest
 
 from initcheck.devices import forks
+from initcheck.gate import jobs
 from initcheck.gate.trainer import Laboratory
-from initcheck.plugin import plan, prefetch, session
+from initcheck.plugin import prefetch, session
 from tests.helpers import projects
 
 SHARED = """
@@ -107,7 +108,7 @@ def test_an_arm_that_claims_share_is_in_one_job_with_all_their_seeds(shared, two
     (uses,) = [job.uses for job in two_processes]  # one network, recipe and data
     assert [arm.initializer.name for arm in uses] == ["zeros", "he"]
     assert [len(sides) for sides in uses.values()] == [3, 3]
-    assert [len(plan.seeds_of(sides)) for sides in uses.values()] == [3, 3]
+    assert [len(jobs.seeds_of(sides)) for sides in uses.values()] == [3, 3]
 
 
 def test_arms_that_fill_a_chunk_are_separate_jobs(shared, two_processes):

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initcheck import datasets
-from initcheck.arms import Adam, Arm, Recipe
+from initcheck import Adam, Arm, Recipe, datasets
 from initcheck.cli.compare_init.laws import implied_law
 from initcheck.gate import seeds
 from initcheck.initializers import (
