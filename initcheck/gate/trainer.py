@@ -161,17 +161,8 @@ class Laboratory:
     def _keep(self, arm: Arm, device: str, trained: Trained) -> None:
         self._trained[arm, device] = trained
         self._trained.move_to_end((arm, device))  # an arm that grew is no longer the oldest
-        while len(self._trained) > 1 and sum(map(_bytes, self._trained.values())) > KEPT_BYTES:
+        while len(self._trained) > 1 and sum(t.bytes for t in self._trained.values()) > KEPT_BYTES:
             self._trained.popitem(last=False)
-
-
-def _bytes(trained: Trained) -> int:
-    groups = [
-        trained.start, trained.start_buffers, trained.parameters, trained.buffers,
-        *trained.kept.values(),
-    ]  # fmt: skip
-    tensors = [trained.losses, *(tensor for group in groups for tensor in group.values())]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:

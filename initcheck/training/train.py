@@ -69,6 +69,15 @@ class Trained:
     engine: str
 
     @cached_property
+    def bytes(self) -> int:
+        """The memory of its tensors, without those of the data set."""
+        groups = [
+            self.start, self.start_buffers, self.parameters, self.buffers, *self.kept.values()
+        ]  # fmt: skip
+        tensors = [self.losses, *(tensor for group in groups for tensor in group.values())]
+        return sum(tensor.nbytes for tensor in tensors)
+
+    @cached_property
     def _template(self) -> nn.Module:
         return self._module(self.seeds[0])
 

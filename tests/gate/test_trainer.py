@@ -216,7 +216,7 @@ def test_the_oldest_networks_go_first(trainings):
 
 def test_what_was_asked_for_last_stays(trainings, monkeypatch):
     here = Laboratory()
-    one = trainer._bytes(here.trained(ARM, (3,), "cpu"))
+    one = here.trained(ARM, (3,), "cpu").bytes
     monkeypatch.setattr(trainer, "KEPT_BYTES", 2 * one)
     here.trained(OTHER, (3,), "cpu")
     here.trained(ARM, (3,), "cpu")  # now OTHER is the one that was not asked for longest
@@ -230,7 +230,7 @@ def test_what_was_asked_for_last_stays(trainings, monkeypatch):
 
 def test_an_arm_that_grows_beyond_the_bound_throws_out_others(trainings, monkeypatch):
     here = Laboratory()
-    one = trainer._bytes(here.trained(ARM, (3,), "cpu"))
+    one = here.trained(ARM, (3,), "cpu").bytes
     here.trained(OTHER, (3,), "cpu")
     monkeypatch.setattr(trainer, "KEPT_BYTES", 2 * one)
     assert here.trained(ARM, (3, 5), "cpu").seeds == (3, 5)
@@ -268,10 +268,10 @@ def test_every_kind_of_tensor_counts(trainings):
     linear = (20 + 1) * toy.CLASSES * 4
     start = 2 * 20 * 4 + linear + 2 * 20 * 4 + 8  # its running mean, variance and count, too
     losses = RECIPE.steps * 8
-    assert trainer._bytes(trained) == 2 * (start + normed + linear + losses)
-    kept = trainer._bytes(here.trained(ARM, (3,), "cpu"))
+    assert trained.bytes == 2 * (start + normed + linear + losses)
+    kept = here.trained(ARM, (3,), "cpu").bytes
     bare = replace(ARM, recipe=replace(RECIPE, keep_at=(), keep=()))
-    assert kept - trainer._bytes(here.trained(bare, (3,), "cpu")) == 16 * 20 * 4
+    assert kept - here.trained(bare, (3,), "cpu").bytes == 16 * 20 * 4
 
 
 # --- twins, progress
