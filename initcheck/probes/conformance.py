@@ -1,4 +1,4 @@
-"""What is measured at a start: signal and gradient through the layers, and gains by layer.
+"""What tells a sound start: signal, gradient and gains by layer, and accuracy after training.
 
 Each probe returns ``(R,)`` float64 on the CPU, one value per seed.
 """
@@ -6,14 +6,27 @@ Each probe returns ``(R,)`` float64 on the CPU, one value per seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from initcheck.arms import Adam, Recipe
+from initcheck.initializers import (
+    Initializer,
+    every,
+    glorot_normal_,
+    he_normal_,
+    torch_default,
+    zeros_,
+)
 from initcheck.initializers.rules import NORMALIZATIONS
-from initcheck.training.train import Trained
+from initcheck.probes.outcomes import test_accuracy
+from initcheck.training.train import Trained, train_together
 
+RATES = (3e-4, 1e-3, 3e-3)  # of Adam: a factor of ten, around the rate that is most often used
+USUAL = (every(he_normal_, zeros_), every(glorot_normal_, zeros_), torch_default)
 IMAGES = 16  # of the test set; second moments are over images and units
 
 
@@ -111,3 +124,26 @@ def entering(layer: nn.Module) -> float:
     weight = layer.weight
     assert isinstance(weight, Tensor)  # noqa: S101 -- of every layer in LAYERS
     return float(weight.shape[1:].numel())
+
+
+def behind_the_usual(trained: Trained) -> Tensor:
+    """How far its test accuracy is behind the best of He's, Glorot's and torch's default start.
+
+    Each of the four has the best of three learning rates of Adam for this seed, and the arm's
+    network, batch and number of steps. Shares; below 0 if the arm is the most accurate.
+    """
+    own, *usual = _at_best_rates(trained, (trained.arm.initializer, *USUAL))
+    return torch.stack(usual).amax(0) - own
+
+
+def _at_best_rates(trained: Trained, initializers: Sequence[Initializer]) -> list[Tensor]:
+    """The best accuracy over the learning rates for each initializer, ``(R,)``."""
+    found: list[list[Tensor]] = []
+    for rate in RATES:
+        recipe = Recipe(Adam(lr=rate), trained.arm.recipe.batch, trained.arm.recipe.steps)
+        arms = [replace(trained.arm, initializer=each, recipe=recipe) for each in initializers]
+        wanted = dict.fromkeys(arms, trained.seeds)  # one that is given twice is trained once
+        done = train_together(wanted, trained.data, device=trained.device)
+        accuracies = dict(zip(wanted, map(test_accuracy, done), strict=True))
+        found.append([accuracies[arm] for arm in arms])
+    return [torch.stack(of_one).amax(0) for of_one in zip(*found, strict=True)]

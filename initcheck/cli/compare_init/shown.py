@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 import jinja2
 
-from initcheck.cli.compare_init.table import BATCH, RATES, STEPS, Row
+from initcheck.cli.compare_init.table import BATCH, STEPS, Row
+from initcheck.probes.conformance import RATES
 
 HEAD = ("start", "law", "signal", "gradient", "distinct", "accuracy", "range", "rate")
 NUMBERS = HEAD[2:]  # columns that are aligned at their right ends

@@ -24,7 +24,7 @@ from initcheck.initializers import (
 from initcheck.networks import Network
 from initcheck.networks import conformance as networks
 from initcheck.probes import test_accuracy
-from initcheck.probes.conformance import changes
+from initcheck.probes.conformance import RATES, changes
 from initcheck.training.train import Trained, train
 
 REGIMES: dict[str, Callable[[str], Network]] = {
@@ -40,7 +40,6 @@ USUAL = (
     every(orthogonal_(), zeros_, "orthogonal"),
     replace(torch_default, name="torch's default"),
 )
-RATES = (3e-4, 1e-3, 3e-3)  # of Adam: a factor of ten, around the rate that is most often used
 STEPS, BATCH = 60, 32
 SEEDS = 4
 
