@@ -19,8 +19,8 @@ from typing import Any
 
 from initcheck.gate.comparison import code_text
 
-#: Parts of initcheck/ that no run reads. Faults are added for runs that seed one.
-_NOT_READ = ("error_rates", "cli", "bootstrap.py", "faults")
+#: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
+_NOT_READ = ("error_rates", "cli", "bootstrap.py", "inspection", "faults")
 LENGTH = 12  # digits that are kept
 
 

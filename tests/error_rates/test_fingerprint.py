@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from initcheck.error_rates import fingerprint
+from tests.helpers.projects import ROOT
 
 FILES = {
     "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-q"\n[tool.ruff]\nline-length = 1\n',
@@ -15,6 +19,7 @@ FILES = {
     "initcheck/error_rates/page.py": "A = 1\n",
     "initcheck/cli/main.py": "A = 1\n",
     "initcheck/faults/optimizers.py": "A = 1\n",
+    "initcheck/inspection/steps.py": "A = 1\n",
     "benchmarks/conftest.py": "A = 1\n",
     "benchmarks/test_a.py": '"""A."""\n\ndef test_a(verdict):\n    """A."""\n    verdict()\n',
     "benchmarks/test_b.py": "def test_b(verdict):\n    verdict()\n",
@@ -31,6 +36,7 @@ DECIDE_NOTHING = [
     ("initcheck/gate/holds.py", '"""Tell."""\nLIMIT = 1\ndef f():\n    """G."""\n'),
     ("initcheck/error_rates/page.py", "A = 2\n"),
     ("initcheck/cli/main.py", "A = 2\n"),
+    ("initcheck/inspection/steps.py", "A = 2\n"),
     ("initcheck/__pycache__/holds.pyc", "x"),
     ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict()  # so\n"),
     ("benchmarks/peers/jax.py", "A = 2\n"),
@@ -107,3 +113,21 @@ def test_file_that_is_gone_changes_it(root):
     (root / "baselines" / "evidence" / "a[x].json").unlink()
     gate, fault = of_both(root)
     assert (gate != before[0], fault != before[1]) == (True, True)
+
+
+def test_a_run_imports_no_part_that_is_left_out():
+    """Except the faults, whose names limits.toml holds."""
+    shown = (
+        "import sys, pytest\n"
+        "code = pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]])\n"
+        "parts = {'.'.join(name.split('.')[:2]) for name in sys.modules}\n"
+        "print('exit', int(code), *sorted(part for part in parts if part.startswith('initcheck.')))"
+    )
+    claim = str(ROOT / "benchmarks" / "test_hadamard.py")
+    command = [sys.executable, "-c", shown, claim, "-k", "starts_at_loss"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    last = ran.stdout.splitlines()[-1].split()
+    assert last[:2] == ["exit", "0"], ran.stdout
+    left_out = {f"initcheck.{part.removesuffix('.py')}" for part in fingerprint._NOT_READ}
+    assert left_out & {*last} == {"initcheck.faults"}
+    assert "initcheck.gate" in last
