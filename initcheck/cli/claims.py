@@ -69,7 +69,7 @@ def regime_of(*claims: Claim) -> str:
 
 
 def comparisons(claims: Iterable[Claim]) -> list[Pair]:
-    """The comparisons of claims that differ in their parameters only.
+    """All comparisons that these claims declare; usually one claim with each of its parameters.
 
     Raises:
         UndeclaredError: they are known only when the claim runs.

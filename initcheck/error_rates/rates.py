@@ -122,7 +122,10 @@ class Sample:
 def samples(
     evidence: Iterable[Mapping[str, Any]], limits: Mapping[str, Mapping[str, LimitEntry]]
 ) -> Iterator[Sample]:
-    """Every recorded distribution that the gate can compare: enough values, not all equal."""
+    """The recorded values of each arm for which the gate tests whether later values have moved.
+
+    Arms with too few recorded values, or with equal ones, are left out.
+    """
     for record in evidence:
         units = limits.get(record["claim"].partition("[")[0], {})
         for entry in record["environments"]:

@@ -28,7 +28,7 @@ Named = tuple[ClaimResult, Comparison]
 
 
 def closest(results: Results) -> list[Named]:
-    """The passing comparisons that are closest to failing: a few limits, one gain and one rate."""
+    """The passing comparisons closest to failing: a few with a limit, one gain and one rate."""
     green = [(one, c) for one in results for c in one.probes if c.verdict == "pass"]
     held = [(ranges, named) for named in green if (ranges := room(named[1])) is not None]
     gains = [(-c.p_value, (one, c)) for one, c in green if c.form == "gains" and c.p_value]

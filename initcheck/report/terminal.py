@@ -126,9 +126,9 @@ def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
 
 
 def closing(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[str]:
-    """The extremes of a run, the number of each verdict, and what the p-values look like.
+    """The lines below the table: the largest r, what to do next, and how many claims passed.
 
-    The comparisons closest to their limits are named if ``verbose``; else the table shows them.
+    If ``verbose``, they name the comparisons closest to their limits; else the table shows those.
     """
     lines = [
         *(highlights.margins(run.results) if verbose else ()),

@@ -61,7 +61,7 @@ def check_repeats(arm: Arm, start: nn.Module, data: DataSet) -> None:
 
 
 def _repeats(arm: Arm, data: DataSet) -> bool:
-    """Whether the network, built and trained for one step twice, is the same in bits."""
+    """Whether building the network and training it for one step gives the same bits twice."""
     starts = [arm.build(0) for _ in range(2)]
     if not _equal_modules(*starts):  # an initializer's fault is not the network's
         return _equal_modules(*(arm.network.fresh(0) for _ in range(2)))
