@@ -27,6 +27,7 @@ from initcheck.training.train import Trained, train_together
 
 RATES = (3e-4, 1e-3, 3e-3)  # of Adam: a factor of ten, around the rate that is most often used
 USUAL = (every(he_normal_, zeros_), every(glorot_normal_, zeros_), torch_default)
+VANISHED = 308.0  # decades that a moment of exactly zero counts as, the range of float64
 IMAGES = 16  # of the test set; second moments are over images and units
 
 
@@ -49,12 +50,18 @@ def decades_of_gradient(trained: Trained) -> Tensor:
 def changes(trained: Trained) -> tuple[Tensor, Tensor]:
     """Decades by which signal and gradient grow through the hidden layers, two of ``(R,)``.
 
-    The signal is followed from the first layer to the last, and the gradient back.
+    The signal is followed from the first layer to the last, and the gradient back. One that arrives
+    as exactly zero has shrunk by 308 decades.
     """
     moments = [*_moments(trained)]
-    signal = torch.stack([(s[-1] / s[0]).log10() for s, _ in moments])
-    gradient = torch.stack([(g[0] / g[-1]).log10() for _, g in moments])
+    signal = torch.stack([_growth(s[0], s[-1]) for s, _ in moments])
+    gradient = torch.stack([_growth(g[-1], g[0]) for _, g in moments])
     return signal, gradient
+
+
+def _growth(first: Tensor, last: Tensor) -> Tensor:
+    """Decades from one second moment to another."""
+    return torch.where(last == 0, -VANISHED, (last / first).log10())
 
 
 def _moments(trained: Trained) -> Iterator[tuple[Tensor, Tensor]]:
@@ -97,10 +104,12 @@ def spread_of_gains(trained: Trained) -> Tensor:
     """Decades between the largest and smallest gain² of a layer, without the output layer.
 
     The gain² of a layer is the mean squared norm of the weights that enter a unit: the factor by
-    which it multiplies the second moment of inputs that are independent.
+    which it multiplies the second moment of inputs that are independent. A gain of exactly zero
+    counts as 308 decades, whatever the other gains are.
     """
-    gains = torch.stack([*gains_of(trained).values()]).log10()  # (L, R)
-    return gains.amax(0) - gains.amin(0)
+    gains = torch.stack([*gains_of(trained).values()])  # (L, R)
+    decades = gains.log10()
+    return torch.where((gains == 0).any(0), VANISHED, decades.amax(0) - decades.amin(0))
 
 
 def gains_of(trained: Trained) -> dict[str, Tensor]:

@@ -6,11 +6,28 @@ import pytest
 import torch
 
 from initcheck import Adam, Arm, Recipe
-from initcheck.initializers import every, glorot_normal_, he_fan_out_, he_normal_, orthogonal_
+from initcheck.initializers import (
+    every,
+    glorot_normal_,
+    he_fan_out_,
+    he_normal_,
+    orthogonal_,
+    scaled_,
+    torch_default,
+    zeros_,
+)
 from initcheck.networks import ACTIVATIONS
 from initcheck.networks import conformance as networks
 from initcheck.plugin import options
-from initcheck.probes.conformance import changes, gains_of, spread_of_gains
+from initcheck.probes.conformance import (
+    VANISHED,
+    behind_the_usual,
+    changes,
+    decades_of_gradient,
+    decades_of_signal,
+    gains_of,
+    spread_of_gains,
+)
 from initcheck.training.train import train
 
 START = Recipe(Adam(lr=1e-3), batch=32, steps=0)
@@ -64,3 +81,22 @@ def test_networks_are_built_for_every_activation(regime):
 
 def test_options_know_the_activations():
     assert tuple(ACTIVATIONS) == options.ACTIVATIONS
+
+
+def test_a_start_of_zeros_has_lost_everything(started):
+    deep, mixed = started(networks.deep("relu"), zeros_), started(networks.mixed("relu"), zeros_)
+    for lost in (decades_of_signal(deep), decades_of_gradient(deep), spread_of_gains(mixed)):
+        assert lost.tolist() == [VANISHED] * 2
+
+
+def test_a_usual_start_is_not_behind_and_zeros_and_wrong_scales_are(data):
+    recipe = Recipe(Adam(lr=1e-3), batch=32, steps=60)
+
+    def behind(initializer):
+        arm = Arm(networks.shallow("relu"), initializer, recipe)
+        return behind_the_usual(train(arm, (1, 2), data))
+
+    assert (behind(every(he_normal_, zeros_)) >= 0).all()  # it is one of the usual ones
+    assert (behind(torch_default) < 0.25).all()
+    assert (behind(every(zeros_)) > 0.6).all()
+    assert (behind(every(scaled_(he_normal_, 10.0), zeros_)) > 0.3).all()
