@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, steps, ties
+from initcheck.inspection import builds, copies, deferred, scale, steps, ties
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -37,6 +38,7 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("asleep", steps.check_asleep),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("scale", scale.check_scale),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
 
@@ -143,6 +145,7 @@ def _order(finding: Finding) -> tuple[int, int]:
 
 
 def _row(start: Start, each: Any) -> dict[str, Any]:
+    measured = start.laws.get(each.name)
     return {
         "name": each.name,
         "owner": type(each.owner).__name__,
@@ -150,7 +153,15 @@ def _row(start: Start, each: Any) -> dict[str, Any]:
         "dtype": str(each.tensor.dtype).removeprefix("torch."),
         "kind": "parameter" if each.trainable else "frozen" if each.parameter else "buffer",
         "line": start.line(each),
+        "law": measured.law if measured else None,
+        "gain": _finite(measured.gain) if measured else None,
+        "std": _finite(measured.moments.variance**0.5) if measured else None,
     }
+
+
+def _finite(number: float | None) -> float | None:
+    """The number, or None if there is none that JSON can hold."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _name(build: Build) -> str:

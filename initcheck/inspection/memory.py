@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -56,9 +58,34 @@ RANDOM = frozenset(
     ]
 )
 OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
+#: Functions of torch.nn.init that count fans.
+COUNTS_FANS = frozenset(
+    {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
+)
+_TORCH = Path(torch.__file__).parent
+_INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
 _NOT_SHOWN = tuple(
     f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
 )
+
+
+@dataclass(frozen=True)
+class Write:
+    """An operation that changed a tensor that was there already.
+
+    Attributes:
+        line: the innermost line outside torch, as ``file.py:12``.
+        whole: it replaced every entry of the storage.
+        explicit: no layer of torch did it in its constructor or its ``reset_parameters``.
+        rule: the function of torch.nn.init that counted fans for it; empty if none.
+        mode: of that function: ``fan_in``, ``fan_out`` or, for Glorot, ``both``.
+    """
+
+    line: str
+    whole: bool
+    explicit: bool
+    rule: str = ""
+    mode: str = ""
 
 
 class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -70,6 +97,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         lines: the last line that wrote a storage, by address, as ``file.py:12``.
         random: addresses of storages whose values come from torch's random operations.
+        writes: what changed a storage since it was allocated, by address, in order.
     """
 
     def __init__(self, fill: Fill) -> None:
@@ -77,6 +105,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.fill = fill
         self.lines: dict[int, str] = {}
         self.random: set[int] = set()
+        self.writes: defaultdict[int, list[Write]] = defaultdict(list)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -117,6 +146,11 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             address = storage(tensor)
             self.lines[address] = line
             (self.random.add if random else self.random.discard)(address)
+        for tensor in fresh:
+            self.writes.pop(storage(tensor), None)
+        for tensor in mutated:
+            write = _write(sys._getframe(2), line, tensor, name)  # noqa: SLF001
+            self.writes[storage(tensor)].append(write)
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -155,11 +189,29 @@ def unwritten(tensor: Tensor, fill: Fill) -> Tensor:
 def _line(frame: FrameType | None) -> str:
     """The innermost line outside torch and this package."""
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((*_NOT_SHOWN, "<")):
-            return f"{_shortened(file)}:{frame.f_lineno}"
+        if _shown(frame):
+            return f"{_shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def _write(frame: FrameType | None, line: str, tensor: Tensor, name: str) -> Write:
+    """Who changes a tensor, from the frames between the operation and the user's line."""
+    rule = mode = ""
+    explicit = True
+    while frame is not None and not _shown(frame):
+        code = frame.f_code
+        if code.co_filename == _INIT and code.co_name in COUNTS_FANS:
+            rule, mode = code.co_name, str(frame.f_locals.get("mode", "both"))
+        explicit &= not code.co_filename.startswith(_LAYERS)
+        frame = frame.f_back
+    whole = name in OVERWRITES | RANDOM and bool(storage(tensor))
+    whole = whole and tensor.nbytes >= tensor.untyped_storage().nbytes()
+    return Write(line, whole, explicit, rule, mode)
+
+
+def _shown(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith((*_NOT_SHOWN, "<"))
 
 
 @cache

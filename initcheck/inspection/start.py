@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.laws import Moments
+from initcheck.inspection.memory import Write
 from initcheck.inspection.subject import Built, Subject
 from initcheck.inspection.tensors import (
     Named,
@@ -22,6 +24,24 @@ from initcheck.inspection.tensors import (
 RARE = 40
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The moments of a tensor and the law that its variance follows.
+
+    Attributes:
+        law: its name, or what the tensor holds otherwise.
+        gain: the mean square of a weight's entries times its fan-in; None if it has no fan.
+        fan_in: inputs of each unit.
+        fan_out: units of each input.
+    """
+
+    moments: Moments
+    law: str
+    gain: float | None = None
+    fan_in: float = 0.0
+    fan_out: float = 0.0
+
+
 @dataclass
 class Start:
     """The module that the first seed builds, and what is known of its tensors.
@@ -31,6 +51,7 @@ class Start:
         not_judged: collects what cannot be.
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
+        laws: for each tensor of real numbers, what check ``scale`` measured.
     """
 
     subject: Subject
@@ -39,6 +60,7 @@ class Start:
     not_judged: list[NotJudged] = field(default_factory=list)
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
+    laws: dict[str, Measured] = field(default_factory=dict)
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +79,10 @@ class Start:
     def drawn(self, named: Named) -> bool:
         """Whether torch's random operations wrote it."""
         return storage(named.tensor) in self.built.random
+
+    def writes(self, named: Named) -> list[Write]:
+        """What changed a tensor since it was allocated, in order."""
+        return self.built.writes.get(storage(named.tensor), [])
 
     def finding(self, check: str, severity: str, named: Sequence[Named], **rest: object) -> Finding:
         """A finding about these tensors, with their owner's class and the line of the first."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import InspectionError
-from initcheck.inspection.memory import Fill, WatchedMemory
+from initcheck.inspection.memory import Fill, WatchedMemory, Write
 from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
 
 #: Added to a seed for the global generators of a build that takes its seed as an argument.
@@ -34,11 +34,13 @@ class Built:
     Attributes:
         lines: the last line that wrote a storage, by address.
         random: addresses of storages that hold random numbers of torch.
+        writes: what changed a storage since it was allocated, by address.
     """
 
     module: nn.Module
-    lines: dict[int, str]
-    random: set[int]
+    lines: dict[int, str] = field(default_factory=dict)
+    random: set[int] = field(default_factory=set)
+    writes: Mapping[int, list[Write]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ class Subject:
             )
         if self.device != "cpu":
             module = module.to(self.device)
-        return Built(module, memory.lines, memory.random) if memory else Built(module, {}, set())
+        if memory is None:
+            return Built(module)
+        return Built(module, memory.lines, memory.random, memory.writes)
 
     def first_loss(self, module: nn.Module, batch: Any) -> Tensor:
         """The loss of a module on a batch, as a scalar tensor.
