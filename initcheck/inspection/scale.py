@@ -145,7 +145,7 @@ def _without_groups(start: Start) -> Iterator[Finding]:
 
 
 def _by_variance(start: Start, tensors: list[Named]) -> list[Named]:
-    """Those that follow one law of the stored fan-out, with two different fans or more.
+    """All of them, if they follow one law of the stored fan-out, with two different fans or more.
 
     One tensor may follow it by chance, if its law is another with a factor.
     """
@@ -160,7 +160,8 @@ def _by_variance(start: Start, tensors: list[Named]) -> list[Named]:
                 found.setdefault(law, []).append(each)
     several = [
         group for group in found.values()
-        if len({stored_fans(each.tensor)[1] for each in group}) > 1
+        if len(group) == len(tensors)
+        and len({stored_fans(each.tensor)[1] for each in group}) > 1
     ]  # fmt: skip
     return max(several, key=len, default=[])
 
