@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, scale, steps, ties
+from initcheck.inspection import builds, copies, deferred, effect, resets, scale, steps, ties
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -23,7 +23,7 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.start import Start
-from initcheck.inspection.subject import Batch, Build, Loss, Subject
+from initcheck.inspection.subject import Batch, Build, Init, Loss, Subject, whole_init
 from initcheck.inspection.surroundings import left_as_found
 
 SEEDS = (0, 1)
@@ -36,6 +36,9 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("distinct", copies.check_distinct),
     ("distinct", steps.check_locked),
     ("asleep", steps.check_asleep),
+    ("effect", effect.check_effect),
+    ("effect", effect.check_patterns),
+    ("effect", resets.check_resets),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
     ("scale", scale.check_scale),
@@ -48,6 +51,8 @@ def inspect_model(
     batch: Batch | None = None,
     *,
     loss: Loss | None = None,
+    init: Init | None = None,
+    init_apply: Init | None = None,
     name: str = "",
     device: str = "cpu",
 ) -> Inspection:
@@ -64,6 +69,9 @@ def inspect_model(
             tensor, a tuple or a dict. Without it, the checks that train are not run.
         loss: ``loss(module, batch)``, a scalar. By default the module's own ``loss``, or cross
             entropy for integer targets and mean squares for floats.
+        init: ``init(module)``, your own initialization, called once with the whole module after
+            each build.
+        init_apply: the same, called by ``module.apply``: with every part of the module.
         name: what to call the module; by default the function's name.
         device: where the module and the batches are moved.
 
@@ -72,7 +80,8 @@ def inspect_model(
             sentence.
     """
     began = time.perf_counter()
-    subject = Subject(name or _name(build), build, batch, loss, device)
+    whole = whole_init(init, init_apply)
+    subject = Subject(name or _name(build), build, batch, loss, device, whole)
     with left_as_found(device), torch.enable_grad():
         start = Start(subject, subject(SEEDS[0]), SEEDS)
         findings, ran = _run(start)

@@ -7,14 +7,15 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -79,6 +80,8 @@ class Write:
         explicit: no layer of torch did it in its constructor or its ``reset_parameters``.
         rule: the function of torch.nn.init that counted fans for it; empty if none.
         mode: of that function: ``fan_in``, ``fan_out`` or, for Glorot, ``both``.
+        caller: the ``id`` of ``self`` in the function of the line; 0 if it has none.
+        init: it is part of the user's initialization, after the build.
     """
 
     line: str
@@ -86,6 +89,25 @@ class Write:
     explicit: bool
     rule: str = ""
     mode: str = ""
+    caller: int = 0
+    init: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A write that nothing keeps.
+
+    Attributes:
+        line: as of `Write`.
+        why: ``meta``, ``empty`` or ``computed``, of the tensor that was written.
+        tensor: that tensor.
+        owner: the parametrization that computes it; None for the other two.
+    """
+
+    line: str
+    why: str
+    tensor: Tensor
+    owner: nn.Module | None = None
 
 
 class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -98,6 +120,9 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         lines: the last line that wrote a storage, by address, as ``file.py:12``.
         random: addresses of storages whose values come from torch's random operations.
         writes: what changed a storage since it was allocated, by address, in order.
+        in_init: whether the user's initialization runs, after the build.
+        allocated: addresses of storages that it allocated.
+        lost: writes to tensors that have no values or are computed again at each use.
     """
 
     def __init__(self, fill: Fill) -> None:
@@ -106,6 +131,27 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.lines: dict[int, str] = {}
         self.random: set[int] = set()
         self.writes: defaultdict[int, list[Write]] = defaultdict(list)
+        self.in_init = False
+        self.allocated: set[int] = set()
+        self.lost: list[Lost] = []
+        self._computed: dict[nn.Module, Tensor] = {}
+        self._hook: Any = None
+
+    def __enter__(self) -> Self:
+        self._hook = nn.modules.module.register_module_forward_hook(self._keep_computed)
+        return super().__enter__()  # type: ignore[no-untyped-call, no-any-return]
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._hook.remove()
+        self._computed.clear()
+
+    def _keep_computed(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
+        """Keep the last result of each parametrization, so that its address is not used again."""
+        if isinstance(module, ParametrizationList) and isinstance(output, Tensor):
+            originals = {storage(each) for each in module.parameters(recurse=False)}
+            if storage(output) not in originals:
+                self._computed[module] = output
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -148,9 +194,21 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             (self.random.add if random else self.random.discard)(address)
         for tensor in fresh:
             self.writes.pop(storage(tensor), None)
+            if self.in_init:
+                self.allocated.add(storage(tensor))
         for tensor in mutated:
             write = _write(sys._getframe(2), line, tensor, name)  # noqa: SLF001
+            write = replace(write, init=self.in_init)
             self.writes[storage(tensor)].append(write)
+            self._note_lost(write, tensor)
+
+    def _note_lost(self, write: Write, tensor: Tensor) -> None:
+        if self.in_init and (tensor.is_meta or not tensor.numel()):
+            why = "meta" if tensor.is_meta else "empty"
+            self.lost.append(Lost(write.line, why, tensor))
+        for owner, computed in self._computed.items():
+            if write.explicit and storage(computed) == storage(tensor):
+                self.lost.append(Lost(write.line, "computed", computed, owner))
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -190,7 +248,7 @@ def _line(frame: FrameType | None) -> str:
     """The innermost line outside torch and this package."""
     while frame is not None:
         if _shown(frame):
-            return f"{_shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
+            return f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
@@ -205,9 +263,10 @@ def _write(frame: FrameType | None, line: str, tensor: Tensor, name: str) -> Wri
             rule, mode = code.co_name, str(frame.f_locals.get("mode", "both"))
         explicit &= not code.co_filename.startswith(_LAYERS)
         frame = frame.f_back
+    caller = frame.f_locals.get("self") if frame is not None else None
     whole = name in OVERWRITES | RANDOM and bool(storage(tensor))
     whole = whole and tensor.nbytes >= tensor.untyped_storage().nbytes()
-    return Write(line, whole, explicit, rule, mode)
+    return Write(line, whole, explicit, rule, mode, id(caller) if caller is not None else 0)
 
 
 def _shown(frame: FrameType) -> bool:
@@ -215,7 +274,7 @@ def _shown(frame: FrameType) -> bool:
 
 
 @cache
-def _shortened(file: str) -> str:
+def shortened(file: str) -> str:
     """A path relative to the working directory or to site-packages, where it is below either."""
     _, _, inside = file.partition("site-packages/")
     if inside:

@@ -82,7 +82,8 @@ class Start:
 
     def writes(self, named: Named) -> list[Write]:
         """What changed a tensor since it was allocated, in order."""
-        return self.built.writes.get(storage(named.tensor), [])
+        memory = self.built.memory
+        return memory.writes.get(storage(named.tensor), []) if memory else []
 
     def finding(self, check: str, severity: str, named: Sequence[Named], **rest: object) -> Finding:
         """A finding about these tensors, with their owner's class and the line of the first."""

@@ -28,6 +28,16 @@ def unset():
 def batch():
     return torch.randn(8, 4), torch.randint(0, 3, (8,))
 
+def init(module):
+    for name, parameter in module.named_parameters():
+        if name == "head.bias":
+            nn.init.zeros_(parameter)
+        nn.init.normal_(parameter)
+
+def init_part(module):
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
 def loss(module, batch):
     return module(batch[0]).square().mean()
 """
@@ -46,6 +56,10 @@ def models(tmp_path, monkeypatch):
         (["good"], 0),
         (["good", "--batch=inspected_models:batch"], 0),
         (["good", "--batch=inspected_models:batch", "--loss=inspected_models:loss"], 0),
+        (["good", "--init=inspected_models:init"], 0),
+        (["good", "--init=inspected_models:init", "--strict"], 1),
+        (["good", "--init-apply=inspected_models:init_part", "--strict"], 0),
+        (["good", "--init=inspected_models:missing"], 4),
         (["copies"], 0),
         (["copies", "--strict"], 1),
         (["unset"], 1),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from tests.inspection.faulty import CLASSES
@@ -89,3 +90,93 @@ def packed_gates():
     module = nn.LSTM(16, 32)
     nn.init.xavier_uniform_(module.weight_ih_l0)
     return module
+
+
+# --- initializations and resets -------------------------------------------------------------------
+
+
+def plain_blocks():
+    return Blocks(*[0.02] * 3)
+
+
+def pattern_without_a_match(module):
+    """The name of a parameter has the names of its parts before it."""
+    for name, parameter in module.named_parameters():
+        if parameter.dim() > 1:
+            nn.init.normal_(parameter, std=0.02)
+        else:
+            nn.init.zeros_(parameter)
+        if name == "down.weight":
+            nn.init.normal_(parameter, std=0.005)
+
+
+def special_before_generic(module):
+    for name, parameter in module.named_parameters():
+        if name.endswith("down.bias"):
+            nn.init.constant_(parameter, -2.0)
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.zeros_(part.bias)
+
+
+def biases_only(module):
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+class StepBias(nn.Module):
+    """A bias of step sizes, which the initialization of all layers overwrites."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.step, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, CLASSES)
+        with torch.no_grad():
+            self.step.bias.copy_(torch.rand(8).log())
+        self.apply(biases_only)
+
+    def forward(self, x):
+        return self.head(self.step(self.inner(x)))
+
+
+def weight_normed_then_written():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
+    nn.utils.parametrizations.weight_norm(module[0])
+    module[0].weight.data.normal_(0, 0.02)
+    return module
+
+
+def weight_normed_by_a_hook_then_written():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
+    nn.utils.weight_norm(module[0])
+    nn.init.normal_(module[0].weight.data, std=0.02)
+    return module
+
+
+class LayerScale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((8,), 1e-5))
+
+    def reset_parameters(self):
+        nn.init.ones_(self.gamma)
+
+    def forward(self, x):
+        return x * self.gamma
+
+
+def layer_scale():
+    return nn.Sequential(nn.Linear(8, 8), LayerScale(), nn.Linear(8, CLASSES))
+
+
+class OtherLaw(nn.Module):
+    """Its reset_parameters draws from another law than its constructor."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, 64) * 0.02)
+
+    def reset_parameters(self):
+        nn.init.kaiming_uniform_(self.weight)
+
+    def forward(self, x):
+        return x @ self.weight
