@@ -125,6 +125,8 @@ def _add_inspect(commands: Any) -> None:
     init("--init", metavar="MODULE:FUNCTION", help="your initialization of the whole module")
     init("--init-apply", metavar="MODULE:FUNCTION", help="the same, for module.apply")
     add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
+    add("--record", type=Path, metavar="FILE", help="keep the start in this file")
+    add("--against", type=Path, metavar="FILE", help="compare with the start in this file")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
     add("--strict", action="store_true", help="fail on warnings, too")
     command.set_defaults(command="inspect")

@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> bool:
     inspection = inspect_model(
         imported(options.build, here),
         **given,
+        record=options.record,
+        against=options.against,
         name=options.build,
         device=options.device,
     )

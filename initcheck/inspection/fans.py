@@ -26,16 +26,15 @@ def moments(named: Named) -> Moments:
 
     It works on `CHUNK` entries at a time, in float64.
     """
-    parts = [each.flatten() for each in _counted(named)]
-    count = sum(each.numel() for each in parts)
-    total, low, high = 0.0, math.inf, -math.inf
-    for chunk in _chunks(parts):
+    count, total, low, high = 0, 0.0, math.inf, -math.inf
+    for chunk in chunks(named):
+        count += chunk.numel()
         total += float(chunk.sum())
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
     mean = total / max(count, 1)
     squares = fourths = 0.0
     if low < high:
-        for chunk in _chunks(parts):
+        for chunk in chunks(named):
             square = chunk.sub_(mean).square_()
             squares += float(square.sum())
             fourths += float(square.square_().sum())
@@ -52,9 +51,10 @@ def _counted(named: Named) -> list[Tensor]:
     return [tensor]
 
 
-def _chunks(parts: list[Tensor]) -> Iterator[Tensor]:
-    """Copies in float64 of at most `CHUNK` entries each."""
-    for flat in parts:
+def chunks(named: Named) -> Iterator[Tensor]:
+    """Copies in float64 of at most `CHUNK` entries, without the padding row of an embedding."""
+    for part in _counted(named):
+        flat = part.flatten()
         for first in range(0, len(flat), CHUNK):
             yield flat[first : first + CHUNK].to("cpu", torch.float64, copy=True)
 

@@ -17,7 +17,17 @@ Severity = Literal["fail", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "note")  # worst first
 
 #: In the order in which they run and are printed.
-CHECKS = ("written", "rebuilt", "distinct", "asleep", "effect", "tied", "units", "scale")
+CHECKS = (
+    "written",
+    "rebuilt",
+    "distinct",
+    "asleep",
+    "effect",
+    "tied",
+    "units",
+    "scale",
+    "recorded_start",
+)
 #: These train a few steps, so they need a batch.
 NEED_BATCH = ("asleep",)
 

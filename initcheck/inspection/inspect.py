@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, effect, resets, scale, steps, ties
+from initcheck.inspection import (
+    builds,
+    copies,
+    deferred,
+    effect,
+    recorded,
+    resets,
+    scale,
+    steps,
+    ties,
+)
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -42,6 +53,7 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("tied", ties.check_tied),
     ("units", copies.check_units),
     ("scale", scale.check_scale),
+    ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
 
@@ -53,6 +65,8 @@ def inspect_model(
     loss: Loss | None = None,
     init: Init | None = None,
     init_apply: Init | None = None,
+    record: Path | None = None,
+    against: Path | None = None,
     name: str = "",
     device: str = "cpu",
 ) -> Inspection:
@@ -72,19 +86,26 @@ def inspect_model(
         init: ``init(module)``, your own initialization, called once with the whole module after
             each build.
         init_apply: the same, called by ``module.apply``: with every part of the module.
+        record: write a fingerprint of every tensor to this file.
+        against: compare with the fingerprints in this file.
         name: what to call the module; by default the function's name.
         device: where the module and the batches are moved.
 
     Raises:
-        InspectionError: the module cannot be built, or a step cannot be taken. The message is a
-            sentence.
+        InspectionError: the module cannot be built, a step cannot be taken, or the recorded start
+            cannot be read. The message is a sentence.
+        OSError: ``record`` cannot be written.
     """
     began = time.perf_counter()
     whole = whole_init(init, init_apply)
     subject = Subject(name or _name(build), build, batch, loss, device, whole)
+    known = recorded.read(Path(against)) if against is not None else None
+    file = Path(record).absolute() if record is not None else None  # a build may change the folder
     with left_as_found(device), torch.enable_grad():
-        start = Start(subject, subject(SEEDS[0]), SEEDS)
+        start = Start(subject, subject(SEEDS[0]), SEEDS, recorded=known)
         findings, ran = _run(start)
+        if file is not None:
+            recorded.record(start, file)
     parameters = [each for each in start.tensors.values() if each.parameter]
     return Inspection(
         name=subject.name,
@@ -114,6 +135,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         return findings, ()
     for name, check in _CHECKS:
         if check in _TRAINS and start.subject.batch is None:
+            continue
+        if name == "recorded_start" and start.recorded is None:
             continue
         try:
             findings += check(start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -19,6 +20,9 @@ from initcheck.inspection.tensors import (
     storage,
     why_not_judged,
 )
+
+if TYPE_CHECKING:
+    from initcheck.inspection.recorded import Recorded
 
 #: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
 RARE = 40
@@ -52,6 +56,7 @@ class Start:
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
         laws: for each tensor of real numbers, what check ``scale`` measured.
+        recorded: the start to compare with.
     """
 
     subject: Subject
@@ -61,6 +66,7 @@ class Start:
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
     laws: dict[str, Measured] = field(default_factory=dict)
+    recorded: Recorded | None = None
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -93,6 +93,23 @@ def test_the_json_file_has_the_findings(models):
     assert found["not_judged"][0]["check"] == "asleep"
 
 
+def test_a_start_is_recorded_and_compared(models, capsys):
+    assert main(["inspect", "inspected_models:good", "--record=start.json"]) == 0
+    assert main(["inspect", "inspected_models:good", "--against=start.json"]) == 0
+    assert "recorded_start" not in capsys.readouterr().out
+    assert main(["inspect", "inspected_models:copies", "--against=start.json"]) == 1
+    assert "tensors are not in the record" in capsys.readouterr().out
+    (models / "start.json").write_text("{}")
+    assert main(["inspect", "inspected_models:good", "--against=start.json"]) == 4
+    assert "start.json is not a recorded start" in capsys.readouterr().err
+
+
+def test_a_record_that_cannot_be_written_is_refused(models, capsys):
+    (models / "folder").mkdir()
+    assert main(["inspect", "inspected_models:good", "--record=folder"]) == 4
+    assert "not written" in capsys.readouterr().err
+
+
 def test_a_json_file_that_cannot_be_written_is_refused(models, capsys):
     (models / "folder").mkdir()
     assert main(["inspect", "inspected_models:good", "--json=folder"]) == 4

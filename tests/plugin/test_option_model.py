@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from initcheck.inspection.findings import CHECKS
+from initcheck.inspection import findings
 from tests.cli.test_inspect import MODELS
 
+#: Those that run without a recorded start.
+CHECKS = [check for check in findings.CHECKS if check != "recorded_start"]
 ALL = "--initcheck-model=inspected_models"
 
 
@@ -58,3 +60,22 @@ def test_the_fixture_inspects(models):
         "    assert [each.check for each in found.findings] == ['distinct']\n"
     )
     assert models.run().ret == 0
+
+
+def test_a_start_is_recorded_and_compared(models):
+    start = "--initcheck-start=start.json"
+    result = models.run(f"{ALL}:good", start, "--initcheck-record=a first start")
+    assert result.ret == 1
+    assert "The start was recorded in" in result.text
+    result = models.run(f"{ALL}:good", start)
+    assert result.ret == 0
+    assert f"{len(CHECKS) + 1} passed, 1 skipped" in result.output
+    result = models.run(f"{ALL}:copies", start)
+    assert result.ret == 1
+    assert "tensors are not in the record" in result.text
+
+
+def test_a_start_needs_a_model(models):
+    result = models.run("--initcheck-start=start.json")
+    assert result.ret == 4
+    assert "--initcheck-start needs --initcheck-model" in result.text
