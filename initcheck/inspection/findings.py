@@ -26,6 +26,8 @@ CHECKS = (
     "tied",
     "units",
     "scale",
+    "outliers",
+    "dtype",
     "recorded_start",
 )
 #: These train a few steps, so they need a batch.

@@ -16,6 +16,8 @@ from initcheck.inspection import (
     copies,
     deferred,
     effect,
+    extremes,
+    precision,
     recorded,
     resets,
     scale,
@@ -53,6 +55,8 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("tied", ties.check_tied),
     ("units", copies.check_units),
     ("scale", scale.check_scale),
+    ("outliers", extremes.check_outliers),
+    ("dtype", precision.check_dtype),
     ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)

@@ -180,3 +180,40 @@ class OtherLaw(nn.Module):
 
     def forward(self, x):
         return x @ self.weight
+
+
+# --- precision ------------------------------------------------------------------------------------
+
+
+def inverse_cdf(dtype=torch.bfloat16, end=2.0):
+    """A truncated normal law by the inverse of its distribution, as it is often written."""
+    module = nn.Linear(64, 64, dtype=dtype)
+    with torch.no_grad():
+        module.weight.uniform_(-1, 1).erfinv_().mul_(0.02 * 2**0.5).clamp_(-end, end)
+    return module
+
+
+def inverse_cdf_without_ends():
+    return inverse_cdf(end=float("inf"))
+
+
+def identity_with_noise(dtype=torch.bfloat16):
+    """Noise that is smaller than the distance of the numbers next to 1."""
+    module = nn.Linear(64, 64, dtype=dtype)
+    with torch.no_grad():
+        module.weight.copy_(1 + 1e-3 * torch.randn(64, 64, dtype=dtype))
+    return module
+
+
+class Angles(nn.Module):
+    """A table that is computed from large numbers in low precision."""
+
+    def __init__(self):
+        super().__init__()
+        positions = torch.arange(512, dtype=torch.bfloat16)[:, None]
+        frequencies = 10_000 ** (-torch.arange(0, 8, dtype=torch.bfloat16) / 8)
+        self.register_buffer("table", (positions * frequencies).sin())
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head(x + self.table[0].float())
