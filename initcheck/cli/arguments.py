@@ -121,7 +121,12 @@ def _add_inspect(commands: Any) -> None:
     add("build", metavar="MODULE:FUNCTION", help="builds the module; takes a seed, or nothing")
     add("--batch", metavar="MODULE:FUNCTION", help="returns (inputs, targets), or the inputs alone")
     add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
+    init = command.add_mutually_exclusive_group().add_argument
+    init("--init", metavar="MODULE:FUNCTION", help="your initialization of the whole module")
+    init("--init-apply", metavar="MODULE:FUNCTION", help="the same, for module.apply")
     add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
+    add("--record", type=Path, metavar="FILE", help="keep the start in this file")
+    add("--against", type=Path, metavar="FILE", help="compare with the start in this file")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
     add("--strict", action="store_true", help="fail on warnings, too")
     command.set_defaults(command="inspect")

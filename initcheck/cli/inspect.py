@@ -31,10 +31,16 @@ def run(options: argparse.Namespace) -> bool:
     file = options.json.absolute() if options.json else None  # a build may change the folder
     if file and not file.parent.is_dir():
         raise InspectionError(f"There is no folder {file.parent} for the JSON file. Create it.")
+    given = {
+        name: imported(function, here)
+        for name in ("batch", "loss", "init", "init_apply")
+        if (function := getattr(options, name))
+    }
     inspection = inspect_model(
         imported(options.build, here),
-        imported(options.batch, here) if options.batch else None,
-        loss=imported(options.loss, here) if options.loss else None,
+        **given,
+        record=options.record,
+        against=options.against,
         name=options.build,
         device=options.device,
     )

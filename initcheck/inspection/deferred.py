@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
     """
     try:
         with torch.device("meta"):
-            module = start.subject(start.seeds[0]).module
+            module = replace(start.subject, init=None)(start.seeds[0]).module
     except Exception as error:  # noqa: BLE001 -- many modules compute while they are built
         why = f"it cannot be built on meta ({type(error).__name__})"
         start.not_judged.append(NotJudged("written", "deferred start", why))
@@ -47,7 +48,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         eager = start.tensors.get(name)
         if eager is None or why_not_judged(each.tensor) or not _lost(each.tensor, eager.tensor):
             continue
-        if _promises(type(each.owner), each.attribute):
+        if promises(type(each.owner), each.attribute):
             promised[type(each.owner).__name__, each.parameter].append(eager)
         elif type(each.owner).__module__.startswith("torch.nn."):
             unset.append(eager)
@@ -62,7 +63,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _promises(owner: type, attribute: str) -> bool:
+def promises(owner: type, attribute: str) -> bool:
     """Whether the class whose ``__init__`` makes a tensor also defines how to reset it.
 
     It does not if the tensor was added from outside, as weight normalization by a hook does.

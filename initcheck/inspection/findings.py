@@ -17,7 +17,19 @@ Severity = Literal["fail", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "note")  # worst first
 
 #: In the order in which they run and are printed.
-CHECKS = ("written", "rebuilt", "distinct", "asleep", "tied", "units")
+CHECKS = (
+    "written",
+    "rebuilt",
+    "distinct",
+    "asleep",
+    "effect",
+    "tied",
+    "units",
+    "scale",
+    "outliers",
+    "dtype",
+    "recorded_start",
+)
 #: These train a few steps, so they need a batch.
 NEED_BATCH = ("asleep",)
 
@@ -87,7 +99,8 @@ class Inspection:
         not_judged: what was not, and why.
         wakes: for each trainable parameter, the first training step (from 1) at which its gradient
             is not exactly zero; None if there is no such step. Empty without a batch.
-        tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line.
+        tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line, and
+            of check ``scale`` std, law and gain; None where they are not known.
     """
 
     name: str
@@ -127,6 +140,7 @@ class Inspection:
             "not_judged": [asdict(each) for each in self.not_judged],
             "findings": [asdict(each) for each in self.findings],
             "wakes": self.wakes,
+            "tensors": [*self.tensors],
         }
 
 

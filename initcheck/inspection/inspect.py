@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, steps, ties
+from initcheck.inspection import (
+    builds,
+    copies,
+    deferred,
+    effect,
+    extremes,
+    precision,
+    recorded,
+    resets,
+    scale,
+    steps,
+    ties,
+)
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -22,7 +36,7 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.start import Start
-from initcheck.inspection.subject import Batch, Build, Loss, Subject
+from initcheck.inspection.subject import Batch, Build, Init, Loss, Subject, whole_init
 from initcheck.inspection.surroundings import left_as_found
 
 SEEDS = (0, 1)
@@ -35,8 +49,15 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("distinct", copies.check_distinct),
     ("distinct", steps.check_locked),
     ("asleep", steps.check_asleep),
+    ("effect", effect.check_effect),
+    ("effect", effect.check_patterns),
+    ("effect", resets.check_resets),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("scale", scale.check_scale),
+    ("outliers", extremes.check_outliers),
+    ("dtype", precision.check_dtype),
+    ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
 
@@ -46,6 +67,10 @@ def inspect_model(
     batch: Batch | None = None,
     *,
     loss: Loss | None = None,
+    init: Init | None = None,
+    init_apply: Init | None = None,
+    record: Path | None = None,
+    against: Path | None = None,
     name: str = "",
     device: str = "cpu",
 ) -> Inspection:
@@ -62,18 +87,29 @@ def inspect_model(
             tensor, a tuple or a dict. Without it, the checks that train are not run.
         loss: ``loss(module, batch)``, a scalar. By default the module's own ``loss``, or cross
             entropy for integer targets and mean squares for floats.
+        init: ``init(module)``, your own initialization, called once with the whole module after
+            each build.
+        init_apply: the same, called by ``module.apply``: with every part of the module.
+        record: write a fingerprint of every tensor to this file.
+        against: compare with the fingerprints in this file.
         name: what to call the module; by default the function's name.
         device: where the module and the batches are moved.
 
     Raises:
-        InspectionError: the module cannot be built, or a step cannot be taken. The message is a
-            sentence.
+        InspectionError: the module cannot be built, a step cannot be taken, or the recorded start
+            cannot be read. The message is a sentence.
+        OSError: ``record`` cannot be written.
     """
     began = time.perf_counter()
-    subject = Subject(name or _name(build), build, batch, loss, device)
+    whole = whole_init(init, init_apply)
+    subject = Subject(name or _name(build), build, batch, loss, device, whole)
+    known = recorded.read(Path(against)) if against is not None else None
+    file = Path(record).absolute() if record is not None else None  # a build may change the folder
     with left_as_found(device), torch.enable_grad():
-        start = Start(subject, subject(SEEDS[0]), SEEDS)
+        start = Start(subject, subject(SEEDS[0]), SEEDS, recorded=known)
         findings, ran = _run(start)
+        if file is not None:
+            recorded.record(start, file)
     parameters = [each for each in start.tensors.values() if each.parameter]
     return Inspection(
         name=subject.name,
@@ -103,6 +139,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         return findings, ()
     for name, check in _CHECKS:
         if check in _TRAINS and start.subject.batch is None:
+            continue
+        if name == "recorded_start" and start.recorded is None:
             continue
         try:
             findings += check(start)
@@ -143,6 +181,7 @@ def _order(finding: Finding) -> tuple[int, int]:
 
 
 def _row(start: Start, each: Any) -> dict[str, Any]:
+    measured = start.laws.get(each.name)
     return {
         "name": each.name,
         "owner": type(each.owner).__name__,
@@ -150,7 +189,15 @@ def _row(start: Start, each: Any) -> dict[str, Any]:
         "dtype": str(each.tensor.dtype).removeprefix("torch."),
         "kind": "parameter" if each.trainable else "frozen" if each.parameter else "buffer",
         "line": start.line(each),
+        "law": measured.law if measured else None,
+        "gain": _finite(measured.gain) if measured else None,
+        "std": _finite(measured.moments.variance**0.5) if measured else None,
     }
+
+
+def _finite(number: float | None) -> float | None:
+    """The number, or None if there is none that JSON can hold."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _name(build: Build) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -56,9 +59,55 @@ RANDOM = frozenset(
     ]
 )
 OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
+#: Functions of torch.nn.init that count fans.
+COUNTS_FANS = frozenset(
+    {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
+)
+_TORCH = Path(torch.__file__).parent
+_INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
 _NOT_SHOWN = tuple(
     f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
 )
+
+
+@dataclass(frozen=True)
+class Write:
+    """An operation that changed a tensor that was there already.
+
+    Attributes:
+        line: the innermost line outside torch, as ``file.py:12``.
+        whole: it replaced every entry of the storage.
+        explicit: no layer of torch did it in its constructor or its ``reset_parameters``.
+        rule: the function of torch.nn.init that counted fans for it; empty if none.
+        mode: of that function: ``fan_in``, ``fan_out`` or, for Glorot, ``both``.
+        caller: the ``id`` of ``self`` in the function of the line; 0 if it has none.
+        init: it is part of the user's initialization, after the build.
+    """
+
+    line: str
+    whole: bool
+    explicit: bool
+    rule: str = ""
+    mode: str = ""
+    caller: int = 0
+    init: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A write that nothing keeps.
+
+    Attributes:
+        line: as of `Write`.
+        why: ``meta``, ``empty`` or ``computed``, of the tensor that was written.
+        tensor: that tensor.
+        owner: the parametrization that computes it; None for the other two.
+    """
+
+    line: str
+    why: str
+    tensor: Tensor
+    owner: nn.Module | None = None
 
 
 class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -70,6 +119,10 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         lines: the last line that wrote a storage, by address, as ``file.py:12``.
         random: addresses of storages whose values come from torch's random operations.
+        writes: what changed a storage since it was allocated, by address, in order.
+        in_init: whether the user's initialization runs, after the build.
+        allocated: addresses of storages that it allocated.
+        lost: writes to tensors that have no values or are computed again at each use.
     """
 
     def __init__(self, fill: Fill) -> None:
@@ -77,6 +130,28 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.fill = fill
         self.lines: dict[int, str] = {}
         self.random: set[int] = set()
+        self.writes: defaultdict[int, list[Write]] = defaultdict(list)
+        self.in_init = False
+        self.allocated: set[int] = set()
+        self.lost: list[Lost] = []
+        self._computed: dict[nn.Module, Tensor] = {}
+        self._hook: Any = None
+
+    def __enter__(self) -> Self:
+        self._hook = nn.modules.module.register_module_forward_hook(self._keep_computed)
+        return super().__enter__()  # type: ignore[no-untyped-call, no-any-return]
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._hook.remove()
+        self._computed.clear()
+
+    def _keep_computed(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
+        """Keep the last result of each parametrization, so that its address is not used again."""
+        if isinstance(module, ParametrizationList) and isinstance(output, Tensor):
+            originals = {storage(each) for each in module.parameters(recurse=False)}
+            if storage(output) not in originals:
+                self._computed[module] = output
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -117,6 +192,23 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             address = storage(tensor)
             self.lines[address] = line
             (self.random.add if random else self.random.discard)(address)
+        for tensor in fresh:
+            self.writes.pop(storage(tensor), None)
+            if self.in_init:
+                self.allocated.add(storage(tensor))
+        for tensor in mutated:
+            write = _write(sys._getframe(2), line, tensor, name)  # noqa: SLF001
+            write = replace(write, init=self.in_init)
+            self.writes[storage(tensor)].append(write)
+            self._note_lost(write, tensor)
+
+    def _note_lost(self, write: Write, tensor: Tensor) -> None:
+        if self.in_init and (tensor.is_meta or not tensor.numel()):
+            why = "meta" if tensor.is_meta else "empty"
+            self.lost.append(Lost(write.line, why, tensor))
+        for owner, computed in self._computed.items():
+            if write.explicit and storage(computed) == storage(tensor):
+                self.lost.append(Lost(write.line, "computed", computed, owner))
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -155,15 +247,34 @@ def unwritten(tensor: Tensor, fill: Fill) -> Tensor:
 def _line(frame: FrameType | None) -> str:
     """The innermost line outside torch and this package."""
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((*_NOT_SHOWN, "<")):
-            return f"{_shortened(file)}:{frame.f_lineno}"
+        if _shown(frame):
+            return f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
 
+def _write(frame: FrameType | None, line: str, tensor: Tensor, name: str) -> Write:
+    """Who changes a tensor, from the frames between the operation and the user's line."""
+    rule = mode = ""
+    explicit = True
+    while frame is not None and not _shown(frame):
+        code = frame.f_code
+        if code.co_filename == _INIT and code.co_name in COUNTS_FANS:
+            rule, mode = code.co_name, str(frame.f_locals.get("mode", "both"))
+        explicit &= not code.co_filename.startswith(_LAYERS)
+        frame = frame.f_back
+    caller = frame.f_locals.get("self") if frame is not None else None
+    whole = name in OVERWRITES | RANDOM and bool(storage(tensor))
+    whole = whole and tensor.nbytes >= tensor.untyped_storage().nbytes()
+    return Write(line, whole, explicit, rule, mode, id(caller) if caller is not None else 0)
+
+
+def _shown(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith((*_NOT_SHOWN, "<"))
+
+
 @cache
-def _shortened(file: str) -> str:
+def shortened(file: str) -> str:
     """A path relative to the working directory or to site-packages, where it is below either."""
     _, _, inside = file.partition("site-packages/")
     if inside:

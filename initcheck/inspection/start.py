@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.laws import Moments
+from initcheck.inspection.memory import Write
 from initcheck.inspection.subject import Built, Subject
 from initcheck.inspection.tensors import (
     Named,
@@ -18,8 +21,29 @@ from initcheck.inspection.tensors import (
     why_not_judged,
 )
 
+if TYPE_CHECKING:
+    from initcheck.inspection.recorded import Recorded
+
 #: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
 RARE = 40
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The moments of a tensor and the law that its variance follows.
+
+    Attributes:
+        law: its name, or what the tensor holds otherwise.
+        gain: the mean square of a weight's entries times its fan-in; None if it has no fan.
+        fan_in: inputs of each unit.
+        fan_out: units of each input.
+    """
+
+    moments: Moments
+    law: str
+    gain: float | None = None
+    fan_in: float = 0.0
+    fan_out: float = 0.0
 
 
 @dataclass
@@ -31,6 +55,8 @@ class Start:
         not_judged: collects what cannot be.
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
+        laws: for each tensor of real numbers, what check ``scale`` measured.
+        recorded: the start to compare with.
     """
 
     subject: Subject
@@ -39,6 +65,8 @@ class Start:
     not_judged: list[NotJudged] = field(default_factory=list)
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
+    laws: dict[str, Measured] = field(default_factory=dict)
+    recorded: Recorded | None = None
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +85,11 @@ class Start:
     def drawn(self, named: Named) -> bool:
         """Whether torch's random operations wrote it."""
         return storage(named.tensor) in self.built.random
+
+    def writes(self, named: Named) -> list[Write]:
+        """What changed a tensor since it was allocated, in order."""
+        memory = self.built.memory
+        return memory.writes.get(storage(named.tensor), []) if memory else []
 
     def finding(self, check: str, severity: str, named: Sequence[Named], **rest: object) -> Finding:
         """A finding about these tensors, with their owner's class and the line of the first."""

@@ -25,6 +25,7 @@ ELSEWHERE = 1_000_003
 Build = Callable[..., nn.Module]
 Batch = Callable[[], Any]
 Loss = Callable[[nn.Module, Any], Tensor]
+Init = Callable[[nn.Module], object]
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Built:
     Attributes:
         lines: the last line that wrote a storage, by address.
         random: addresses of storages that hold random numbers of torch.
+        memory: what watched the build, if anything did.
     """
 
     module: nn.Module
-    lines: dict[int, str]
-    random: set[int]
+    lines: dict[int, str] = field(default_factory=dict)
+    random: set[int] = field(default_factory=set)
+    memory: WatchedMemory | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Subject:
         batch: returns ``(inputs, targets)`` or the inputs alone; None if there is none.
         loss: computes a scalar from the module and a batch; None for the default loss.
         device: where the module is moved.
+        init: the user's own initialization of the whole module, called after the build.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Subject:
     batch: Batch | None = None
     loss: Loss | None = None
     device: str = "cpu"
+    init: Init | None = None
     seeded_by: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,15 +90,21 @@ class Subject:
         named = {self.seeded_by: seed} if self.seeded_by not in {"", "*"} else {}
         memory = WatchedMemory(fill) if fill else None
         with without_network(), memory or nullcontext():
-            module = _called(self.build, self.name, *given.get("*", ()), **named)
-        if not isinstance(module, nn.Module):
-            raise InspectionError(
-                f"{self.name} returned {_what(module)}, not a torch.nn.Module. "
-                "Return the module itself."
-            )
+            module = called(self.build, self.name, *given.get("*", ()), **named)
+            if not isinstance(module, nn.Module):
+                raise InspectionError(
+                    f"{self.name} returned {_what(module)}, not a torch.nn.Module. "
+                    "Return the module itself."
+                )
+            if self.init is not None:
+                if memory:
+                    memory.in_init = True
+                called(self.init, "the initialization", module)
         if self.device != "cpu":
             module = module.to(self.device)
-        return Built(module, memory.lines, memory.random) if memory else Built(module, {}, set())
+        if memory is None:
+            return Built(module)
+        return Built(module, memory.lines, memory.random, memory)
 
     def first_loss(self, module: nn.Module, batch: Any) -> Tensor:
         """The loss of a module on a batch, as a scalar tensor.
@@ -102,7 +113,7 @@ class Subject:
             InspectionError: the forward pass raised, or no loss can be made of its output.
         """
         if self.loss is not None:
-            loss = _called(self.loss, "the loss", module, batch)
+            loss = called(self.loss, "the loss", module, batch)
         else:
             loss = default_loss(module, batch)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
@@ -119,7 +130,7 @@ class Subject:
             raise InspectionError("There is no batch. Give one as --batch MODULE:FUNCTION.")
         return torch.utils._pytree.tree_map(  # noqa: SLF001 -- has no public name yet
             lambda leaf: leaf.to(self.device) if isinstance(leaf, Tensor) else leaf,
-            _called(self.batch, "the batch's function"),
+            called(self.batch, "the batch's function"),
         )
 
 
@@ -135,11 +146,11 @@ def default_loss(module: nn.Module, batch: Any) -> Tensor:
     pair = isinstance(batch, (tuple, list)) and len(batch) == 2
     inputs, targets = batch if pair else (batch, None)
     if isinstance(inputs, Mapping):
-        output = _called(module, "the module", **inputs)
+        output = called(module, "the module", **inputs)
     elif isinstance(inputs, (tuple, list)):
-        output = _called(module, "the module", *inputs)
+        output = called(module, "the module", *inputs)
     else:
-        output = _called(module, "the module", inputs)
+        output = called(module, "the module", inputs)
     own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if isinstance(own, Tensor):
         return own
@@ -183,8 +194,35 @@ def _from_targets(prediction: Tensor, targets: Any) -> Tensor:
             f"{shapes}. For integer targets the output needs one more dimension, of classes; "
             "or give a loss."
         )
-    loss: Tensor = _called(nn.functional.cross_entropy, "cross entropy", prediction, targets)
+    loss: Tensor = called(nn.functional.cross_entropy, "cross entropy", prediction, targets)
     return loss
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """Calls a function with every part of a module, as ``module.apply`` does."""
+
+    function: Init
+
+    def __call__(self, module: nn.Module) -> None:
+        module.apply(self.function)  # type: ignore[arg-type]
+
+
+def whole_init(init: Init | None, init_apply: Init | None) -> Init | None:
+    """The initialization of a whole module, from either form in which users write one.
+
+    Raises:
+        InspectionError: both are given, or one cannot be called.
+    """
+    if init is not None and init_apply is not None:
+        raise InspectionError(
+            "Both init and init_apply are given. Give init to call a function once with the whole "
+            "module, or init_apply to call it with every part."
+        )
+    given = init if init is not None else init_apply
+    if given is not None and not callable(given):
+        raise InspectionError(f"The initialization is {_what(given)}, which cannot be called.")
+    return _Applied(init_apply) if init_apply is not None else init
 
 
 # --- calling user code ----------------------------------------------------------------------------
@@ -262,7 +300,12 @@ def _required(parameters: Any) -> list[inspect.Parameter]:
     ]  # fmt: skip
 
 
-def _called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+    """What user code returns.
+
+    Raises:
+        InspectionError: it raised, or ended the program, or connected to another machine.
+    """
     try:
         return function(*args, **kwargs)
     except (InspectionError, KeyboardInterrupt):

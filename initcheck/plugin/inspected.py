@@ -45,6 +45,8 @@ class _Model(pytest.Collector):
         from initcheck.inspection.findings import CHECKS
 
         for check in CHECKS:
+            if check == "recorded_start" and Settings.of(self.config).start is None:
+                continue
             yield _Check.from_parent(self, name=check)
 
     def inspection(self) -> Inspection:
@@ -54,10 +56,13 @@ class _Model(pytest.Collector):
             from initcheck.inspection.subject import imported
 
             here = Path.cwd()
-            batch = Settings.of(self.config).batch
+            settings = Settings.of(self.config)
+            batch, start = settings.batch, settings.start
             self._inspection = inspect_model(
                 imported(self.model, here),
                 imported(batch, here) if batch else None,
+                record=start if settings.record else None,
+                against=None if settings.record else start,
                 name=self.model,
             )
         return self._inspection
@@ -76,6 +81,15 @@ class _Check(pytest.Item):
             inspection = self.parent.inspection()
         except InspectionError as error:
             pytest.fail(str(error), pytrace=False)
+        except OSError as error:
+            pytest.fail(f"The start was not recorded: {error}.", pytrace=False)
+        settings = Settings.of(self.config)
+        if self.name == "recorded_start" and settings.record:
+            pytest.fail(
+                f"The start was recorded in {settings.start}. Review it, then run again without "
+                "--initcheck-record.",
+                pytrace=False,
+            )
         mine = [each for each in inspection.findings if each.check == self.name]
         failing = [each for each in mine if each.severity == "fail"]
         if failing:

@@ -192,6 +192,8 @@ OPTIONS = (
            function_name, None, "MODULE:FUNCTION"),
     Option("batch", "returns (inputs, targets) for the inspected model",
            function_name, None, "MODULE:FUNCTION"),
+    Option("start", "the recorded start of the inspected model: compared with it, or written with "
+           "--initcheck-record", _file, None, "FILE"),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
@@ -223,6 +225,7 @@ class Settings:
     activation: str
     model: str | None
     batch: str | None
+    start: Path | None
     json: Path | None
     html: Path | None
     profile: bool
@@ -268,6 +271,11 @@ class Settings:
         if settings.batch is not None and settings.model is None:
             raise pytest.UsageError(
                 "--initcheck-batch needs --initcheck-model MODULE:FUNCTION, the model it is for."
+            )
+        if settings.start is not None and settings.model is None:
+            raise pytest.UsageError(
+                "--initcheck-start needs --initcheck-model MODULE:FUNCTION, the model whose start "
+                "it keeps."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(

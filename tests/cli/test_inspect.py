@@ -28,6 +28,16 @@ def unset():
 def batch():
     return torch.randn(8, 4), torch.randint(0, 3, (8,))
 
+def init(module):
+    for name, parameter in module.named_parameters():
+        if name == "head.bias":
+            nn.init.zeros_(parameter)
+        nn.init.normal_(parameter)
+
+def init_part(module):
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
 def loss(module, batch):
     return module(batch[0]).square().mean()
 """
@@ -46,6 +56,10 @@ def models(tmp_path, monkeypatch):
         (["good"], 0),
         (["good", "--batch=inspected_models:batch"], 0),
         (["good", "--batch=inspected_models:batch", "--loss=inspected_models:loss"], 0),
+        (["good", "--init=inspected_models:init"], 0),
+        (["good", "--init=inspected_models:init", "--strict"], 1),
+        (["good", "--init-apply=inspected_models:init_part", "--strict"], 0),
+        (["good", "--init=inspected_models:missing"], 4),
         (["copies"], 0),
         (["copies", "--strict"], 1),
         (["unset"], 1),
@@ -77,6 +91,23 @@ def test_the_json_file_has_the_findings(models):
     assert (finding["check"], finding["severity"]) == ("written", "fail")
     assert finding["parameters"] == ["bias"]
     assert found["not_judged"][0]["check"] == "asleep"
+
+
+def test_a_start_is_recorded_and_compared(models, capsys):
+    assert main(["inspect", "inspected_models:good", "--record=start.json"]) == 0
+    assert main(["inspect", "inspected_models:good", "--against=start.json"]) == 0
+    assert "recorded_start" not in capsys.readouterr().out
+    assert main(["inspect", "inspected_models:copies", "--against=start.json"]) == 1
+    assert "tensors are not in the record" in capsys.readouterr().out
+    (models / "start.json").write_text("{}")
+    assert main(["inspect", "inspected_models:good", "--against=start.json"]) == 4
+    assert "start.json is not a recorded start" in capsys.readouterr().err
+
+
+def test_a_record_that_cannot_be_written_is_refused(models, capsys):
+    (models / "folder").mkdir()
+    assert main(["inspect", "inspected_models:good", "--record=folder"]) == 4
+    assert "not written" in capsys.readouterr().err
 
 
 def test_a_json_file_that_cannot_be_written_is_refused(models, capsys):

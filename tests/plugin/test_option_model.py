@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from initcheck.inspection import findings
 from tests.cli.test_inspect import MODELS
 
+#: Those that run without a recorded start.
+CHECKS = [check for check in findings.CHECKS if check != "recorded_start"]
 ALL = "--initcheck-model=inspected_models"
 
 
@@ -19,19 +22,19 @@ def test_each_check_is_one_item(models):
     result = models.run(f"{ALL}:good", "--initcheck-batch=inspected_models:batch", "-v")
     assert result.ret == 0
     assert "initcheck[inspected_models:good]::asleep PASSED" in result.output
-    assert "7 passed" in result.output
+    assert f"{len(CHECKS) + 1} passed" in result.output
 
 
 def test_a_check_that_was_not_judged_is_skipped_with_its_reason(models):
     result = models.run(f"{ALL}:good", "-rs")
-    assert "6 passed, 1 skipped" in result.output
+    assert f"{len(CHECKS)} passed, 1 skipped" in result.output
     assert "it needs a batch" in result.text
 
 
 def test_a_fault_fails_its_check_alone(models):
     result = models.run(f"{ALL}:unset")
     assert result.ret == 1
-    assert "1 failed, 5 passed, 1 skipped" in result.output
+    assert f"1 failed, {len(CHECKS) - 1} passed, 1 skipped" in result.output
     assert "3 of 3 entries of this parameter" in result.text
 
 
@@ -57,3 +60,22 @@ def test_the_fixture_inspects(models):
         "    assert [each.check for each in found.findings] == ['distinct']\n"
     )
     assert models.run().ret == 0
+
+
+def test_a_start_is_recorded_and_compared(models):
+    start = "--initcheck-start=start.json"
+    result = models.run(f"{ALL}:good", start, "--initcheck-record=a first start")
+    assert result.ret == 1
+    assert "The start was recorded in" in result.text
+    result = models.run(f"{ALL}:good", start)
+    assert result.ret == 0
+    assert f"{len(CHECKS) + 1} passed, 1 skipped" in result.output
+    result = models.run(f"{ALL}:copies", start)
+    assert result.ret == 1
+    assert "tensors are not in the record" in result.text
+
+
+def test_a_start_needs_a_model(models):
+    result = models.run("--initcheck-start=start.json")
+    assert result.ret == 4
+    assert "--initcheck-start needs --initcheck-model" in result.text
