@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import resource
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
+from importlib import import_module, metadata, util
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def inspect_one(name: str) -> dict[str, Any]:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result: dict[str, Any] = {"model": name, "versions": versions()}
+    began = time.process_time()
     try:
         build, batch, *loss = models()[name]()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -69,7 +71,7 @@ def inspect_one(name: str) -> dict[str, Any]:
             for each in found.of_severity("fail", "warn")
         ],
         "not_judged": [f"{each.check}: {each.why}" for each in found.not_judged],
-        "numbers": sum(sizes), "seconds": round(found.judged.seconds, 1),
+        "numbers": sum(sizes), "seconds": round(time.process_time() - began, 1),
         "megabytes": round((peak - before) / 1024),
     }  # fmt: skip
 
@@ -93,23 +95,42 @@ def kept() -> dict[str, dict[str, Any]]:
 def inspect_missing(names: list[str]) -> None:
     """Inspect each model in a separate process, and append its result."""
     for name in names:
-        command = [sys.executable, "-m", "tests.inspection", "--one", name]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            line = json.dumps({"model": name, "versions": versions(), "error": last[0]})
-        else:
-            line = done.stdout.strip().splitlines()[-1]
+        result = _in_a_process(name)
         with RUNS.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(
-            name,
-            "-",
-            "error" if "error" in json.loads(line) else len(json.loads(line)["findings"]),
-            flush=True,
-        )
+            file.write(json.dumps(result) + "\n")
+        found = result.get("error") or len(result["findings"])
+        print(name, "-", found, f"in {result.get('seconds')} s", flush=True)
+
+
+def _in_a_process(name: str) -> dict[str, Any]:
+    """Inspect one model in a forked process, which need not import the libraries again."""
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+    process = fork.Process(target=_send, args=(sender, name))
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(TIMEOUT):
+            result: dict[str, Any] = receiver.recv()
+            return result
+        error = f"no result after {TIMEOUT} s"
+    except EOFError:
+        process.join()
+        error = f"the process ended with {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+    return {"model": name, "versions": versions(), "error": error}
+
+
+def _send(sender: Connection, name: str) -> None:
+    try:
+        result = inspect_one(name)
+    except Exception as error:  # noqa: BLE001 -- of a library, and the others must be inspected
+        result = {
+            "model": name, "versions": versions(), "error": f"{type(error).__name__}: {error}",
+        }  # fmt: skip
+    sender.send(result)
 
 
 def page(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -175,6 +196,9 @@ def main() -> None:
     if options.one:
         print(json.dumps(inspect_one(options.one)))
         return
+    for library in LIBRARIES:
+        if util.find_spec(library):
+            import_module(library)  # once, before the processes are forked
     known = {} if options.again else kept()
     inspect_missing([name for name in models() if options.only in name and name not in known])
     order = list(models())
