@@ -14,6 +14,7 @@ from initcheck import __version__
 MISSING = 4  # pytest's exit code for a wrong option
 RESULTS = "a file that --initcheck-json wrote"
 PATHS = "default: the claims of this project"
+ALLOW = "what may be found, as 'PATTERN CHECK REASON'; repeatable"
 
 
 class Parser(argparse.ArgumentParser):
@@ -123,7 +124,9 @@ def _add_inspect(commands: Any) -> None:
     add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
     add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
+    add("--allow", action="append", default=[], metavar="EXCEPTION", help=ALLOW)
     add("--strict", action="store_true", help="fail on warnings, too")
+    add("-v", "--verbose", action="store_true", help="print what exceptions allow, too")
     command.set_defaults(command="inspect")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from initcheck.inspection import builds, copies, deferred, steps, ties
+from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -48,6 +49,7 @@ def inspect_model(
     loss: Loss | None = None,
     name: str = "",
     device: str = "cpu",
+    allow: Iterable[str | tuple[str, str, str]] = (),
 ) -> Inspection:
     """Look for faults in the start of the module that a function builds.
 
@@ -64,29 +66,34 @@ def inspect_model(
             entropy for integer targets and mean squares for floats.
         name: what to call the module; by default the function's name.
         device: where the module and the batches are moved.
+        allow: exceptions, each ``(pattern, check, why)`` or one text with these three parts, as in
+            ``blocks.*.gate asleep adaLN-Zero``. One that allows nothing is a finding.
 
     Raises:
-        InspectionError: the module cannot be built, or a step cannot be taken. The message is a
+        InspectionError: the module cannot be built, or an exception is none. The message is a
             sentence.
     """
     began = time.perf_counter()
+    allowances = exceptions(allow)
     subject = Subject(name or _name(build), build, batch, loss, device)
     with left_as_found(device), torch.enable_grad():
         start = Start(subject, subject(SEEDS[0]), SEEDS)
-        findings, ran = _run(start)
+        found, ran = _run(start)
+    findings, allowed, untried = divided(found, allowances, ran, [*start.tensors])
     parameters = [each for each in start.tensors.values() if each.parameter]
     return Inspection(
         name=subject.name,
         findings=tuple(sorted(findings, key=_order)),
         judged=Judged(
-            parameters=len(parameters),
+            parameters=len(parameters) if ran else 0,
             of_parameters=len(list(start.built.module.parameters())),
-            buffers=len(start.tensors) - len(parameters),
+            buffers=len(start.tensors) - len(parameters) if ran else 0,
             seeds=len(SEEDS),
             checks=ran,
             seconds=time.perf_counter() - began,
         ),
-        not_judged=tuple(start.not_judged),
+        allowed=tuple(sorted(allowed, key=_order)),
+        not_judged=(*start.not_judged, *untried),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
     )
@@ -97,9 +104,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
     findings: list[Finding] = []
     ran: list[str] = []
     if any(nn.parameter.is_lazy(each) for each in start.built.module.parameters()):
-        start.not_judged.append(
-            NotJudged("asleep", "", "lazy parameters: call the module once in the build function")
-        )
+        why = "lazy parameters: call the module once in the build function"
+        start.not_judged.append(NotJudged("all", "", why))
         return findings, ()
     for name, check in _CHECKS:
         if check in _TRAINS and start.subject.batch is None:
@@ -109,12 +115,12 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         except SameModuleError:
             raise
         except InspectionError as error:
-            start.not_judged.append(NotJudged(name, "", str(error)))
+            start.not_judged.append(NotJudged(name, "", str(error), check in _TRAINS))
             continue
         except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
             lines = str(error).strip().splitlines() or ["no message"]
             why = f"the check could not run: {type(error).__name__}: {lines[0]}"
-            start.not_judged.append(NotJudged(name, "", why))
+            start.not_judged.append(NotJudged(name, "", why, check in _TRAINS))
             continue
         if name not in ran:
             ran.append(name)

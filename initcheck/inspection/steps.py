@@ -164,7 +164,7 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
         loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
         if not bool(torch.isfinite(loss)):
             why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-            start.not_judged.append(NotJudged("asleep", "", why))
+            start.not_judged.append(NotJudged("asleep", "", why, requested=True))
             return False
         if not loss.requires_grad:
             raise InspectionError("The loss does not depend on any trainable parameter.")

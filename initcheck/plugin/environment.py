@@ -70,7 +70,7 @@ class Conditions:
         given = {
             key: str(value) if isinstance(value, Path) else value
             for key, value in asdict(self.settings).items()
-            if key not in {"model", "batch"}  # an inspection is no claim
+            if key not in {"model", "batch", "allow"}  # an inspection is no claim
         }
         return results.Settings(**given | {
             "baselines_given": given["baselines"], "baselines": str(self.baselines.folder),

@@ -42,6 +42,7 @@ class Option:
     metavar: str | None = None
     flag: bool = False
     many: bool = False
+    lines: bool = False  # many, one a line
 
     @property
     def key(self) -> str:
@@ -75,8 +76,11 @@ class Option:
         if given is None:
             return self.default
         try:
-            texts = given if isinstance(given, list) else given.split()
-            return tuple(map(self.read, texts)) if self.many else self.read(given)
+            if not self.many:
+                return self.read(given)
+            split = str.splitlines if self.lines else str.split
+            texts = given if isinstance(given, list) else split(given)
+            return tuple(self.read(text) for text in texts if text.strip() or not self.lines)
         except (
             ValueError,
             OSError,
@@ -169,6 +173,15 @@ def function_name(text: str) -> str:
     return text
 
 
+def _exception(text: str) -> str:
+    if len(text.split(maxsplit=2)) < 3:
+        raise ValueError(
+            f"{text.strip()!r} is not PATTERN CHECK REASON, as in "
+            "'blocks.*.gate asleep adaLN-Zero'."
+        )
+    return text.strip()
+
+
 OPTIONS = (
     Option("device", "devices that must run, or auto", _devices, ("auto",), "NAME,…"),
     Option("seeds", "replicas per arm and stage", _count, None, "N"),
@@ -192,6 +205,8 @@ OPTIONS = (
            function_name, None, "MODULE:FUNCTION"),
     Option("batch", "returns (inputs, targets) for the inspected model",
            function_name, None, "MODULE:FUNCTION"),
+    Option("allow", "what may be found in the inspected model, with the reason; repeatable",
+           _exception, (), "'PATTERN CHECK REASON'", many=True, lines=True),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
@@ -223,6 +238,7 @@ class Settings:
     activation: str
     model: str | None
     batch: str | None
+    allow: tuple[str, ...]
     json: Path | None
     html: Path | None
     profile: bool
@@ -268,6 +284,11 @@ class Settings:
         if settings.batch is not None and settings.model is None:
             raise pytest.UsageError(
                 "--initcheck-batch needs --initcheck-model MODULE:FUNCTION, the model it is for."
+            )
+        if config.getoption("initcheck_allow") and settings.model is None:
+            raise pytest.UsageError(
+                "--initcheck-allow needs --initcheck-model MODULE:FUNCTION, the model it is for. "
+                "In tests, mark them with initcheck_allow."
             )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(

@@ -3,8 +3,6 @@
 `REPORTED` were written from the threads before any of them was inspected.
 """
 
-# ruff: noqa: D101 -- a class here is named after what is wrong with it
-
 from __future__ import annotations
 
 import math
@@ -80,7 +78,7 @@ class DepthScaledGate(nn.Module):
 
 
 class InitOfATensor(nn.Module):
-    """open-mmlab/mmdetection PR 6432: a function for modules is given a tensor, and does nothing."""
+    """open-mmlab/mmdetection PR 6432: a function for modules gets a tensor, and does nothing."""
 
     def __init__(self):
         super().__init__()
@@ -362,8 +360,7 @@ class ResizedInPlace(nn.Module):
     def __init__(self):
         super().__init__()
         self.embedding = nn.Embedding(10, 8)
-        with torch.no_grad():
-            self.embedding.weight.resize_(14, 8)
+        self.embedding.weight = nn.Parameter(self.embedding.weight.data.resize_(14, 8))
         self.head = nn.Linear(8, CLASSES)
 
     def forward(self, x):
