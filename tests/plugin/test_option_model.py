@@ -77,6 +77,7 @@ def test_a_batch_that_cannot_be_used_fails_its_check(models):
     ],
 )
 def test_an_exception_in_an_ini_file_allows_a_finding(models, file, text):
+    (models.path / "pytest.ini").unlink(missing_ok=True)
     (models.path / file).write_text(text)
     result = models.run(f"{ALL}:unset", "-rA")
     assert result.ret == 0
