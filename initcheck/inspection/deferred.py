@@ -27,7 +27,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         with torch.device("meta"):
             module = start.subject(start.seeds[0]).module
     except Exception as error:  # noqa: BLE001 -- many modules compute while they are built
-        why = f"it cannot be built on meta ({type(error).__name__})"
+        why = f"it cannot be built on meta: {error}"
         start.not_judged.append(NotJudged("written", "deferred start", why))
         return
     with WatchedMemory("nan"):

@@ -140,7 +140,7 @@ def _without_locked_twice(findings: list[Finding]) -> list[Finding]:
     return [
         each for each in findings
         if each.check != "distinct" or each.severity == "fail"
-        or not any(set(each.parameters) <= names for names in locked)
+        or not set(each.parameters) <= set().union(*locked)
     ]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ RANDOM = frozenset(
     ]
 )
 OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
+RESIZES = frozenset({"resize_", "resize_as_"})
 _NOT_SHOWN = tuple(
     f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
 )
@@ -90,8 +91,11 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
         name = func._schema.name.rpartition("::")[2]  # noqa: SLF001
+        size = args[0].untyped_storage().nbytes() if name in RESIZES else 0
+        result = func(*args, **(kwargs or {}))
+        if name in RESIZES:
+            _fill_after(args[0], size, self.fill)
         given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         written = [each for each in tree_leaves(result) if isinstance(each, Tensor)]
         if name in UNINITIALIZED:
@@ -141,6 +145,15 @@ def fill_(tensor: Tensor, fill: Fill) -> None:
     else:
         largest = torch.iinfo(tensor.dtype).max
         tensor.fill_(largest if fill == "nan" else largest // 3)
+
+
+def _fill_after(tensor: Tensor, size: int, fill: Fill) -> None:
+    """Fill the memory that a tensor has gained after its first bytes, so many as ``size``."""
+    if tensor.is_meta or not storage(tensor):
+        return
+    whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    whole.set_(tensor.untyped_storage())
+    fill_(whole[size // tensor.element_size() :], fill)
 
 
 def unwritten(tensor: Tensor, fill: Fill) -> Tensor:

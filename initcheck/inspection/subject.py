@@ -7,7 +7,6 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.memory import Fill, WatchedMemory
 from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
+from initcheck.inspection.watching import watched
 
 #: Added to a seed for the global generators of a build that takes its seed as an argument.
 ELSEWHERE = 1_000_003
@@ -84,7 +84,7 @@ class Subject:
         given = {"*": (seed,)} if self.seeded_by == "*" else {}
         named = {self.seeded_by: seed} if self.seeded_by not in {"", "*"} else {}
         memory = WatchedMemory(fill) if fill else None
-        with without_network(), memory or nullcontext():
+        with without_network(), watched(memory):
             module = _called(self.build, self.name, *given.get("*", ()), **named)
         if not isinstance(module, nn.Module):
             raise InspectionError(
