@@ -64,7 +64,8 @@ class NotJudged:
     Attributes:
         check: one of `CHECKS`, or ``all``.
         what: the parameter; empty for all.
-        requested: whether it was asked for, as by a batch; then the inspection is not ok.
+        requested: whether it was asked for and could have been judged; then the inspection is
+            not ok, as if a batch cannot be used, a second build raises or memory runs out.
     """
 
     check: str

@@ -23,7 +23,7 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.start import Start
-from initcheck.inspection.subject import Batch, Build, Loss, Subject
+from initcheck.inspection.subject import Batch, Build, Loss, Subject, out_of_memory
 from initcheck.inspection.surroundings import left_as_found
 
 SEEDS = (0, 1)
@@ -115,12 +115,10 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         except SameModuleError:
             raise
         except InspectionError as error:
-            start.not_judged.append(NotJudged(name, "", str(error), check in _TRAINS))
+            start.not_judged.append(NotJudged(name, "", str(error), requested=True))
             continue
         except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
-            lines = str(error).strip().splitlines() or ["no message"]
-            why = f"the check could not run: {type(error).__name__}: {lines[0]}"
-            start.not_judged.append(NotJudged(name, "", why, check in _TRAINS))
+            start.not_judged.append(_could_not_run(name, error, requested=check in _TRAINS))
             continue
         if name not in ran:
             ran.append(name)
@@ -129,6 +127,15 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             NotJudged(name, "", "it needs a batch: --batch MODULE:FUNCTION") for name in NEED_BATCH
         ]
     return _without_locked_twice(findings), tuple(ran)
+
+
+def _could_not_run(name: str, error: Exception, *, requested: bool) -> NotJudged:
+    """Memory may run out for any module. Another error is that of an odd one."""
+    if out_of_memory(error):
+        return NotJudged(name, "", "it ran out of memory. Give it more.", requested=True)
+    lines = str(error).strip().splitlines() or ["no message"]
+    why = f"the check could not run: {type(error).__name__}: {lines[0]}"
+    return NotJudged(name, "", why, requested)
 
 
 def _without_locked_twice(findings: list[Finding]) -> list[Finding]:

@@ -276,10 +276,16 @@ def _called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) 
             f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "
             "nothing: build the model from its configuration, without pretrained weights."
         ) from error
-    except MemoryError as error:
-        raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
     except Exception as error:
+        if out_of_memory(error):
+            raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
         raise InspectionError(f"{name} raised {_said(error)}{_at(error)}.") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this error says that memory could not be allocated."""
+    said = "can't allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def _said(error: BaseException) -> str:
