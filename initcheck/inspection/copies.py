@@ -138,6 +138,7 @@ def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
         rows = rows[0]
     rows = rows.flatten(1)
     count, width = rows.shape
+    yield from _zero_rows(start, each, rows)
     distinct = _distinct_rows(rows)
     equal = count - len(distinct)
     pairs = 2 * count.bit_length()  # bits: any of so many pairs may be equal by chance
@@ -156,6 +157,18 @@ def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
             message=f"{equal} of {count} rows repeat another row in bits, so these units start "
             "as copies.",
             repair="Draw each row separately.",
+        )  # fmt: skip
+
+
+def _zero_rows(start: Start, each: Named, rows: Tensor) -> Iterator[Finding]:
+    """Rows of zeros among rows of random numbers, but for those that an embedding pads with."""
+    if isinstance(each.owner, (nn.Embedding, nn.EmbeddingBag)):
+        return
+    zero = len(rows) - int(rows.count_nonzero(1).count_nonzero())
+    if 0 < zero < len(rows) and chance(rows[rows.any(1)], rows.shape[1]) >= RARE:
+        yield start.finding(
+            "units", "note", [each], value=float(zero),
+            message=f"{zero} of {len(rows)} rows are zero, and the others are random numbers.",
         )  # fmt: skip
 
 

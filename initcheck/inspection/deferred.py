@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
 from initcheck.inspection.memory import WatchedMemory, unwritten
 from initcheck.inspection.start import Start, by_name
-from initcheck.inspection.tensors import (
-    Named,
-    why_not_judged,
-)
+from initcheck.inspection.tensors import Named, constant, same_bits, why_not_judged
+from initcheck.inspection.ties import ties
 
 
 def check_deferred(start: Start) -> Iterator[Finding]:
@@ -41,17 +41,30 @@ def check_deferred(start: Start) -> Iterator[Finding]:
             why = f"reset_parameters of {type(part).__name__} raised {type(error).__name__}"
             start.not_judged.append(NotJudged("written", "deferred start", why))
             return
+    yield from _differences(start, module)
+    yield from _untied(start, module)
+
+
+def _differences(start: Start, module: nn.Module) -> Iterator[Finding]:
+    """What the deferred module leaves unset, or sets to another constant."""
     promised: dict[tuple[str, bool], list[Named]] = defaultdict(list)
+    changed: dict[tuple[str, float, float], list[Named]] = defaultdict(list)
     unset = []
     for name, each in by_name(module).items():
         eager = start.tensors.get(name)
-        if eager is None or why_not_judged(each.tensor) or not _lost(each.tensor, eager.tensor):
+        if eager is None or why_not_judged(each.tensor):
             continue
-        if _promises(type(each.owner), each.attribute):
+        promises = _promises(type(each.owner), each.attribute)
+        if not _lost(each.tensor, eager.tensor):
+            if promises and _other_constant(each, eager) and _set_inside(start.line(eager), each):
+                values = float(eager.tensor.flatten()[0]), float(each.tensor.flatten()[0])
+                changed[type(each.owner).__name__, *values].append(eager)
+        elif promises:
             promised[type(each.owner).__name__, each.parameter].append(eager)
         elif type(each.owner).__module__.startswith("torch.nn."):
             unset.append(eager)
     yield from _unset_by_reset(start, promised)
+    yield from _changed_by_reset(start, changed)
     if unset:
         owners = ", ".join(sorted({type(each.owner).__name__ for each in unset}))
         yield start.finding(
@@ -86,6 +99,52 @@ def _lost(deferred: Tensor, eager: Tensor) -> bool:
     if deferred.shape != eager.shape:
         return bool(unwritten(deferred, "nan").any())
     return bool((unwritten(deferred, "nan") & ~unwritten(eager, "nan").to(deferred.device)).any())
+
+
+def _other_constant(deferred: Named, eager: Named) -> bool:
+    """Whether both have equal entries, of another value."""
+    a, b = deferred.tensor, eager.tensor
+    real = a.is_floating_point() and b.is_floating_point() and a.numel() > 0
+    return real and constant(a) and constant(b) and not same_bits(a, b)
+
+
+def _set_inside(line: str, named: Named) -> bool:
+    """Whether a line, as ``file.py:12``, is one of its owner's class, not of a module around it."""
+    file, _, number = line.rpartition(":")
+    for each in type(named.owner).__mro__:
+        try:
+            lines, first = inspect.getsourcelines(each)
+            source = inspect.getsourcefile(each) or ""
+        except (OSError, TypeError):
+            continue
+        if file and Path(source).match(file) and first <= int(number) < first + len(lines):
+            return True
+    return False
+
+
+def _changed_by_reset(
+    start: Start, changed: dict[tuple[str, float, float], list[Named]]
+) -> Iterator[Finding]:
+    for (owner, constructed, reset), found in changed.items():
+        yield start.finding(
+            "written", "fail", found, value=reset,
+            message=f"The constructor of {owner} sets {constructed:g}, and its reset_parameters "
+            f"sets {reset:g}: built on meta, the start is another one.",
+            repair=f"Set the same in {owner}.reset_parameters, and call it in the constructor.",
+        )  # fmt: skip
+
+
+def _untied(start: Start, module: nn.Module) -> Iterator[Finding]:
+    """Ties that ``to_empty`` breaks, as it does for every module that does not tie again."""
+    for group in sorted(ties(start.built.module) - ties(module)):
+        known = [start.tensors[name] for name in group if name in start.tensors]
+        if known:
+            yield start.finding(
+                "tied", "note", known, value=float(len(group)),
+                message=f"{', '.join(group)} share memory, and no longer do if they are built on "
+                "meta and allocated by to_empty.",
+                repair="If you build on meta, tie them again after to_empty.",
+            )  # fmt: skip
 
 
 def _unset_by_reset(

@@ -120,7 +120,9 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in (*fresh, *mutated):
             address = storage(tensor)
             self.lines[address] = line
-            (self.random.add if random else self.random.discard)(address)
+            part = tensor.nbytes < tensor.untyped_storage().nbytes() if address else False
+            kept = part and address in self.random  # the rest of it is as random as before
+            (self.random.add if random or kept else self.random.discard)(address)
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
