@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.hidden import WHY, hidden
 from initcheck.inspection.subject import Built, Subject
 from initcheck.inspection.tensors import (
     Named,
@@ -49,6 +50,7 @@ class Start:
                 self.not_judged.append(NotJudged("all", each.name, why))
             else:
                 self.tensors[each.name] = each
+        self.not_judged += [NotJudged("all", name, WHY) for name in hidden(self.built.module)]
 
     def line(self, named: Named) -> str:
         """The last line that wrote a tensor."""

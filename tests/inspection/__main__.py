@@ -150,7 +150,9 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         "",
         "<!-- Written by `nox -s inspected` from `baselines/inspected.jsonl`; do not edit. -->",
         "",
-        f"{len(judged)} models were inspected on {platform.machine()} with one thread, with "
+        f"{len(judged)} models were inspected in "
+        f"{sum(each['seconds'] for each in judged.values()) / 60:.0f} minutes on "
+        f"{platform.machine()} with one thread, with "
         + ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
         + ".",
         "",
@@ -161,6 +163,10 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
             f"- False `{severity}`: {len(names)} of {len(judged)} models, at most {bound:.1%} with "
             f"95 % confidence{': ' + ', '.join(names) if names else ''}."
         )
+    lines += [
+        f"- True: {name}, `{check}`: {thread} ([found in libraries](../docs/found.md))."
+        for (check, name), thread in KNOWN.items() if _finds(judged.get(name, {}), check)
+    ]  # fmt: skip
     failed = [f"- {name}: {each['error']}" for name, each in results.items() if "error" in each]
     if failed:
         lines += ["", "Not inspected:", "", *failed]
@@ -177,6 +183,10 @@ def _false(judged: Mapping[str, Mapping[str, Any]], severity: str) -> list[str]:
             for found in each["findings"]
         )
     ]  # fmt: skip
+
+
+def _finds(result: Mapping[str, Any], check: str) -> bool:
+    return any(each["check"] == check for each in result.get("findings", ()))
 
 
 def _rows(judged: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
