@@ -25,6 +25,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse an exception in a test that inspects nothing."""
+    marked = any(each.name == "initcheck_allow" for each in item.own_markers)
+    if marked and "inspect_model" not in getattr(item, "fixturenames", ()):
+        pytest.fail(
+            f"{item.name} is marked initcheck_allow and does not use inspect_model, so the mark "
+            "allows nothing. Remove it.",
+            pytrace=False,
+        )
+
+
 @pytest.fixture(scope="session")
 def inspect_model(request: pytest.FixtureRequest) -> Callable[..., Inspection]:
     """``inspect_model(build, batch=None)``: see `initcheck.inspection.inspect_model`.

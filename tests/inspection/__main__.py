@@ -59,7 +59,7 @@ def inspect_one(name: str) -> dict[str, Any]:
     """Inspect one model in this process."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result: dict[str, Any] = {"model": name, "versions": versions()}
+    result = heading(name)
     began = time.process_time()
     try:
         build, batch, *loss = models()[name]()
@@ -81,6 +81,11 @@ def inspect_one(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def heading(name: str) -> dict[str, Any]:
+    """What every result says: the model, the machine and the versions."""
+    return {"model": name, "machine": platform.machine(), "versions": versions()}
+
+
 def versions() -> dict[str, str]:
     """The versions of the libraries that are installed."""
     return {
@@ -95,6 +100,11 @@ def kept() -> dict[str, dict[str, Any]]:
         return {}
     lines = RUNS.read_text(encoding="utf-8").splitlines()
     return {(line := json.loads(text))["model"]: line for text in lines}
+
+
+def in_order(results: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The results of the models that there are, in their order."""
+    return {name: results[name] for name in models() if name in results}
 
 
 def inspect_missing(names: list[str]) -> None:
@@ -125,16 +135,14 @@ def _in_a_process(name: str) -> dict[str, Any]:
     finally:
         process.kill()
         process.join()
-    return {"model": name, "versions": versions(), "error": error}
+    return heading(name) | {"error": error}
 
 
 def _send(sender: Connection, name: str) -> None:
     try:
         result = inspect_one(name)
     except Exception as error:  # noqa: BLE001 -- of a library, and the others must be inspected
-        result = {
-            "model": name, "versions": versions(), "error": f"{type(error).__name__}: {error}",
-        }  # fmt: skip
+        result = heading(name) | {"error": f"{type(error).__name__}: {error}"}
     sender.send(result)
 
 
@@ -142,6 +150,7 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The Markdown page about all results."""
     judged = {name: each for name, each in results.items() if "error" not in each}
     false = {severity: _false(judged, severity) for severity in ("fail", "warn")}
+    machines = sorted({each["machine"] for each in results.values()})
     used = {
         name: version for each in results.values() for name, version in each["versions"].items()
     }
@@ -152,7 +161,7 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         "",
         f"{len(judged)} models were inspected in "
         f"{sum(each['seconds'] for each in judged.values()) / 60:.0f} minutes on "
-        f"{platform.machine()} with one thread, with "
+        f"{', '.join(machines)} with one thread, with "
         + ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
         + ".",
         "",
@@ -216,9 +225,7 @@ def main() -> None:
             import_module(library)  # once, before the processes are forked
     known = {} if options.again else kept()
     inspect_missing([name for name in models() if options.only in name and name not in known])
-    order = list(models())
-    results = kept()
-    write_atomic(PAGE, page({name: results[name] for name in order if name in results}))
+    write_atomic(PAGE, page(in_order(kept())))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,17 @@ def test_a_mark_allows_a_finding_in_its_test_alone(models):
     assert models.run("--strict-markers").ret == 0
 
 
+def test_a_mark_without_an_inspection_fails(models):
+    models.claims(
+        "import pytest\n"
+        "@pytest.mark.initcheck_allow('bias', 'written', why='a checkpoint sets it')\n"
+        "def test_start(): pass\n"
+    )
+    result = models.run()
+    assert result.ret == 1
+    assert "does not use inspect_model" in result.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
