@@ -14,6 +14,7 @@ from initcheck import __version__
 MISSING = 4  # pytest's exit code for a wrong option
 RESULTS = "a file that --initcheck-json wrote"
 PATHS = "default: the claims of this project"
+ALLOW = "what may be found, as 'PATTERN CHECK REASON'; repeatable"
 
 
 class Parser(argparse.ArgumentParser):
@@ -128,7 +129,9 @@ def _add_inspect(commands: Any) -> None:
     add("--record", type=Path, metavar="FILE", help="keep the start in this file")
     add("--against", type=Path, metavar="FILE", help="compare with the start in this file")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
+    add("--allow", action="append", default=[], metavar="EXCEPTION", help=ALLOW)
     add("--strict", action="store_true", help="fail on warnings, too")
+    add("-v", "--verbose", action="store_true", help="print what exceptions allow, too")
     command.set_defaults(command="inspect")
 
 

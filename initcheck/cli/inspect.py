@@ -13,6 +13,7 @@ import torch
 from initcheck import __version__, devices
 from initcheck.files import write_atomic
 from initcheck.inspection import InspectionError, inspect_model
+from initcheck.inspection.findings import as_lines
 from initcheck.inspection.subject import imported
 
 
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> bool:
     """Inspect, print, write the JSON file; whether the command must fail.
 
     Raises:
-        InspectionError: a function is missing, or the module cannot be built.
+        InspectionError: a function is missing, the module cannot be built, an exception is none.
         OSError: the JSON file cannot be written.
     """
     try:
@@ -43,13 +44,12 @@ def run(options: argparse.Namespace) -> bool:
         against=options.against,
         name=options.build,
         device=options.device,
+        allow=options.allow,
     )
-    print(inspection)
+    print("\n".join(as_lines(inspection, verbose=options.verbose)))
     if file:
         write_atomic(file, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
-    asked_for = options.batch and "asleep" not in inspection.judged.checks
-    strictly = bool(inspection.of_severity("warn")) or bool(asked_for)
-    return not inspection.ok or (options.strict and strictly)
+    return not inspection.ok or (options.strict and bool(inspection.of_severity("warn")))
 
 
 def environment() -> dict[str, Any]:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from initcheck.inspection.findings import Finding, SameModuleError
 from initcheck.inspection.memory import unwritten
 from initcheck.inspection.start import Start, by_name, same, telling
-from initcheck.inspection.tensors import (
-    Named,
-)
+from initcheck.inspection.tensors import Named
+from initcheck.inspection.watching import other_inner_seeds
 
 
 def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
@@ -67,13 +66,18 @@ def _unstable(start: Start, unstable: list[Named]) -> Iterator[Finding]:
 
 
 def check_seed_has_effect(start: Start) -> Iterator[Finding]:
-    """Build from another seed: every parameter of random numbers must differ."""
+    """Build from another seed: every parameter of random numbers must differ.
+
+    Those of numpy and of Python are found by one more build, in which the seeds that it sets
+    itself are moved.
+    """
     other = by_name(start.subject(start.seeds[1]).module)
     random = [
         each for each in start.tensors.values()
         if each.trainable and start.drawn(each) and telling(each.tensor)
     ]  # fmt: skip
     start.fixed = {name for name, each in start.tensors.items() if same(each, other.get(name))}
+    yield from _seeded_inside(start)
     equal = [each for each in random if each.name in start.fixed]
     if not equal:
         return
@@ -85,3 +89,24 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
         "effect on them.",
         repair="Do not seed inside the function that builds or initializes.",
     )  # fmt: skip
+
+
+def _seeded_inside(start: Start) -> Iterator[Finding]:
+    """What no seed of the build changes, and a seed of numpy or Python inside it does."""
+    tables = [
+        each for each in start.tensors.values()
+        if each.trainable and each.name in start.fixed and not start.drawn(each)
+        and telling(each.tensor)
+    ]  # fmt: skip
+    if not tables:
+        return
+    with other_inner_seeds():
+        moved = by_name(start.subject(start.seeds[0]).module)
+    seeded = [each for each in tables if not same(each, moved.get(each.name))]
+    if seeded:
+        yield start.finding(
+            "rebuilt", "fail", seeded, value=float(len(seeded)),
+            message=f"They are the same for seeds {start.seeds[0]} and {start.seeds[1]}: the build "
+            "draws them from numpy or Python with a seed that it sets itself.",
+            repair="Draw from the global generator, or from one that is made from the seed.",
+        )  # fmt: skip

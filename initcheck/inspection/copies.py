@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -22,7 +24,7 @@ from initcheck.inspection.tensors import (
 def check_distinct(start: Start) -> Iterator[Finding]:
     """Parameters of one shape that are equal in bits: whole modules first, then tensors."""
     copies = equal_groups(start)
-    for paths in _equal_modules(start, copies):
+    for paths in equal_modules(start, copies):
         names = [
             each for path in paths for each in start.tensors.values()
             if each.trainable and each.name.startswith(f"{path}.")
@@ -63,7 +65,7 @@ def equal_groups(start: Start) -> list[list[Named]]:
     return [list(group.values()) for group in groups.values() if len(group) > 1]
 
 
-def _equal_modules(start: Start, copies: list[list[Named]]) -> list[list[str]]:
+def equal_modules(start: Start, copies: list[list[Named]]) -> list[list[str]]:
     """Paths of the largest modules all of whose parameters that are not constant are copies."""
     number = {each.name: n for n, group in enumerate(copies) for each in group}
     contents: dict[str, list[tuple[str, int | None]]] = defaultdict(list)
@@ -88,8 +90,7 @@ def _equal_modules(start: Start, copies: list[list[Named]]) -> list[list[str]]:
 def _equal_slices(start: Start) -> Iterator[Finding]:
     """Experts or heads: slices along the first dimension of a parameter with three dimensions."""
     for each in start.tensors.values():
-        convolution = hasattr(each.owner, "kernel_size")
-        if not each.trainable or each.tensor.dim() != 3 or convolution or len(each.tensor) < 2:
+        if not each.trainable or not _stacked(each):
             continue
         if constant(each.tensor) or constant(each.tensor[0]):
             continue
@@ -101,6 +102,12 @@ def _equal_slices(start: Start) -> Iterator[Finding]:
                 "as experts or heads, are equal in bits.",
                 repair="Draw each slice separately.",
             )  # fmt: skip
+
+
+def _stacked(each: Named) -> bool:
+    """Whether a parameter is a stack of matrices, such as experts."""
+    convolution = hasattr(each.owner, "kernel_size")
+    return each.tensor.dim() == 3 and not convolution and len(each.tensor) > 1
 
 
 def check_units(start: Start) -> Iterator[Finding]:
@@ -121,16 +128,30 @@ def check_units(start: Start) -> Iterator[Finding]:
 
 
 def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
+    if _stacked(each) or not start.drawn(each):
+        return
     rows = each.tensor.detach()
     if getattr(each.owner, "transposed", False):  # (in, out, ...): units are along the second
         rows = rows.movedim(1, 0)
+    convolution = hasattr(each.owner, "kernel_size")
+    while rows.dim() > 2 and len(rows) == 1 and not convolution:  # (1, tokens, width)
+        rows = rows[0]
     rows = rows.flatten(1)
     count, width = rows.shape
+    yield from _zero_rows(start, each, rows)
+    distinct = _distinct_rows(rows)
+    equal = count - len(distinct)
     pairs = 2 * count.bit_length()  # bits: any of so many pairs may be equal by chance
-    if count < 2 or chance(each.tensor, width) - pairs < RARE or not start.drawn(each):
+    if not equal or chance(rows[distinct], width) - pairs < RARE:
         return
-    equal = count - _distinct_rows(rows)
-    if equal:
+    shuffled = convolution and _in_squares(distinct, count)
+    if shuffled:
+        yield start.finding(
+            "units", "note", [each], value=float(equal),
+            message=f"Each of {len(distinct)} rows is repeated {shuffled} times in a run, as ICNR "
+            "does before a pixel shuffle, so that all pixels of a block start equal.",
+        )  # fmt: skip
+    else:
         yield start.finding(
             "units", "warn", [each], value=float(equal),
             message=f"{equal} of {count} rows repeat another row in bits, so these units start "
@@ -139,8 +160,30 @@ def _equal_rows(start: Start, each: Named) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _distinct_rows(rows: Tensor) -> int:
-    """How many different rows there are; each row of zeros counts as different."""
-    whole = bits(rows).flatten(1)
-    used = whole[whole.any(1)].cpu().contiguous().numpy()
-    return len(rows) - len(used) + len({row.tobytes() for row in used})
+def _zero_rows(start: Start, each: Named, rows: Tensor) -> Iterator[Finding]:
+    """Rows of zeros among rows of random numbers, but for those that an embedding pads with."""
+    if isinstance(each.owner, (nn.Embedding, nn.EmbeddingBag)):
+        return
+    zero = len(rows) - int(rows.count_nonzero(1).count_nonzero())
+    if 0 < zero < len(rows) and chance(rows[rows.any(1)], rows.shape[1]) >= RARE:
+        yield start.finding(
+            "units", "note", [each], value=float(zero),
+            message=f"{zero} of {len(rows)} rows are zero, and the others are random numbers.",
+        )  # fmt: skip
+
+
+def _distinct_rows(rows: Tensor) -> list[int]:
+    """The first of each group of equal rows; each row of zeros counts as different."""
+    whole = bits(rows).flatten(1).cpu().contiguous().numpy()
+    first: dict[bytes | int, int] = {}
+    for number, row in enumerate(whole):
+        key = hashlib.blake2b(row.data, digest_size=16).digest() if row.any() else number
+        first.setdefault(key, number)
+    return list(first.values())
+
+
+def _in_squares(distinct: list[int], count: int) -> int:
+    """The length of runs of equal rows, if all have one length that is a square, or 0."""
+    length, rest = divmod(count, len(distinct))
+    square = length > 1 and math.isqrt(length) ** 2 == length and not rest
+    return length if square and distinct == [*range(0, count, length)] else 0

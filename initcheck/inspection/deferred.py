@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
 from initcheck.inspection.memory import WatchedMemory, unwritten
 from initcheck.inspection.start import Start, by_name
-from initcheck.inspection.tensors import (
-    Named,
-    why_not_judged,
-)
+from initcheck.inspection.tensors import Named, why_not_judged
+from initcheck.inspection.ties import ties
 
 
 def check_deferred(start: Start) -> Iterator[Finding]:
@@ -28,7 +26,7 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         with torch.device("meta"):
             module = replace(start.subject, init=None)(start.seeds[0]).module
     except Exception as error:  # noqa: BLE001 -- many modules compute while they are built
-        why = f"it cannot be built on meta ({type(error).__name__})"
+        why = f"it cannot be built on meta: {error}"
         start.not_judged.append(NotJudged("written", "deferred start", why))
         return
     with WatchedMemory("nan"):
@@ -42,6 +40,12 @@ def check_deferred(start: Start) -> Iterator[Finding]:
             why = f"reset_parameters of {type(part).__name__} raised {type(error).__name__}"
             start.not_judged.append(NotJudged("written", "deferred start", why))
             return
+    yield from _differences(start, module)
+    yield from _untied(start, module)
+
+
+def _differences(start: Start, module: nn.Module) -> Iterator[Finding]:
+    """What the deferred module leaves unset."""
     promised: dict[tuple[str, bool], list[Named]] = defaultdict(list)
     unset = []
     for name, each in by_name(module).items():
@@ -87,6 +91,19 @@ def _lost(deferred: Tensor, eager: Tensor) -> bool:
     if deferred.shape != eager.shape:
         return bool(unwritten(deferred, "nan").any())
     return bool((unwritten(deferred, "nan") & ~unwritten(eager, "nan").to(deferred.device)).any())
+
+
+def _untied(start: Start, module: nn.Module) -> Iterator[Finding]:
+    """Ties that ``to_empty`` breaks, as it does for every module that does not tie again."""
+    for group in sorted(ties(start.built.module) - ties(module)):
+        known = [start.tensors[name] for name in group if name in start.tensors]
+        if known:
+            yield start.finding(
+                "tied", "note", known, value=float(len(group)),
+                message=f"{', '.join(group)} share memory, and no longer do if they are built on "
+                "meta and allocated by to_empty.",
+                repair="If you build on meta, tie them again after to_empty.",
+            )  # fmt: skip
 
 
 def _unset_by_reset(

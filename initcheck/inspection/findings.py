@@ -55,6 +55,7 @@ class Finding:
         repair: the cheapest repair.
         value: the number in the message, if one decides.
         line: the last line that wrote the first parameter, as ``file.py:12``.
+        allowed: why it is allowed; empty if it is not.
     """
 
     check: str
@@ -65,15 +66,24 @@ class Finding:
     repair: str = ""
     value: float | None = None
     line: str = ""
+    allowed: str = ""
 
 
 @dataclass(frozen=True)
 class NotJudged:
-    """Something that a check did not judge, and why."""
+    """Something that a check did not judge, and why.
+
+    Attributes:
+        check: one of `CHECKS`, or ``all``.
+        what: the parameter; empty for all.
+        requested: whether it was asked for and could have been judged; then the inspection is
+            not ok, as if a batch cannot be used, a second build raises or memory runs out.
+    """
 
     check: str
     what: str
     why: str
+    requested: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +98,14 @@ class Judged:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Inspection:
     """The result of `inspect_model`. Its text is what ``initcheck inspect`` prints.
 
     Attributes:
         name: of the module's build function.
-        findings: sorted from the worst to the mildest.
+        findings: sorted from the worst to the mildest, without those that are allowed.
+        allowed: findings that exceptions allow, with the reasons.
         judged: how much was judged.
         not_judged: what was not, and why.
         wakes: for each trainable parameter, the first training step (from 1) at which its gradient
@@ -106,14 +117,16 @@ class Inspection:
     name: str
     findings: tuple[Finding, ...]
     judged: Judged
+    allowed: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
     wakes: dict[str, int | None] = field(default_factory=dict)
     tensors: tuple[dict[str, Any], ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether something was judged and nothing failed."""
-        return self.judged.parameters > 0 and not self.of_severity("fail")
+        """Whether something was judged, all that was asked for, and nothing failed."""
+        refused = any(each.requested for each in self.not_judged)
+        return self.judged.parameters > 0 and not refused and not self.of_severity("fail")
 
     def of_severity(self, *severities: Severity) -> tuple[Finding, ...]:
         """The findings of these severities."""
@@ -130,6 +143,8 @@ class Inspection:
     def __str__(self) -> str:
         return "\n".join(as_lines(self))
 
+    __repr__ = __str__  # what pytest shows for `assert found.ok, found`
+
     def as_json(self, environment: dict[str, Any]) -> dict[str, Any]:
         """The content of the JSON file."""
         return {
@@ -139,6 +154,7 @@ class Inspection:
             "judged": asdict(self.judged),
             "not_judged": [asdict(each) for each in self.not_judged],
             "findings": [asdict(each) for each in self.findings],
+            "allowed": [asdict(each) for each in self.allowed],
             "wakes": self.wakes,
             "tensors": [*self.tensors],
         }
@@ -147,9 +163,18 @@ class Inspection:
 # --- text -----------------------------------------------------------------------------------------
 
 
-def as_lines(inspection: Inspection) -> list[str]:
-    """The lines that are printed: findings, what was not judged, and how much was judged."""
+def as_lines(inspection: Inspection, *, verbose: bool = False) -> list[str]:
+    """The lines that are printed: findings, what was not judged, and how much was judged.
+
+    Args:
+        inspection: what was found.
+        verbose: print what is allowed, too.
+    """
     lines = finding_lines(inspection.findings)
+    if verbose:
+        lines += finding_lines(inspection.allowed)
+    elif inspection.allowed:
+        lines.append(f"allowed  {len(inspection.allowed)} findings, which -v shows")
     for (check, why), several in groupby(
         inspection.not_judged, key=lambda each: (each.check, each.why)
     ):
@@ -170,8 +195,12 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         names = ", ".join(grouped(finding.parameters))
-        lines.append(f"{finding.severity}  {finding.check}  {names}  ({finding.owner})")
+        severity = f"allowed {finding.severity}" if finding.allowed else finding.severity
+        lines.append(f"{severity}  {finding.check}  {names}  ({finding.owner})")
         lines.append(f"      {finding.message}")
+        if finding.allowed:
+            lines.append(f"      Allowed: {finding.allowed}.")
+            continue
         where = f"Written last at {finding.line}." if finding.line else ""
         if finding.repair or where:
             lines.append(f"      {' '.join(filter(None, [finding.repair, where]))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from initcheck.inspection import (
     steps,
     ties,
 )
+from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -36,7 +37,15 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.start import Start
-from initcheck.inspection.subject import Batch, Build, Init, Loss, Subject, whole_init
+from initcheck.inspection.subject import (
+    Batch,
+    Build,
+    Init,
+    Loss,
+    Subject,
+    out_of_memory,
+    whole_init,
+)
 from initcheck.inspection.surroundings import left_as_found
 
 SEEDS = (0, 1)
@@ -73,6 +82,7 @@ def inspect_model(
     against: Path | None = None,
     name: str = "",
     device: str = "cpu",
+    allow: Iterable[str | tuple[str, str, str]] = (),
 ) -> Inspection:
     """Look for faults in the start of the module that a function builds.
 
@@ -94,35 +104,39 @@ def inspect_model(
         against: compare with the fingerprints in this file.
         name: what to call the module; by default the function's name.
         device: where the module and the batches are moved.
+        allow: exceptions, each ``(pattern, check, why)`` or one text with these three parts, as in
+            ``blocks.*.gate asleep adaLN-Zero``. One that allows nothing is a finding.
 
     Raises:
-        InspectionError: the module cannot be built, a step cannot be taken, or the recorded start
+        InspectionError: the module cannot be built, an exception is none, or the recorded start
             cannot be read. The message is a sentence.
         OSError: ``record`` cannot be written.
     """
     began = time.perf_counter()
-    whole = whole_init(init, init_apply)
+    allowances, whole = exceptions(allow), whole_init(init, init_apply)
     subject = Subject(name or _name(build), build, batch, loss, device, whole)
     known = recorded.read(Path(against)) if against is not None else None
     file = Path(record).absolute() if record is not None else None  # a build may change the folder
     with left_as_found(device), torch.enable_grad():
         start = Start(subject, subject(SEEDS[0]), SEEDS, recorded=known)
-        findings, ran = _run(start)
+        found, ran = _run(start)
         if file is not None:
             recorded.record(start, file)
+    findings, allowed, untried = divided(found, allowances, ran, [*start.tensors])
     parameters = [each for each in start.tensors.values() if each.parameter]
     return Inspection(
         name=subject.name,
         findings=tuple(sorted(findings, key=_order)),
         judged=Judged(
-            parameters=len(parameters),
+            parameters=len(parameters) if ran else 0,
             of_parameters=len(list(start.built.module.parameters())),
-            buffers=len(start.tensors) - len(parameters),
+            buffers=len(start.tensors) - len(parameters) if ran else 0,
             seeds=len(SEEDS),
             checks=ran,
             seconds=time.perf_counter() - began,
         ),
-        not_judged=tuple(start.not_judged),
+        allowed=tuple(sorted(allowed, key=_order)),
+        not_judged=(*start.not_judged, *untried),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
     )
@@ -133,9 +147,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
     findings: list[Finding] = []
     ran: list[str] = []
     if any(nn.parameter.is_lazy(each) for each in start.built.module.parameters()):
-        start.not_judged.append(
-            NotJudged("asleep", "", "lazy parameters: call the module once in the build function")
-        )
+        why = "lazy parameters: call the module once in the build function"
+        start.not_judged.append(NotJudged("all", "", why))
         return findings, ()
     for name, check in _CHECKS:
         if check in _TRAINS and start.subject.batch is None:
@@ -147,12 +160,10 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         except SameModuleError:
             raise
         except InspectionError as error:
-            start.not_judged.append(NotJudged(name, "", str(error)))
+            start.not_judged.append(NotJudged(name, "", str(error), requested=True))
             continue
         except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
-            lines = str(error).strip().splitlines() or ["no message"]
-            why = f"the check could not run: {type(error).__name__}: {lines[0]}"
-            start.not_judged.append(NotJudged(name, "", why))
+            start.not_judged.append(_could_not_run(name, error, requested=check in _TRAINS))
             continue
         if name not in ran:
             ran.append(name)
@@ -161,6 +172,15 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             NotJudged(name, "", "it needs a batch: --batch MODULE:FUNCTION") for name in NEED_BATCH
         ]
     return _without_locked_twice(findings), tuple(ran)
+
+
+def _could_not_run(name: str, error: Exception, *, requested: bool) -> NotJudged:
+    """Memory may run out for any module. Another error is that of an odd one."""
+    if out_of_memory(error):
+        return NotJudged(name, "", "it ran out of memory. Give it more.", requested=True)
+    lines = str(error).strip().splitlines() or ["no message"]
+    why = f"the check could not run: {type(error).__name__}: {lines[0]}"
+    return NotJudged(name, "", why, requested)
 
 
 def _without_locked_twice(findings: list[Finding]) -> list[Finding]:
@@ -172,7 +192,7 @@ def _without_locked_twice(findings: list[Finding]) -> list[Finding]:
     return [
         each for each in findings
         if each.check != "distinct" or each.severity == "fail"
-        or not any(set(each.parameters) <= names for names in locked)
+        or not set(each.parameters) <= set().union(*locked)
     ]  # fmt: skip
 
 

@@ -65,6 +65,7 @@ COUNTS_FANS = frozenset(
 )
 _TORCH = Path(torch.__file__).parent
 _INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
+RESIZES = frozenset({"resize_", "resize_as_"})
 _NOT_SHOWN = tuple(
     f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
 )
@@ -165,8 +166,11 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
         name = func._schema.name.rpartition("::")[2]  # noqa: SLF001
+        size = args[0].untyped_storage().nbytes() if name in RESIZES else 0
+        result = func(*args, **(kwargs or {}))
+        if name in RESIZES:
+            _fill_after(args[0], size, self.fill)
         given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         written = [each for each in tree_leaves(result) if isinstance(each, Tensor)]
         if name in UNINITIALIZED:
@@ -191,7 +195,9 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in (*fresh, *mutated):
             address = storage(tensor)
             self.lines[address] = line
-            (self.random.add if random else self.random.discard)(address)
+            part = tensor.nbytes < tensor.untyped_storage().nbytes() if address else False
+            kept = part and address in self.random  # the rest of it is as random as before
+            (self.random.add if random or kept else self.random.discard)(address)
         for tensor in fresh:
             self.writes.pop(storage(tensor), None)
             if self.in_init:
@@ -233,6 +239,15 @@ def fill_(tensor: Tensor, fill: Fill) -> None:
     else:
         largest = torch.iinfo(tensor.dtype).max
         tensor.fill_(largest if fill == "nan" else largest // 3)
+
+
+def _fill_after(tensor: Tensor, size: int, fill: Fill) -> None:
+    """Fill the memory that a tensor has gained after its first bytes, so many as ``size``."""
+    if tensor.is_meta or not storage(tensor):
+        return
+    whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    whole.set_(tensor.untyped_storage())
+    fill_(whole[size // tensor.element_size() :], fill)
 
 
 def unwritten(tensor: Tensor, fill: Fill) -> Tensor:

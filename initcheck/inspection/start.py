@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.hidden import WHY, hidden
 from initcheck.inspection.laws import Moments
 from initcheck.inspection.memory import Write
 from initcheck.inspection.subject import Built, Subject
@@ -77,6 +78,7 @@ class Start:
                 self.not_judged.append(NotJudged("all", each.name, why))
             else:
                 self.tensors[each.name] = each
+        self.not_judged += [NotJudged("all", name, WHY) for name in hidden(self.built.module)]
 
     def line(self, named: Named) -> str:
         """The last line that wrote a tensor."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from initcheck.inspection.copies import equal_groups
+from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
+from initcheck.inspection.rounding import rounded_alone
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, named_tensors, same_bits
 
@@ -98,7 +99,7 @@ def _woken_by_other_values(start: Start, asleep: list[Named], batches: list[obje
     """Names of those that get a gradient once all of them hold random numbers.
 
     For these the start is to blame. For the others the loss does not depend on them on these
-    batches, as for a detection head that no box was matched to.
+    batches, as for a detection head that no box was matched to, or a bias before a normalization.
     """
     if not asleep:
         return set()
@@ -114,10 +115,14 @@ def _woken_by_other_values(start: Start, asleep: list[Named], batches: list[obje
                 noise = torch.randn(tensor.shape, generator=generator) / fan**0.5
                 tensor.copy_(noise.to(tensor.device))
         start.subject.first_loss(module, batch).backward()  # type: ignore[no-untyped-call]
-        woken |= {
-            name for name, each in tensors.items()
-            if each.grad is not None and bool(each.grad.any())
+        gradients = {
+            name: each.grad.clone() for name, each in tensors.items()
+            if name not in woken and each.grad is not None and bool(each.grad.any())
         }  # fmt: skip
+        module.zero_grad()
+        if gradients:
+            rounded = rounded_alone(start.subject, module, batch, gradients)
+            woken |= gradients.keys() - set(rounded)
     return woken
 
 
@@ -164,7 +169,7 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
         loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
         if not bool(torch.isfinite(loss)):
             why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-            start.not_judged.append(NotJudged("asleep", "", why))
+            start.not_judged.append(NotJudged("asleep", "", why, requested=True))
             return False
         if not loss.requires_grad:
             raise InspectionError("The loss does not depend on any trainable parameter.")
@@ -224,9 +229,27 @@ def check_locked(start: Start) -> Iterator[Finding]:
             steps.step()
         moved = {name for name, old in before.items() if not same_bits(old, tensors[name])}
         locked = [_still_equal(names & moved, tensors) for names in locked]
-    for names in locked:
-        if len(names) > 1:
-            group = [start.tensors[name] for name in start.tensors if name in names]
+    still = [[start.tensors[name] for name in start.tensors if name in names] for names in locked]
+    yield from _locked(start, [group for group in still if len(group) > 1])
+
+
+def _locked(start: Start, groups: list[list[Named]]) -> Iterator[Finding]:
+    """One finding for each set of modules that are locked as a whole, then for the other groups."""
+    for paths in equal_modules(start, groups):
+        inside = [
+            each for group in groups for each in group
+            if any(each.name.startswith(f"{path}.") for path in paths)
+        ]  # fmt: skip
+        yield start.finding(
+            "distinct", "fail", inside, value=float(len(paths)),
+            message=f"{len(paths)} modules are locked: after two steps of SGD and two of Adam they "
+            f"have moved and are still equal in bits: {', '.join(paths)}.",
+            repair="Draw each one separately: equal gradients keep them equal for ever.",
+        )  # fmt: skip
+        taken = {each.name for each in inside}
+        groups = [[each for each in group if each.name not in taken] for group in groups]
+    for group in groups:
+        if len(group) > 1:
             yield start.finding(
                 "distinct", "fail", group, value=float(len(group)),
                 message=f"{len(group)} copies are locked: after two steps of SGD and two of Adam "

@@ -7,7 +7,6 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.memory import Fill, WatchedMemory
 from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
+from initcheck.inspection.watching import watched
 
 #: Added to a seed for the global generators of a build that takes its seed as an argument.
 ELSEWHERE = 1_000_003
@@ -89,7 +89,7 @@ class Subject:
         given = {"*": (seed,)} if self.seeded_by == "*" else {}
         named = {self.seeded_by: seed} if self.seeded_by not in {"", "*"} else {}
         memory = WatchedMemory(fill) if fill else None
-        with without_network(), memory or nullcontext():
+        with without_network(), watched(memory):
             module = called(self.build, self.name, *given.get("*", ()), **named)
             if not isinstance(module, nn.Module):
                 raise InspectionError(
@@ -319,10 +319,16 @@ def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -
             f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "
             "nothing: build the model from its configuration, without pretrained weights."
         ) from error
-    except MemoryError as error:
-        raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
     except Exception as error:
+        if out_of_memory(error):
+            raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
         raise InspectionError(f"{name} raised {_said(error)}{_at(error)}.") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this error says that memory could not be allocated."""
+    said = "can't allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def _said(error: BaseException) -> str:

@@ -19,25 +19,25 @@ def check_tied(start: Start) -> Iterator[Finding]:
     import copy  # noqa: PLC0415 -- used here alone
 
     module = start.built.module
-    ties = _ties(module)
-    if not ties:
+    tied = ties(module)
+    if not tied:
         return
     try:
-        copied = _ties(copy.deepcopy(module))
+        copied = ties(copy.deepcopy(module))
     except Exception as error:  # noqa: BLE001 -- user code
         why = f"the module cannot be copied ({type(error).__name__}: {error})"
         start.not_judged.append(NotJudged("tied", "", why))
-        copied = ties
+        copied = tied
     reloaded = start.subject(start.seeds[1], None).module
     try:
         reloaded.load_state_dict(module.state_dict())
-        loaded = _ties(reloaded)
+        loaded = ties(reloaded)
     except Exception as error:  # noqa: BLE001 -- user code
         why = f"its state_dict cannot be loaded ({type(error).__name__})"
         start.not_judged.append(NotJudged("tied", "", why))
-        loaded = ties
+        loaded = tied
     for after, what in ((copied, "copy.deepcopy"), (loaded, "a state_dict round trip")):
-        for group in sorted(ties - after):
+        for group in sorted(tied - after):
             known = [start.tensors[name] for name in group if name in start.tensors]
             if known:
                 yield start.finding(
@@ -47,7 +47,7 @@ def check_tied(start: Start) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _ties(module: nn.Module) -> set[tuple[str, ...]]:
+def ties(module: nn.Module) -> set[tuple[str, ...]]:
     """Groups of parameter names with one storage."""
     groups = defaultdict(list)
     for name, tensor in module.named_parameters(remove_duplicate=False):

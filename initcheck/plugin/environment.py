@@ -59,7 +59,7 @@ class Conditions:
         given = {
             key: str(value) if isinstance(value, Path) else value
             for key, value in asdict(self.settings).items()
-            if key not in {"model", "batch", "start"}  # an inspection is no claim
+            if key not in {"model", "batch", "start", "allow"}  # an inspection is no claim
         }
         return results.Settings(**given | {
             "baselines_given": given["baselines"], "baselines": str(self.baselines.folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -30,13 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("initcheck", "claims about weight initialization")
     for option in OPTIONS:
         group.addoption(f"--initcheck-{option.name}", **option.argparse())
-        parser.addini(f"initcheck_{option.key}", option.help, default="")
+        kind: Literal["linelist"] | None = "linelist" if option.lines else None
+        parser.addini(f"initcheck_{option.key}", option.help, kind, default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse wrong options and missing devices before collection and training."""
     config.addinivalue_line(
         "markers", "initcheck_claim(source, kind): a claim about weight initialization"
+    )
+    config.addinivalue_line(
+        "markers", "initcheck_allow(pattern, check, why): what inspect_model may find in this test"
     )
     config.pluginmanager.register(inspected, "initcheck-inspected")
     settings = Settings.of(config)

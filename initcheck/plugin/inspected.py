@@ -14,12 +14,59 @@ if TYPE_CHECKING:
     from initcheck.inspection import Inspection
 
 
+#: The test that runs, whose marks `inspect_model` reads; the fixture itself is of the session.
+_RUNNING = pytest.StashKey[pytest.Item]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note which test runs."""
+    item.config.stash[_RUNNING] = item
+    return (yield)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse an exception in a test that inspects nothing."""
+    marked = any(each.name == "initcheck_allow" for each in item.own_markers)
+    if marked and "inspect_model" not in getattr(item, "fixturenames", ()):
+        pytest.fail(
+            f"{item.name} is marked initcheck_allow and does not use inspect_model, so the mark "
+            "allows nothing. Remove it.",
+            pytrace=False,
+        )
+
+
 @pytest.fixture(scope="session")
-def inspect_model() -> Callable[..., Inspection]:
-    """``inspect_model(build, batch=None)``: see `initcheck.inspection.inspect_model`."""
+def inspect_model(request: pytest.FixtureRequest) -> Callable[..., Inspection]:
+    """``inspect_model(build, batch=None)``: see `initcheck.inspection.inspect_model`.
+
+    What the test's marks ``initcheck_allow(pattern, check, why=...)`` name is allowed, too.
+    """
     from initcheck.inspection import inspect_model as inspect
 
-    return inspect
+    def inspect_with_marks(build: Any, batch: Any = None, **rest: Any) -> Inspection:
+        marks = request.config.stash[_RUNNING].iter_markers("initcheck_allow")
+        allow = [*rest.pop("allow", ()), *map(_exception, marks)]
+        return inspect(build, batch, allow=allow, **rest)
+
+    return inspect_with_marks
+
+
+def _exception(mark: pytest.Mark) -> tuple[str, str, str]:
+    """The pattern, the check and the reason of a mark."""
+
+    def given(pattern: str, check: str, why: str) -> tuple[str, str, str]:
+        return pattern, check, why
+
+    try:
+        return given(*mark.args, **mark.kwargs)
+    except TypeError as error:
+        reason = str(error).partition(" ")[2]
+        pytest.fail(
+            f'initcheck_allow {reason}. Write initcheck_allow("blocks.*.gate", "asleep", '
+            'why="adaLN-Zero").',
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(trylast=True)
@@ -64,6 +111,7 @@ class _Model(pytest.Collector):
                 record=start if settings.record else None,
                 against=None if settings.record else start,
                 name=self.model,
+                allow=settings.allow,
             )
         return self._inspection
 
@@ -94,11 +142,20 @@ class _Check(pytest.Item):
         failing = [each for each in mine if each.severity == "fail"]
         if failing:
             pytest.fail("\n".join(finding_lines(failing)), pytrace=False)
+        refused = [
+            each.why for each in inspection.not_judged
+            if each.requested and each.check == self.name
+        ]  # fmt: skip
+        if refused:
+            pytest.fail(
+                "\n".join(["not judged, though a batch was given:", *refused]), pytrace=False
+            )
         if self.name not in inspection.judged.checks:
             reasons = [
                 each.why for each in inspection.not_judged if each.check in {self.name, "all"}
             ]
             pytest.skip("; ".join(dict.fromkeys(reasons)) or "nothing was judged")
+        mine += [each for each in inspection.allowed if each.check == self.name]
         if mine:
             self.add_report_section("call", "findings", "\n".join(finding_lines(mine)))
 

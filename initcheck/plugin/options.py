@@ -42,6 +42,7 @@ class Option:
     metavar: str | None = None
     flag: bool = False
     many: bool = False
+    lines: bool = False  # many, one a line
 
     @property
     def key(self) -> str:
@@ -75,8 +76,11 @@ class Option:
         if given is None:
             return self.default
         try:
-            texts = given if isinstance(given, list) else given.split()
-            return tuple(map(self.read, texts)) if self.many else self.read(given)
+            if not self.many:
+                return self.read(given)
+            split = str.splitlines if self.lines else str.split
+            texts = given if isinstance(given, list) else split(given)
+            return tuple(self.read(text) for text in texts if text.strip() or not self.lines)
         except (
             ValueError,
             OSError,
@@ -169,6 +173,15 @@ def function_name(text: str) -> str:
     return text
 
 
+def _exception(text: str) -> str:
+    if len(text.split(maxsplit=2)) < 3:
+        raise ValueError(
+            f"{text.strip()!r} is not PATTERN CHECK REASON, as in "
+            "'blocks.*.gate asleep adaLN-Zero'."
+        )
+    return text.strip()
+
+
 OPTIONS = (
     Option("device", "devices that must run, or auto", _devices, ("auto",), "NAME,…"),
     Option("seeds", "replicas per arm and stage", _count, None, "N"),
@@ -194,6 +207,8 @@ OPTIONS = (
            function_name, None, "MODULE:FUNCTION"),
     Option("start", "the recorded start of the inspected model: compared with it, or written with "
            "--initcheck-record", _file, None, "FILE"),
+    Option("allow", "what may be found in the inspected model, with the reason; repeatable",
+           _exception, (), "'PATTERN CHECK REASON'", many=True, lines=True),
     Option("json", "write results for machines", _file, None, "FILE"),
     Option("html", "write a report for people", _file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
@@ -226,6 +241,7 @@ class Settings:
     model: str | None
     batch: str | None
     start: Path | None
+    allow: tuple[str, ...]
     json: Path | None
     html: Path | None
     profile: bool
@@ -268,21 +284,29 @@ class Settings:
                 f"--initcheck-record is refused with --initcheck-judge {settings.judge}: only a "
                 "claim that is judged completely is recorded. Leave out one of them."
             )
-        if settings.batch is not None and settings.model is None:
-            raise pytest.UsageError(
-                "--initcheck-batch needs --initcheck-model MODULE:FUNCTION, the model it is for."
-            )
-        if settings.start is not None and settings.model is None:
-            raise pytest.UsageError(
-                "--initcheck-start needs --initcheck-model MODULE:FUNCTION, the model whose start "
-                "it keeps."
-            )
         if settings.accept_drift is not None and settings.record is None:
             raise pytest.UsageError(
                 "--initcheck-accept-drift says why a recording may differ, so it needs "
                 "--initcheck-record REASON too."
             )
+        if settings.model is None:
+            settings._refuse_without_model(given=bool(config.getoption("initcheck_allow")))
         return settings
+
+    def _refuse_without_model(self, *, given: bool) -> None:
+        """Refuse options that only inspection reads; ``given``: an exception on the command line.
+
+        Exceptions in an ini file may stay there while claims run.
+        """
+        for option, is_set, what in (
+            ("batch", self.batch is not None, "the model it is for."),
+            ("start", self.start is not None, "the model whose start it keeps."),
+            ("allow", given, "the model it is for. In tests, mark them with initcheck_allow."),
+        ):
+            if is_set:
+                raise pytest.UsageError(
+                    f"--initcheck-{option} needs --initcheck-model MODULE:FUNCTION, {what}"
+                )
 
     @property
     def demanded(self) -> tuple[str, ...]:

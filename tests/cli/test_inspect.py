@@ -37,6 +37,11 @@ def init(module):
 def init_part(module):
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
+def raising():
+    raise ValueError("no data")
+
+def narrow():
+    return torch.randn(8, 3), torch.randint(0, 3, (8,))
 
 def loss(module, batch):
     return module(batch[0]).square().mean()
@@ -114,3 +119,28 @@ def test_a_json_file_that_cannot_be_written_is_refused(models, capsys):
     (models / "folder").mkdir()
     assert main(["inspect", "inspected_models:good", "--json=folder"]) == 4
     assert "The results were not written" in capsys.readouterr().err
+
+
+def test_an_exception_allows_a_finding_and_is_shown(models, capsys):
+    allow = ["inspect", "inspected_models:unset", "--allow=bias written a checkpoint sets it"]
+    assert main([*allow, "--json=found.json"]) == 0
+    assert "allowed  1 findings, which -v shows" in capsys.readouterr().out
+    (allowed,) = json.loads((models / "found.json").read_text())["allowed"]
+    assert allowed["allowed"] == "a checkpoint sets it"
+    assert main([*allow, "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "allowed fail  written  bias  (Linear)" in out
+    assert "Allowed: a checkpoint sets it." in out
+
+
+@pytest.mark.parametrize(
+    ("exception", "code"), [("weight written no reason at all", 1), ("weight written", 4)]
+)
+def test_an_exception_that_allows_nothing_or_is_none_fails(exception, code):
+    assert main(["inspect", "inspected_models:good", f"--allow={exception}"]) == code
+
+
+@pytest.mark.parametrize("batch", ["raising", "narrow"])
+def test_a_batch_that_cannot_be_used_fails(batch, capsys):
+    assert main(["inspect", "inspected_models:good", f"--batch=inspected_models:{batch}"]) == 1
+    assert "not judged  asleep: " in capsys.readouterr().out

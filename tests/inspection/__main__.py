@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import resource
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
+from importlib import import_module, metadata, util
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,20 @@ from initcheck.files import write_atomic
 from initcheck.inspection import InspectionError
 from initcheck.inspection.findings import grouped
 from initcheck.report.tables import table
+from tests.inspection import layers
 from tests.inspection.faulty import rows
 from tests.inspection.libraries import MODELS
-from tests.inspection.test_innocent import INNOCENT, LAYERS
+from tests.inspection.test_innocent import INNOCENT
 
 ROOT = Path(__file__).parents[2]
 PAGE, RUNS = ROOT / "baselines" / "INSPECTED.md", ROOT / "baselines" / "inspected.jsonl"
 LIBRARIES = ("torch", "torchvision", "timm", "transformers", "diffusers", "peft")
 TIMEOUT = 900  # seconds for one model
 #: Findings that are true, by check and model, with the public thread about them.
-KNOWN: dict[tuple[str, str], str] = {}
+KNOWN: dict[tuple[str, str], str] = {
+    ("distinct", "torch TransformerEncoder"): "pytorch/pytorch#72253",
+    ("distinct", "torch TransformerDecoder"): "pytorch/pytorch#86274",
+}
 
 
 def models() -> dict[str, Callable[[], Any]]:
@@ -43,17 +48,19 @@ def models() -> dict[str, Callable[[], Any]]:
     starts = {
         f"start {name}": (lambda build=build: (build, rows)) for name, build in INNOCENT.items()
     }
-    layers = {
-        f"torch {name}": (lambda build=build: (build, None)) for name, build in LAYERS.items()
+    of_torch = {
+        f"torch {name}": (lambda layer=layer: (layer[0], lambda: layer[1], layers.weighted))
+        for name, layer in (layers.LAYERS | layers.KNOWN).items()
     }
-    return {**MODELS, **starts, **layers}
+    return {**of_torch, **MODELS, **starts}
 
 
 def inspect_one(name: str) -> dict[str, Any]:
     """Inspect one model in this process."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result: dict[str, Any] = {"model": name, "versions": versions()}
+    result = heading(name)
+    began = time.process_time()
     try:
         build, batch, *loss = models()[name]()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -69,9 +76,14 @@ def inspect_one(name: str) -> dict[str, Any]:
             for each in found.of_severity("fail", "warn")
         ],
         "not_judged": [f"{each.check}: {each.why}" for each in found.not_judged],
-        "numbers": sum(sizes), "seconds": round(found.judged.seconds, 1),
+        "numbers": sum(sizes), "seconds": round(time.process_time() - began, 1),
         "megabytes": round((peak - before) / 1024),
     }  # fmt: skip
+
+
+def heading(name: str) -> dict[str, Any]:
+    """What every result says: the model, the machine and the versions."""
+    return {"model": name, "machine": platform.machine(), "versions": versions()}
 
 
 def versions() -> dict[str, str]:
@@ -90,32 +102,55 @@ def kept() -> dict[str, dict[str, Any]]:
     return {(line := json.loads(text))["model"]: line for text in lines}
 
 
+def in_order(results: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The results of the models that there are, in their order."""
+    return {name: results[name] for name in models() if name in results}
+
+
 def inspect_missing(names: list[str]) -> None:
     """Inspect each model in a separate process, and append its result."""
     for name in names:
-        command = [sys.executable, "-m", "tests.inspection", "--one", name]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            line = json.dumps({"model": name, "versions": versions(), "error": last[0]})
-        else:
-            line = done.stdout.strip().splitlines()[-1]
+        result = _in_a_process(name)
         with RUNS.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(
-            name,
-            "-",
-            "error" if "error" in json.loads(line) else len(json.loads(line)["findings"]),
-            flush=True,
-        )
+            file.write(json.dumps(result) + "\n")
+        found = result.get("error") or len(result["findings"])
+        print(name, "-", found, f"in {result.get('seconds')} s", flush=True)
+
+
+def _in_a_process(name: str) -> dict[str, Any]:
+    """Inspect one model in a forked process, which need not import the libraries again."""
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+    process = fork.Process(target=_send, args=(sender, name))
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(TIMEOUT):
+            result: dict[str, Any] = receiver.recv()
+            return result
+        error = f"no result after {TIMEOUT} s"
+    except EOFError:
+        process.join()
+        error = f"the process ended with {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+    return heading(name) | {"error": error}
+
+
+def _send(sender: Connection, name: str) -> None:
+    try:
+        result = inspect_one(name)
+    except Exception as error:  # noqa: BLE001 -- of a library, and the others must be inspected
+        result = heading(name) | {"error": f"{type(error).__name__}: {error}"}
+    sender.send(result)
 
 
 def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The Markdown page about all results."""
     judged = {name: each for name, each in results.items() if "error" not in each}
     false = {severity: _false(judged, severity) for severity in ("fail", "warn")}
+    machines = sorted({each["machine"] for each in results.values()})
     used = {
         name: version for each in results.values() for name, version in each["versions"].items()
     }
@@ -124,7 +159,9 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         "",
         "<!-- Written by `nox -s inspected` from `baselines/inspected.jsonl`; do not edit. -->",
         "",
-        f"{len(judged)} models were inspected on {platform.machine()} with one thread, with "
+        f"{len(judged)} models were inspected in "
+        f"{sum(each['seconds'] for each in judged.values()) / 60:.0f} minutes on "
+        f"{', '.join(machines)} with one thread, with "
         + ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
         + ".",
         "",
@@ -135,6 +172,10 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
             f"- False `{severity}`: {len(names)} of {len(judged)} models, at most {bound:.1%} with "
             f"95 % confidence{': ' + ', '.join(names) if names else ''}."
         )
+    lines += [
+        f"- True: {name}, `{check}`: {thread} ([found in libraries](../docs/found.md))."
+        for (check, name), thread in KNOWN.items() if _finds(judged.get(name, {}), check)
+    ]  # fmt: skip
     failed = [f"- {name}: {each['error']}" for name, each in results.items() if "error" in each]
     if failed:
         lines += ["", "Not inspected:", "", *failed]
@@ -151,6 +192,10 @@ def _false(judged: Mapping[str, Mapping[str, Any]], severity: str) -> list[str]:
             for found in each["findings"]
         )
     ]  # fmt: skip
+
+
+def _finds(result: Mapping[str, Any], check: str) -> bool:
+    return any(each["check"] == check for each in result.get("findings", ()))
 
 
 def _rows(judged: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
@@ -175,11 +220,12 @@ def main() -> None:
     if options.one:
         print(json.dumps(inspect_one(options.one)))
         return
+    for library in LIBRARIES:
+        if util.find_spec(library):
+            import_module(library)  # once, before the processes are forked
     known = {} if options.again else kept()
     inspect_missing([name for name in models() if options.only in name and name not in known])
-    order = list(models())
-    results = kept()
-    write_atomic(PAGE, page({name: results[name] for name in order if name in results}))
+    write_atomic(PAGE, page(in_order(kept())))
 
 
 if __name__ == "__main__":

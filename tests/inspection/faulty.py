@@ -91,6 +91,24 @@ class LostBuffer(nn.Module):
         return (x * self.frequencies) @ self.weight.T
 
 
+class LayerScaleReset(nn.Module):
+    """Its constructor sets 1e-5, and its reset_parameters ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((8,), 1e-5))
+
+    def reset_parameters(self):
+        nn.init.ones_(self.gain)
+
+    def forward(self, x):
+        return x * self.gain
+
+
+def layer_scale():
+    return nn.Sequential(nn.Linear(8, 8), LayerScaleReset(), nn.Linear(8, CLASSES))
+
+
 def deferred_attention():
     """Built on meta, as frameworks for large models do."""
     with torch.device("meta"):
@@ -135,6 +153,12 @@ def seeds_itself():
     return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
 
 
+def seeds_its_embedding():
+    """A weight of random numbers, of which one row is set to zero later."""
+    torch.manual_seed(0)
+    return nn.Embedding(12, 8, padding_idx=0)
+
+
 def ignores_its_seed(seed):
     return nn.Linear(8, CLASSES)
 
@@ -174,6 +198,65 @@ class TieLost(nn.Module):
 
     def forward(self, x):
         return self.head(x)
+
+
+class TieLostInItsState(nn.Module):
+    """A head that is tied to the embedding, and parts from it when a state is loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(CLASSES, 8)
+        self.head = nn.Linear(8, CLASSES, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def load_state_dict(self, state, *args, **kwargs):
+        self.head.weight = nn.Parameter(state["head.weight"].clone())
+        return super().load_state_dict(state, *args, **kwargs)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+class GatesOfOneDraw(nn.Module):
+    """A recurrent cell whose four gates start as copies."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.LSTMCell(8, 6), nn.Linear(6, CLASSES)
+        for parameter in self.cell.parameters():
+            parameter.data.copy_(torch.cat([torch.randn_like(parameter[:6])] * 4))
+
+    def forward(self, x):
+        return self.head(self.cell(x)[0])
+
+
+class CopiedFilters(nn.Sequential):
+    """A convolution in which two filters are equal."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(2, 6, 3, bias=False), nn.Flatten(), nn.Linear(24, CLASSES))
+        with torch.no_grad():
+            self[0].weight[4] = self[0].weight[1]
+
+
+class HeadsOfAttention(nn.Module):
+    """Queries, keys and values of one draw, in torch's packed weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(8, 2), nn.Linear(8, CLASSES)
+        self.attention.in_proj_weight.data.copy_(torch.randn(8, 8).repeat(3, 1))
+
+    def forward(self, x):
+        return self.head(self.attention(x, x, x)[0])
+
+
+def zero_row():
+    """`weight[3] = 0`, as for a padding row, in a layer that has none."""
+    module = nn.Linear(8, 6)
+    with torch.no_grad():
+        module.weight[3] = 0
+    return module
 
 
 def cloned_experts():

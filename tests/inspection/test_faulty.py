@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from initcheck import inspect_model
-from tests.inspection import faulty
+from tests.inspection import faulty, innocent
 
 FAULTY = [
     (faulty.copied_blocks, faulty.rows, "distinct", "warn", "0.0.weight"),
@@ -16,6 +16,13 @@ FAULTY = [
     (faulty.HalfWritten, None, "written", "fail", "bias"),
     (faulty.EmptyBuffer, None, "written", "fail", "counts"),
     (faulty.LostBuffer, None, "written", "fail", "frequencies"),
+    (faulty.layer_scale, faulty.rows, "effect", "fail", "1.gain"),
+    (innocent.Tied, None, "tied", "note", "embedding.weight"),
+    (faulty.TieLostInItsState, None, "tied", "fail", "embedding.weight"),
+    (faulty.GatesOfOneDraw, faulty.rows, "units", "warn", "cell.weight_ih"),
+    (faulty.CopiedFilters, None, "units", "warn", "0.weight"),
+    (faulty.HeadsOfAttention, faulty.rows, "units", "warn", "attention.in_proj_weight"),
+    (faulty.zero_row, None, "units", "note", "weight"),
     (faulty.deferred_attention, None, "written", "fail", "in_proj_weight"),
     (faulty.Lora, faulty.rows, "asleep", "fail", "a"),
     (faulty.zeroed_rows_of_output, faulty.rows, "asleep", "fail", "0.weight"),
@@ -25,6 +32,7 @@ FAULTY = [
     (faulty.LastOfBidirectional, faulty.rows, "asleep", "note", "cell.weight_hh_l0_reverse"),
     (faulty.constant_inner_seed, None, "rebuilt", "fail", "0.weight"),
     (faulty.seeds_itself, None, "rebuilt", "fail", "1.bias"),
+    (faulty.seeds_its_embedding, None, "rebuilt", "fail", "weight"),
     (faulty.ignores_its_seed, None, "rebuilt", "fail", "weight"),
     (faulty.counts_calls, None, "rebuilt", "fail", "bias"),
     (faulty.python_hash, None, "rebuilt", "fail", "weight"),

@@ -11,6 +11,7 @@ from torch import nn
 from initcheck import inspect_model
 from tests.inspection import innocent
 from tests.inspection.faulty import rows
+from tests.inspection.layers import LAYERS, weighted
 
 INNOCENT = {
     **{
@@ -40,37 +41,11 @@ def test_nothing_is_wrong(build):
     assert "asleep" in inspection.judged.checks
 
 
-LAYERS = {
-    "Linear": lambda: nn.Linear(8, 5),
-    "Bilinear": lambda: nn.Bilinear(8, 4, 5),
-    "Embedding": lambda: nn.Embedding(12, 8, padding_idx=0),
-    "EmbeddingBag": lambda: nn.EmbeddingBag(12, 8),
-    "Conv1d": lambda: nn.Conv1d(3, 6, 3),
-    "Conv2d": lambda: nn.Conv2d(3, 6, 3, groups=3),
-    "Conv3d": lambda: nn.Conv3d(3, 6, 3),
-    "ConvTranspose1d": lambda: nn.ConvTranspose1d(3, 6, 3),
-    "ConvTranspose2d": lambda: nn.ConvTranspose2d(4, 6, 3, groups=2),
-    "ConvTranspose3d": lambda: nn.ConvTranspose3d(3, 6, 3),
-    "BatchNorm2d": lambda: nn.BatchNorm2d(6),
-    "GroupNorm": lambda: nn.GroupNorm(2, 6),
-    "InstanceNorm1d": lambda: nn.InstanceNorm1d(6, affine=True),
-    "LayerNorm": lambda: nn.LayerNorm(6),
-    "RMSNorm": lambda: nn.RMSNorm(6),
-    "PReLU": lambda: nn.PReLU(4),
-    "RNN": lambda: nn.RNN(4, 6),
-    "LSTM": lambda: nn.LSTM(4, 6, proj_size=3, num_layers=2),
-    "GRU": lambda: nn.GRU(4, 6),
-    "LSTMCell": lambda: nn.LSTMCell(4, 6),
-    "MultiheadAttention": lambda: nn.MultiheadAttention(8, 2, kdim=4),
-    "TransformerDecoderLayer": lambda: nn.TransformerDecoderLayer(8, 2, 16),
-    "Transformer": lambda: nn.Transformer(8, 2, 1, 1, 16),
-    "AdaptiveLogSoftmaxWithLoss": lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10]),
-}
-
-
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_of_torch_is_right(layer):
-    inspection = inspect_model(LAYERS[layer], name=layer)
+    build, inputs = LAYERS[layer]
+    inspection = inspect_model(build, lambda: inputs, loss=weighted, name=layer)
+    assert "asleep" in inspection.judged.checks
     assert not inspection.of_severity("fail", "warn"), str(inspection)
     assert inspection.judged.parameters == inspection.judged.of_parameters > 0
 

@@ -79,3 +79,89 @@ def test_a_start_needs_a_model(models):
     result = models.run("--initcheck-start=start.json")
     assert result.ret == 4
     assert "--initcheck-start needs --initcheck-model" in result.text
+
+
+def test_a_batch_that_cannot_be_used_fails_its_check(models):
+    result = models.run(f"{ALL}:good", "--initcheck-batch=inspected_models:raising")
+    assert result.ret == 1
+    assert f"1 failed, {len(CHECKS)} passed" in result.output
+    assert "the batch's function raised ValueError: no data" in result.text
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\ninitcheck_allow =\n    bias written a checkpoint sets it\n"),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\ninitcheck_allow = ["bias written a checkpoint sets it"]\n',
+        ),
+    ],
+)
+def test_an_exception_in_an_ini_file_allows_a_finding(models, file, text):
+    (models.path / "pytest.ini").unlink(missing_ok=True)
+    (models.path / file).write_text(text)
+    result = models.run(f"{ALL}:unset", "-rA")
+    assert result.ret == 0
+    assert "Allowed: a checkpoint sets it." in result.output
+
+
+def test_an_exception_that_allows_nothing_fails(models):
+    allow = ["bias written a checkpoint sets it", "weight written no finding"]
+    result = models.run(f"{ALL}:unset", *(f"--initcheck-allow={each}" for each in allow))
+    assert result.ret == 1
+    assert "The exception 'weight written' allows nothing" in result.text
+
+
+def test_an_exception_is_refused_without_a_model_or_a_reason(models):
+    result = models.run("--initcheck-allow=bias written later")
+    assert result.ret == 4
+    assert "--initcheck-allow needs --initcheck-model" in result.text
+    result = models.run(f"{ALL}:unset", "--initcheck-allow=bias written")
+    assert result.ret == 4
+    assert "is not PATTERN CHECK REASON" in result.text
+
+
+MARKED = """
+import pytest
+from inspected_models import unset
+
+@pytest.mark.initcheck_allow({arguments})
+def test_start(inspect_model):
+    found = inspect_model(unset)
+    assert found.ok, str(found)
+
+def test_without(inspect_model):
+    assert not inspect_model(unset).ok
+"""
+
+
+def test_a_mark_allows_a_finding_in_its_test_alone(models):
+    models.claims(MARKED.format(arguments='"bias", "written", why="a checkpoint sets it"'))
+    assert models.run("--strict-markers").ret == 0
+
+
+def test_a_mark_without_an_inspection_fails(models):
+    models.claims(
+        "import pytest\n"
+        "@pytest.mark.initcheck_allow('bias', 'written', why='a checkpoint sets it')\n"
+        "def test_start(): pass\n"
+    )
+    result = models.run()
+    assert result.ret == 1
+    assert "does not use inspect_model" in result.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ('"weight", "written", why="no finding"', "allows nothing"),
+        ('"bias", "written"', "initcheck_allow"),
+        ('"bias", "writen", why="a"', "names the check 'writen'"),
+    ],
+)
+def test_a_mark_that_allows_nothing_or_is_none_fails(models, arguments, sentence):
+    models.claims(MARKED.format(arguments=arguments))
+    result = models.run()
+    assert result.ret == 1
+    assert sentence in result.text

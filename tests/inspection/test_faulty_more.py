@@ -1,0 +1,80 @@
+"""Faults from public threads: which are found, and which are known to be missed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from initcheck import inspect_model
+from tests.helpers.projects import ROOT
+from tests.inspection import faulty_more as more
+from tests.inspection.faulty import rows
+
+FOUND = [
+    (more.AttentionVector, "written", "fail", "attention"),
+    (more.SkippedByAFlag, "written", "fail", "weight"),
+    (more.PlainEmpty, "written", "fail", "positions"),
+    (more.uninitialized_transitions, "written", "fail", "transitions"),
+    (more.BufferOfGarbage, "written", "fail", "mean"),
+    (more.WrittenByHalf, "written", "fail", "weight"),
+    (more.ResizedInPlace, "written", "fail", "embedding.weight"),
+    (more.EmptyOfNumpy, "written", "fail", "weight"),
+    (more.NumbersOfNumpy, "rebuilt", "fail", "weight"),
+    (more.FixedNumbersOfNumpy, "rebuilt", "fail", "weight"),
+    (more.seed_that_is_dropped, "rebuilt", "fail", "1.weight"),
+    (more.same_seed_for_each_layer, "distinct", "warn", "2.weight"),
+    (more.ClonesOfALayer, "distinct", "warn", "layers.2.bias"),
+    (more.EnsembleOfOne, "distinct", "fail", "critics.1.2.bias"),
+    (more.TiedByData, "distinct", "warn", "head.weight"),
+    (more.ReusedSlot, "asleep", "fail", "b"),
+    (more.adapter_zeroed_by_the_model, "asleep", "fail", "a"),
+    (more.ZeroGateAndZeroNorm, "asleep", "fail", "gate"),
+    (more.SaturatedGate, "asleep", "fail", "gate.bias"),
+    (more.ExpandedQueries, "units", "warn", "queries"),
+    (more.HeadsOfOneDraw, "units", "warn", "projection.weight"),
+    (more.TableOfOneRow, "units", "warn", "embedding.weight"),
+]
+
+MISSED = [
+    more.GainsOfANorm, more.AttentionWithoutBias, more.brackets_missing, more.DepthScaledGate,
+    more.InitOfATensor, more.dead_by_random_biases, more.BothFactorsRandom, more.TransposedCopy,
+    more.ShardsOfOneSeed,
+]  # fmt: skip
+
+
+def test_parameters_in_a_list_are_named():
+    """No parameter can be blamed, so they are not judged."""
+    inspection = inspect_model(more.ParameterInAList, rows)
+    assert "not judged  all: hidden.0-1.weight, hidden.0-1.bias: it is in a plain" in str(
+        inspection
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "check", "severity", "parameter"), FOUND, ids=[build.__name__ for build, *_ in FOUND]
+)
+def test_a_fault_is_found(build, check, severity, parameter):
+    inspection = inspect_model(build, rows)
+    named = [each for each in inspection.findings if parameter in each.parameters]
+    assert (check, severity) in [(each.check, each.severity) for each in named], str(inspection)
+
+
+@pytest.mark.parametrize("build", MISSED, ids=lambda build: build.__name__)
+def test_what_is_missed_is_said(build):
+    """If one of these is found, it belongs above, and no longer in the list of the page."""
+    inspection = inspect_model(build, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    page = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    missed = page.partition("## What it does not see")[2]
+    assert re.search(rf"`{build.__name__}`", missed)
+
+
+def test_every_fault_is_in_one_list():
+    listed = [build for build, *_ in FOUND] + MISSED + [more.ParameterInAList]
+    builds = [
+        each for each in vars(more).values()
+        if callable(each) and getattr(each, "__module__", "") == more.__name__
+    ]  # fmt: skip
+    assert sorted(map(str, listed)) == sorted(map(str, builds))
+    assert set(more.REPORTED) <= set(listed)

@@ -1,0 +1,248 @@
+"""Modules that are odd, or too large: judged, or named as not judged."""
+
+# ruff: noqa: D101 -- a class here is named after what is odd about it
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from initcheck import inspect_model
+from tests.helpers.projects import ROOT
+from tests.inspection.faulty import CLASSES, rows
+
+LIMITED = """
+import resource, sys
+import torch
+from torch import nn
+from initcheck.cli.main import main
+
+def build():
+    return nn.Linear(8192, 8192, bias=False)  # 256 MiB
+
+def batch():
+    return torch.randn(4, 8192), torch.zeros(4, 8192)
+
+sys.modules["limited"] = sys.modules["__main__"]
+with open("/proc/self/status") as file:
+    (size,) = [int(line.split()[1]) for line in file if line.startswith("VmSize")]
+resource.setrlimit(resource.RLIMIT_AS, ((size + {mebibytes} * 1024) * 1024,) * 2)
+sys.exit(main(["inspect", "limited:build", "--batch", "limited:batch"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS limits memory on Linux alone")
+@pytest.mark.parametrize(
+    ("mebibytes", "code", "sentence"),
+    [
+        (150, 4, "limited:build ran out of memory"),
+        (450, 1, "not judged  written: limited:build ran out of memory"),
+    ],
+)
+def test_too_little_memory_ends_in_a_sentence(mebibytes, code, sentence):
+    program = LIMITED.replace("{mebibytes}", str(mebibytes))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        check=False, env=os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    assert sentence in output
+    assert done.returncode == code
+
+
+def _in_a_thread(write):
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+
+
+class UnsetInAThread(nn.Linear):
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        _in_a_thread(lambda: setattr(self, "bias", nn.Parameter(torch.empty(CLASSES))))
+
+
+class CopiedUnitsInAThread(nn.Linear):
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        with torch.no_grad():
+            self.weight.zero_()
+        _in_a_thread(self.draw)
+
+    def draw(self):
+        self.weight.data.copy_(torch.randn(8).repeat(CLASSES, 1))
+
+
+@pytest.mark.parametrize(
+    ("build", "check"), [(UnsetInAThread, "written"), (CopiedUnitsInAThread, "units")]
+)
+def test_other_threads_are_watched(build, check):
+    inspection = inspect_model(build, rows)
+    assert check in {each.check for each in inspection.of_severity("fail", "warn")}
+
+
+class SharedParts(nn.Module):
+    """One layer under two names, and one parameter in two layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 8)
+        self.again = self.first
+        self.other = nn.Linear(8, 8)
+        self.other.weight = self.first.weight
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.other(self.again(self.first(x).tanh())))
+
+
+def test_shared_parts_are_judged_once():
+    inspection = inspect_model(SharedParts, rows)
+    assert [each.severity for each in inspection.findings] == ["note"], str(inspection)
+    assert inspection.judged.parameters == inspection.judged.of_parameters == 5
+
+
+class NanOutput(nn.Linear):
+    """Divides by zero, as a norm without an epsilon does for equal inputs."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+
+    def forward(self, x):
+        return super().forward(x - x) / 0.0 * 0.0
+
+
+def test_a_loss_that_is_nan_is_not_ok():
+    inspection = inspect_model(NanOutput, rows)
+    assert not inspection.ok
+    assert "the loss is nan at step 1" in str(inspection)
+
+
+def test_a_module_that_is_lazy_in_part_is_not_judged():
+    inspection = inspect_model(lambda: nn.Sequential(nn.Linear(8, 8), nn.LazyLinear(3)), name="m")
+    assert not inspection.ok
+    assert inspection.judged.parameters == 0
+    assert "not judged  all: lazy parameters" in str(inspection)
+
+
+class Draws(nn.Module):
+    """Its forward draws random numbers, changes its input, its buffers and its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, CLASSES)
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        x.mul_(torch.rand(()) + 1)
+        self.count += 1
+        with torch.no_grad():
+            self.layer.bias.add_(0.1)
+        return self.layer(x)
+
+
+KEPT = rows()
+
+
+@pytest.mark.parametrize("batch", [rows, lambda: KEPT])
+def test_a_forward_with_side_effects_is_judged(batch):
+    inspection = inspect_model(Draws, batch)
+    assert inspection.ok, str(inspection)
+    assert not inspection.of_severity("fail", "warn")
+    assert inspection.wakes == {"layer.weight": 1, "layer.bias": 1}
+
+
+_BUILT = []
+
+
+def _once():
+    _BUILT.append(1)
+    if len(_BUILT) > 1:
+        message = "the port is in use"
+        raise OSError(message)
+    return nn.Linear(8, CLASSES)
+
+
+def test_a_build_that_succeeds_once_is_not_ok():
+    _BUILT.clear()
+    inspection = inspect_model(_once, name="once")
+    assert not inspection.ok
+    assert "once raised OSError: the port is in use" in str(inspection)
+
+
+class QuantizedByCodes(nn.Module):
+    """A codebook that a moving average changes, next to its own copy, behind a straight-through."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(8, 4), nn.Linear(4, CLASSES)
+        codes = torch.randn(6, 4)
+        self.codes = nn.Parameter(codes, requires_grad=False)
+        self.register_buffer("sums", codes.clone())
+        self.register_buffer("counts", torch.zeros(6))
+
+    def forward(self, x):
+        inner = self.layer(x)
+        chosen = self.codes[torch.cdist(inner, self.codes).argmin(1)]
+        return self.head(inner + (chosen - inner).detach())
+
+
+class TrainedCodes(QuantizedByCodes):
+    """A trainable codebook, pulled to what it encodes; most codes are chosen by nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Parameter(torch.empty(64, 4).uniform_(-1 / 64, 1 / 64))
+
+
+class SumsAsParameters(QuantizedByCodes):
+    """The copy is a parameter, too, as in many recipes."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(6, 4))
+        self.moved = nn.Parameter(self.codes.detach().clone())
+
+
+@pytest.mark.parametrize("build", [QuantizedByCodes, TrainedCodes])
+def test_codebooks_are_right(build):
+    inspection = inspect_model(build, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+
+
+def test_a_trainable_copy_of_a_codebook_warns():
+    (finding,) = inspect_model(SumsAsParameters, rows).of_severity("fail", "warn")
+    assert (finding.check, finding.severity) == ("distinct", "warn")
+
+
+def icnr():
+    """A convolution before a pixel shuffle whose four filters of a block start equal."""
+    module = nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2))
+    kernels = torch.randn(3, 3, 3, 3)
+    with torch.no_grad():
+        module[0].weight.copy_(kernels.repeat_interleave(4, dim=0))
+    return module
+
+
+def test_rows_before_a_pixel_shuffle_are_a_note():
+    (finding,) = inspect_model(icnr).findings
+    assert (finding.check, finding.severity) == ("units", "note")
+    assert "Each of 3 rows is repeated 4 times in a run, as ICNR" in finding.message
+
+
+def test_why_a_module_cannot_be_built_on_meta_is_said():
+    def reads():
+        module = nn.Linear(8, CLASSES)
+        float(module.weight.sum())
+        return module
+
+    assert "cannot be built on meta: model raised RuntimeError: Tensor.item()" in str(
+        inspect_model(reads, name="model")
+    )
