@@ -166,6 +166,11 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         + ".",
         "",
     ]
+    lines += [
+        "A false alarm on this list is repaired in the check that raised it. So the bounds are for "
+        "models like these, and optimistic for models that nobody has tried.",
+        "",
+    ]
     for severity, names in false.items():
         bound = beta.ppf(0.95, len(names) + 1, max(len(judged) - len(names), 1)) if judged else 1.0
         lines.append(
