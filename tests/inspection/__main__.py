@@ -167,8 +167,8 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         "",
     ]
     lines += [
-        "A false alarm on this list is repaired in the check that raised it. So the bounds are for "
-        "models like these, and optimistic for models that nobody has tried.",
+        "A false alarm on this list is repaired in the check that raised it, so the bounds are "
+        + "optimistic for models that are not like these.",
         "",
     ]
     for severity, names in false.items():
