@@ -96,7 +96,7 @@ def main() -> None:
         "attention, built as usual": (Attention, 400, 1e-2),
         "attention, built on meta": (deferred, 400, 1e-2),
     }
-    for layers in (3, 6, 12):
+    for layers in (3, 6):
         for separate in (False, True):
             name = f"{layers} layers, {'drawn one by one' if separate else 'copies'}"
             arms[name] = lambda n=layers, s=separate: Encoder(n, separate=s), 150, 3e-3
