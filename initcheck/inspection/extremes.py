@@ -16,7 +16,7 @@ from initcheck.inspection.start import Start, by_name
 #: The probability that a module of normal, truncated or uniform weights is judged otherwise.
 RATE = 1e-4
 FEW = 64  # entries: too few for quantiles
-SAMPLE = 2**16  # entries that give the quantiles
+SAMPLE = 2**14  # entries that give the quantiles
 ATOM = 2  # equal entries: two random numbers so far out are not equal by chance
 SHARE = 0.5  # of the entries beyond the limit that are one of the two ends
 ROUNDING = 1.02  # a limit is rounded to bfloat16
@@ -55,7 +55,8 @@ def check_outliers(start: Start) -> Iterator[Finding]:
     ]  # fmt: skip
     found = []
     for each in drawn:
-        entries = beyond(each.tensor, RATE / len(drawn))
+        measured = start.laws[each.name].moments
+        entries = beyond(each.tensor, RATE / len(drawn), (measured.low, measured.high))
         if entries is not None and entries.atoms:
             found.append((each, entries))
     other = by_name(start.subject(start.seeds[1], None).module) if found else {}
@@ -94,7 +95,7 @@ def _not_finite(start: Start) -> Iterator[Finding]:
 
 
 @torch.no_grad()
-def beyond(tensor: Tensor, alpha: float) -> Beyond | None:
+def beyond(tensor: Tensor, alpha: float, ends: tuple[float, float] | None = None) -> Beyond | None:
     """The entries beyond what so many draws of a normal law allow; None if there are none.
 
     The law's scale is that of the middle half of the entries, which outliers do not change.
@@ -102,6 +103,7 @@ def beyond(tensor: Tensor, alpha: float) -> Beyond | None:
     Args:
         tensor: of real numbers.
         alpha: the probability that one of its entries is beyond the limit by chance.
+        ends: the smallest and the largest entry, if they are known.
     """
     flat = tensor.detach().flatten()
     if len(flat) < FEW:
@@ -114,7 +116,7 @@ def beyond(tensor: Tensor, alpha: float) -> Beyond | None:
     # Quantiles of few entries are uncertain: of 64, their distance may be a third too small.
     limit = float(-special.ndtri(alpha / 2 / len(flat))) * ROUNDING
     limit *= 1 + 4 / math.sqrt(min(len(sample), len(flat)))
-    least, most = float(flat.min()), float(flat.max())
+    least, most = ends if ends is not None else (float(flat.min()), float(flat.max()))
     farthest = max(middle - least, most - middle) / spread
     if not limit < farthest < math.inf:
         return None

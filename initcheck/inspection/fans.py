@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from initcheck.inspection.laws import Moments
 from initcheck.inspection.tensors import Named
 
-CHUNK = 2**20  # entries in float64 at a time
+CHUNK = 2**15  # entries at a time: for so few torch starts no threads, whose waits cost more
 NOISE = 0x1217C4EC  # its seed, which no build is given: equal seeds would repeat the weights
 SAMPLES = 64  # of noise that are sent through a layer
 #: Noise tells a fan to a few percent. It chooses the nearest of the fans that the shape allows, if
@@ -24,20 +24,21 @@ LARGEST = 2**27  # operations of one call with noise
 def moments(named: Named) -> Moments:
     """The moments of a tensor's entries, without the padding row of an embedding.
 
-    It works on `CHUNK` entries at a time, in float64.
+    It works on `CHUNK` entries at a time, in float32 or float64, and adds up in float64.
     """
     count, total, low, high = 0, 0.0, math.inf, -math.inf
     for chunk in chunks(named):
         count += chunk.numel()
-        total += float(chunk.sum())
-        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+        total += float(chunk.sum(dtype=torch.float64))
+        least, most = chunk.aminmax()
+        low, high = min(low, float(least)), max(high, float(most))
     mean = total / max(count, 1)
     squares = fourths = 0.0
     if low < high:
         for chunk in chunks(named):
-            square = chunk.sub_(mean).square_()
-            squares += float(square.sum())
-            fourths += float(square.square_().sum())
+            square = (chunk - mean).square_()
+            squares += float(square.sum(dtype=torch.float64))
+            fourths += float(square.square_().sum(dtype=torch.float64))
     variance = squares / max(count, 1)
     kurtosis = fourths / count / variance**2 if variance**2 > 0 else 0.0
     return Moments(count, mean, variance, kurtosis, low, high)
@@ -46,17 +47,19 @@ def moments(named: Named) -> Moments:
 def _counted(named: Named) -> list[Tensor]:
     tensor = named.tensor.detach()
     padding = getattr(named.owner, "padding_idx", None)
-    if isinstance(padding, int) and isinstance(named.owner, (nn.Embedding, nn.EmbeddingBag)):
+    embedding = isinstance(named.owner, (nn.Embedding, nn.EmbeddingBag)) and tensor.dim() == 2
+    if isinstance(padding, int) and embedding:
         return [tensor[:padding], tensor[padding + 1 :]]
     return [tensor]
 
 
 def chunks(named: Named) -> Iterator[Tensor]:
-    """Copies in float64 of at most `CHUNK` entries, without the padding row of an embedding."""
+    """At most `CHUNK` entries each, without the padding row of an embedding; not to be changed."""
     for part in _counted(named):
         flat = part.flatten()
         for first in range(0, len(flat), CHUNK):
-            yield flat[first : first + CHUNK].to("cpu", torch.float64, copy=True)
+            chunk = flat[first : first + CHUNK]
+            yield chunk.float() if chunk.element_size() < 4 else chunk
 
 
 # --- fans -----------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ EDGES = tuple(n / 2 for n in range(-5, 6))
 FEW = 32  # entries: too few to tell two laws from each other
 EXPECTED = 20  # entries in a bin of the histogram; bins with fewer are joined with the next
 TESTS = 3  # of each pair of tensors
-SAMPLE = 2**20  # entries that are searched for repeated ones
+SAMPLE = 2**16  # entries of the histogram, at least, if there are so many
+NEIGHBOURS = 2**15  # entries that are searched for repeated ones
 #: Relative distance by which rounding may move the moments of a table.
 ROUNDING = 1e-5
 
@@ -33,7 +34,7 @@ class Fingerprint:
         law: as check ``scale`` names it; empty for tensors that are not of real numbers.
         moments: None for tensors that are not of finite real numbers.
         edges: of the histogram, in units of the entries.
-        counts: of entries between the edges; one more than edges.
+        counts: of some entries between the edges; one more than edges.
         repeats: how often an entry is repeated on average, as in copied rows.
     """
 
@@ -75,10 +76,13 @@ def fingerprint(
 
 
 def _histogram(named: Named, edges: tuple[float, ...]) -> tuple[int, ...]:
+    """Counts of up to twice `SAMPLE` entries, evenly spaced."""
     limits = torch.tensor(edges, dtype=torch.float64)
     counts = torch.zeros(len(edges) + 1, dtype=torch.int64)
+    step = max(1, named.tensor.numel() // SAMPLE)
     for chunk in chunks(named):
-        counts += torch.bincount(torch.bucketize(chunk, limits), minlength=len(edges) + 1)
+        some = chunk[::step].to("cpu", torch.float64)
+        counts += torch.bincount(torch.bucketize(some, limits), minlength=len(edges) + 1)
     return tuple(counts.tolist())
 
 
@@ -86,7 +90,7 @@ def _repeats(tensor: Tensor) -> float:
     """Only single precision has so many values that random entries are hardly ever equal."""
     if tensor.element_size() < 4:
         return 1.0
-    sample = tensor.detach().flatten()[:SAMPLE]
+    sample = tensor.detach().flatten()[:NEIGHBOURS]
     return len(sample) / max(len(torch.unique(sample)), 1)
 
 

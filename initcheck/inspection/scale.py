@@ -233,7 +233,7 @@ def _packed(start: Start) -> Iterator[Finding]:
         ):
             found.append(each)
     if found:
-        rows, width = found[0].tensor.shape
+        rows, width = found[0].tensor.shape[:2]
         yield start.finding(
             "scale", "note", found, value=rows / width,
             message=f"Glorot's law was given the shape ({rows}, {width}) of several matrices in "
