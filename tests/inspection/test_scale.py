@@ -167,6 +167,8 @@ class ScaledEmbedding(nn.Embedding):
 
 
 class PackedConvolution(nn.Module):
+    """Queries, keys and values in one convolution."""
+
     def __init__(self):
         super().__init__()
         self.qkv = nn.Conv2d(16, 48, 1)
