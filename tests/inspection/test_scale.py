@@ -158,6 +158,30 @@ def test_what_is_meant_is_silent(case):
     assert not [each for each in inspection.findings if each.check == "scale"], str(inspection)
 
 
+class ScaledEmbedding(nn.Embedding):
+    """An embedding with a padding row and a buffer without dimensions."""
+
+    def __init__(self):
+        super().__init__(40, 16, padding_idx=0)
+        self.register_buffer("scale", torch.tensor(4.0))
+
+
+class PackedConvolution(nn.Module):
+    """Queries, keys and values in one convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Conv2d(16, 48, 1)
+        nn.init.xavier_uniform_(self.qkv.weight)
+
+
+@pytest.mark.parametrize("build", [ScaledEmbedding, PackedConvolution])
+def test_odd_shapes_are_judged(build):
+    inspection = inspect_model(build)
+    assert "scale" in inspection.judged.checks, str(inspection)
+    assert not inspection.of_severity("fail", "warn")
+
+
 def test_no_seed_of_sound_modules_warns():
     """A hundred seeds of twelve blocks and two depthwise convolutions: no finding.
 
