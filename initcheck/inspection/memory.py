@@ -19,7 +19,6 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import initcheck
 from initcheck.inspection.tensors import storage
 
 #: Which of two values fills memory that is allocated but not written. What differs between two
@@ -67,7 +66,8 @@ _TORCH = Path(torch.__file__).parent
 _INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
 RESIZES = frozenset({"resize_", "resize_as_"})
 _NOT_SHOWN = tuple(
-    f"{Path(file).parent}{os.sep}" for file in (torch.__file__, initcheck.__file__, copy.__file__)
+    f"{folder}{os.sep}"
+    for folder in (_TORCH, Path(__file__).parents[1], Path(copy.__file__).parent)
 )
 
 

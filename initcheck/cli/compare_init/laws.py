@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from initcheck.inspection.laws import LAWS, Variance
 from initcheck.probes.starts import fans
 
 CLOSE, ERRORS = 0.05, 4  # largest relative distance from a law, and standard errors on top of it
 ORTHOGONAL = 1e-3  # largest relative distance of a singular value from the others
 
-# The variance of a weight, from the layer's fan-in and fan-out as torch counts them.
-LAWS: dict[str, Callable[[int, int], float]] = {
-    "He, 2 / fan-in": lambda inputs, outputs: 2 / inputs,
-    "LeCun, 1 / fan-in": lambda inputs, outputs: 1 / inputs,
-    "torch's default, 1/3 / fan-in": lambda inputs, outputs: 1 / (3 * inputs),
-    "Glorot, 2 / (fan-in + fan-out)": lambda inputs, outputs: 2 / (inputs + outputs),
-    "2 / fan-out": lambda inputs, outputs: 2 / outputs,
-    "1 / fan-out": lambda inputs, outputs: 1 / outputs,
-}
-SHAPES: dict[str, Callable[[int, int], float]] = {  # laws with a factor that is measured
+#: Laws with a factor that is measured.
+SHAPES: dict[str, Variance] = {
     "{:.2g} / fan-in": lambda inputs, outputs: 1 / inputs,
     "{:.2g} / fan-out": lambda inputs, outputs: 1 / outputs,
     "{:.2g} / (fan-in + fan-out)": lambda inputs, outputs: 1 / (inputs + outputs),
@@ -44,7 +37,7 @@ def implied_law(weights: Mapping[str, Tensor]) -> str:
     both = {name: fans(weight) for name, weight in weights.items()}
     allowed = {name: CLOSE + ERRORS * math.sqrt(2 / w.numel()) for name, w in weights.items()}
 
-    def fits(expected: Callable[[int, int], float]) -> bool:
+    def fits(expected: Variance) -> bool:
         distances = {n: abs(variances[n] / expected(*both[n]) - 1) for n in weights}
         return all(distances[name] <= allowed[name] for name in weights)
 

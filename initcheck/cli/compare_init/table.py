@@ -24,7 +24,7 @@ from initcheck.initializers import (
 from initcheck.networks import Network
 from initcheck.networks import conformance as networks
 from initcheck.probes import test_accuracy
-from initcheck.probes.conformance import RATES, changes
+from initcheck.probes.conformance import RATES, VANISHED, changes
 from initcheck.training.train import Trained, train
 
 REGIMES: dict[str, Callable[[str], Network]] = {
@@ -52,7 +52,7 @@ class Row:
         regime: the name of the network, a key of ``REGIMES``.
         law: the law of its weights in words.
         signal: decades by which the second moment grows from the first to the last hidden layer,
-            mean over seeds; negative if it shrinks, None if it is not finite.
+            mean over seeds; negative if it shrinks, None if it vanishes or is not finite.
         gradient: the same of the gradient, from the last layer to the first.
         distinct: units whose incoming weights differ from those of every other unit of the layer,
             as a share, smallest over seeds.
@@ -124,7 +124,8 @@ def _best(
 
 
 def _mean(values: Tensor) -> float | None:
-    return float(values.mean()) if bool(values.isfinite().all()) else None
+    there = bool((values.isfinite() & (values > -VANISHED)).all())
+    return float(values.mean()) if there else None
 
 
 def _weights(start: Trained) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ def weights(initializer):
         (he_fan_out_, "2 / fan-out"),
         (scaled_(he_normal_, 2.0), "8 / fan-in"),
         (scaled_(he_fan_out_, 2.0), "8 / fan-out"),
-        (normal_(0.02), "constant, variance 0.0004"),
+        (normal_(0.02), "N(0, 0.02²)"),
         (constant_(0.5), "constant, variance 0.25"),
         (orthogonal_(), "orthogonal"),
         (zeros_, "zero"),
