@@ -6,7 +6,7 @@ import pytest
 
 from initcheck import inspect_model
 from initcheck.inspection import InspectionError
-from tests.inspection import faulty, innocent
+from tests.inspection import faulty, faulty_law, innocent
 
 
 def allowing(build, *allow, batch=faulty.rows):
@@ -87,3 +87,16 @@ def test_what_is_no_exception_is_refused(allow, sentence):
     with pytest.raises(InspectionError) as error:
         inspect_model(faulty.EmptyBias, allow=allow)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(("pattern", "kept"), [("*", False), ("head.*", True)])
+def test_a_star_covers_a_finding_about_the_whole_module(pattern, kept):
+    found = inspect_model(
+        faulty_law.plain_blocks,
+        init=faulty_law.pattern_without_a_match,
+        allow=[(pattern, "effect", "names of an older model")],
+        name="model",
+    )
+    about_all = "was true for none"
+    assert any(about_all in each.message for each in found.findings) == kept
+    assert any(about_all in each.message for each in found.allowed) != kept
