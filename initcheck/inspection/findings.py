@@ -17,9 +17,9 @@ Severity = Literal["fail", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "note")  # worst first
 
 #: In the order in which they run and are printed.
-CHECKS = ("written", "rebuilt", "distinct", "asleep", "tied", "units")
-#: These train a few steps, so they need a batch.
-NEED_BATCH = ("asleep",)
+CHECKS = ("written", "rebuilt", "distinct", "asleep", "tied", "units", "first_gradient")
+#: These compute a loss, so they need a batch.
+NEED_BATCH = ("asleep", "first_gradient")
 
 
 class InspectionError(Exception):

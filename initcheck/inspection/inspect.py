@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, steps, ties
+from initcheck.inspection import builds, copies, deferred, first_gradient, steps, ties
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -37,8 +37,9 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("asleep", steps.check_asleep),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("first_gradient", first_gradient.check_first_gradient),
 )
-_TRAINS = (steps.check_locked, steps.check_asleep)
+_WITH_BATCH = (steps.check_locked, steps.check_asleep, first_gradient.check_first_gradient)
 
 
 def inspect_model(
@@ -59,7 +60,7 @@ def inspect_model(
         build: ``build()`` or ``build(seed)``, which returns an ``nn.Module``. Without a seed, the
             global generators are seeded before each call.
         batch: ``batch()``, which returns ``(inputs, targets)`` or the inputs alone. Inputs are a
-            tensor, a tuple or a dict. Without it, the checks that train are not run.
+            tensor, a tuple or a dict. Without it, the checks that compute a loss are not run.
         loss: ``loss(module, batch)``, a scalar. By default the module's own ``loss``, or cross
             entropy for integer targets and mean squares for floats.
         name: what to call the module; by default the function's name.
@@ -102,7 +103,7 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         )
         return findings, ()
     for name, check in _CHECKS:
-        if check in _TRAINS and start.subject.batch is None:
+        if check in _WITH_BATCH and start.subject.batch is None:
             continue
         try:
             findings += check(start)
