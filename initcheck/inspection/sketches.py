@@ -53,7 +53,17 @@ def length(summary: Tensor) -> float:
 @cache
 def _pattern() -> Tensor:
     generator = torch.Generator().manual_seed(65_537)
-    return torch.randint(0, 2, (_SIGN,), generator=generator, dtype=torch.int64)
+    return torch.randint(0, 2, (2 * _SIGN,), generator=generator, dtype=torch.int8)
+
+
+@cache
+def _random_bits(dtype: torch.dtype, bit: int, device: torch.device) -> Tensor:
+    return (_pattern()[:_SIGN].to(dtype) << bit).to(device)
+
+
+@cache
+def _random_signs() -> Tensor:
+    return _pattern().double() * 2 - 1
 
 
 def _signs(count: int) -> Tensor:
@@ -99,7 +109,7 @@ def _flip(tensors: Iterable[Tensor], bit: int) -> None:
         if not _dense(whole):
             continue
         flat = whole.as_strided((whole.numel(),), (1,))
-        pattern = (_pattern() << bit).to(whole.dtype).to(whole.device)
+        pattern = _random_bits(whole.dtype, bit, whole.device)
         for first in range(0, len(flat), _SIGN):
             part = flat[first : first + _SIGN]
             normal = (part & exponent) != 0
@@ -132,10 +142,10 @@ def directed(tensor: Tensor, seed: int, scale: float) -> Tensor:
         raise ValueError(message)
     moved = tensor.detach().to(torch.float64, copy=True)
     flat = moved.as_strided((moved.numel(),), (1,))
-    signs = direction(seed) * scale
+    signs = direction(seed)
     for first in range(0, len(flat), _SIGN):
         part = flat[first : first + _SIGN]
-        part += signs[: len(part)]
+        part.add_(signs[: len(part)], alpha=scale)
     return moved
 
 
@@ -154,7 +164,6 @@ def along(gradient: Tensor, seed: int) -> float:
 
 
 def direction(seed: int) -> Tensor:
-    """Random signs, shape (65536,), float64."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(0, 2, (_SIGN,), generator=generator, dtype=torch.int64)
-    return drawn.double() * 2 - 1
+    """Random signs, shape (65536,), float64: a window of one pattern, at another place per seed."""
+    first = seed * 9_973 % _SIGN
+    return _random_signs()[first : first + _SIGN]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
@@ -17,6 +19,9 @@ from initcheck.inspection.tensors import (
     storage,
     why_not_judged,
 )
+
+if TYPE_CHECKING:
+    from initcheck.inspection.first import First
 
 #: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
 RARE = 40
@@ -31,6 +36,7 @@ class Start:
         not_judged: collects what cannot be.
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
+        first: what the first step on a batch showed, once it is computed.
     """
 
     subject: Subject
@@ -39,6 +45,7 @@ class Start:
     not_judged: list[NotJudged] = field(default_factory=list)
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
+    first: First | None = None
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ def of_first_gradient(build, batch=rows):
 def test_a_wrong_backward_fails_at_its_parameters(build, names, words):
     (finding,), inspection = of_first_gradient(build)
     assert finding.severity == "fail"
-    assert finding.parameters == names
+    assert {*finding.parameters} <= {*names}
     assert words in finding.message
     assert not inspection.ok
 
