@@ -17,9 +17,19 @@ Severity = Literal["fail", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "note")  # worst first
 
 #: In the order in which they run and are printed.
-CHECKS = ("written", "rebuilt", "distinct", "asleep", "tied", "units", "first_gradient")
+CHECKS = (
+    "written",
+    "rebuilt",
+    "distinct",
+    "asleep",
+    "tied",
+    "units",
+    "signal",
+    "start_loss",
+    "first_gradient",
+)
 #: These compute a loss, so they need a batch.
-NEED_BATCH = ("asleep", "first_gradient")
+NEED_BATCH = ("asleep", "signal", "start_loss", "first_gradient")
 
 
 class InspectionError(Exception):
@@ -88,6 +98,9 @@ class Inspection:
         wakes: for each trainable parameter, the first training step (from 1) at which its gradient
             is not exactly zero; None if there is no such step. Empty without a batch.
         tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line.
+        layers: one row for each layer with parameters, in the order of their calls: path, owner,
+            mean square of its output (``forward``) and of the loss's gradient with respect to it
+            (``backward``), names of its parameters. Empty without a batch.
     """
 
     name: str
@@ -96,6 +109,7 @@ class Inspection:
     not_judged: tuple[NotJudged, ...] = ()
     wakes: dict[str, int | None] = field(default_factory=dict)
     tensors: tuple[dict[str, Any], ...] = ()
+    layers: tuple[dict[str, Any], ...] = ()
 
     @property
     def ok(self) -> bool:

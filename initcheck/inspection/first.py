@@ -174,7 +174,7 @@ class _Watch(TorchFunctionMode):
         """A hook that notes what a layer returns, and asks for its gradient."""
 
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            with torch._C.DisableTorchFunction():  # type: ignore[no-untyped-call]  # noqa: SLF001
+            with torch._C.DisableTorchFunction():  # noqa: SLF001
                 self.last = path
                 out = _tensor(output)
                 if path in self.result.layers or out is None:
@@ -187,7 +187,9 @@ class _Watch(TorchFunctionMode):
                     layer.spread_in = _spread(given, self.result.samples)
                     layer.one_direction = _is_line(out) is True and _is_line(given) is False
                 if out.requires_grad:
-                    out.register_hook(lambda grad: setattr(layer, "backward", _mean_square(grad)))
+                    out.register_hook(  # type: ignore[no-untyped-call]
+                        lambda grad: setattr(layer, "backward", _mean_square(grad))
+                    )
 
         return hook
 
@@ -202,7 +204,9 @@ def _tensor(value: Any) -> Tensor | None:
 
 @torch.no_grad()
 def _mean_square(tensor: Tensor) -> float:
-    return float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)) ** 2 / tensor.numel()
+    return (
+        float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)) ** 2 / tensor.numel()
+    )
 
 
 @torch.no_grad()
@@ -212,9 +216,10 @@ def _spread(tensor: Tensor, samples: int) -> float | None:
         return None
     rows = tensor.detach()
     size = float(torch.linalg.vector_norm(rows, dtype=torch.float32)) / samples**0.5
-    if size == 0:
+    if size == 0.0:
         return 0.0
-    return max(float(torch.linalg.vector_norm(each - rows[0])) for each in rows[1:]) / size
+    distances = [float(torch.linalg.vector_norm(each - rows[0])) for each in rows[1:]]
+    return float(max(distances)) / size
 
 
 #: So many rows, of so many units, are looked at to tell whether outputs are one line.
@@ -225,18 +230,18 @@ _ROWS, _UNITS = 64, 256
 def _is_line(tensor: Tensor) -> bool | None:
     """Whether the units' outputs are multiples of one vector, up to rounding of float32.
 
-    None if that cannot be told: a single unit, a single row, or zeros.
+    None if that cannot be told: a single unit, equal rows, or zeros.
     """
     if tensor.dim() < 2:
         return None
     place = 1 if tensor.dim() in {2, 4, 5} else tensor.dim() - 1
     rows = tensor.detach().movedim(place, -1).flatten(0, -2)
-    if rows.shape[-1] < 2 or len(rows) < 2:
+    if rows.shape[-1] < 2 or len(rows) < 3:
         return None
     rows = rows[:: max(len(rows) // _ROWS, 1)][:_ROWS, :_UNITS].double().cpu()
     longest = rows[rows.norm(dim=1).argmax()]
     size = float(longest.norm())
-    if not size or not bool(torch.isfinite(rows).all()):
+    if not size or not bool(torch.isfinite(rows).all()) or bool((rows == rows[0]).all()):
         return None
     rest = rows - (rows @ longest / size**2)[:, None] * longest
     return float(rest.norm()) <= 64 * 2.0**-24 * float(rows.norm())

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcheck.inspection import builds, copies, deferred, first_gradient, steps, ties
+from initcheck.inspection import builds, copies, deferred, first_gradient, signals, steps, ties
 from initcheck.inspection.findings import (
     CHECKS,
     NEED_BATCH,
@@ -37,9 +37,19 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("asleep", steps.check_asleep),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("units", signals.check_dead_units),
+    ("signal", signals.check_signal),
+    ("start_loss", signals.check_start_loss),
     ("first_gradient", first_gradient.check_first_gradient),
 )
-_WITH_BATCH = (steps.check_locked, steps.check_asleep, first_gradient.check_first_gradient)
+_WITH_BATCH = (
+    steps.check_locked,
+    steps.check_asleep,
+    signals.check_dead_units,
+    signals.check_signal,
+    signals.check_start_loss,
+    first_gradient.check_first_gradient,
+)
 
 
 def inspect_model(
@@ -90,6 +100,7 @@ def inspect_model(
         not_judged=tuple(start.not_judged),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
+        layers=tuple(start.layers),
     )
 
 
@@ -123,7 +134,19 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         start.not_judged += [
             NotJudged(name, "", "it needs a batch: --batch MODULE:FUNCTION") for name in NEED_BATCH
         ]
-    return _without_locked_twice(findings), tuple(ran)
+    return _without_repeats(findings), tuple(ran)
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Drop what another finding implies: copies that are locked, dead units that are asleep."""
+    asleep = {
+        name for each in findings if (each.check, each.severity) == ("asleep", "fail")
+        for name in each.parameters
+    }  # fmt: skip
+    return [
+        each for each in _without_locked_twice(findings)
+        if each.check != "units" or not asleep.issuperset(each.parameters)
+    ]  # fmt: skip
 
 
 def _without_locked_twice(findings: list[Finding]) -> list[Finding]:

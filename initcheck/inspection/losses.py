@@ -40,7 +40,7 @@ def observed_loss(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
 
     Weights, label smoothing and the reduction are ignored.
     """
-    with torch._C.DisableTorchFunction():  # type: ignore[no-untyped-call]  # noqa: SLF001
+    with torch._C.DisableTorchFunction():  # noqa: SLF001
         given = {**dict(zip(("input", "target"), args, strict=False)), **kwargs}
         prediction, target = given.get("input"), given.get("target")
         if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):

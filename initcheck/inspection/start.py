@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -36,6 +35,7 @@ class Start:
         not_judged: collects what cannot be.
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
+        layers: a row for each layer with parameters, in the order of their calls.
         first: what the first step on a batch showed, once it is computed.
     """
 
@@ -46,6 +46,7 @@ class Start:
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
     first: First | None = None
+    layers: list[dict[str, object]] = field(default_factory=list)
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:

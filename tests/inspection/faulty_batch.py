@@ -114,3 +114,48 @@ class WrongCustomOperator(nn.Module):
 
     def forward(self, x):
         return self.head(_doubled(self.inner(x)).tanh())
+
+
+def constant_hidden_layer():
+    module = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, CLASSES))
+    nn.init.constant_(module[0].weight, 0.1)
+    nn.init.zeros_(module[0].bias)
+    return module
+
+
+def growing():
+    """Weights of N(0, 1), whatever the fan-in is."""
+    parts = [nn.Linear(8, 64), *(nn.Linear(64, 64) for _ in range(14)), nn.Linear(64, CLASSES)]
+    for part in parts:
+        nn.init.normal_(part.weight)
+    return nn.Sequential(*parts)
+
+
+class TiedUnscaled(nn.Module):
+    """Logits from a tied embedding of N(0, 1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(CLASSES * 10, 256)
+
+    def forward(self, x):
+        return self.embedding(x).roll(1, 1) @ self.embedding.weight.T
+
+
+def tokens():
+    """Two sequences of tokens, which are their own targets."""
+    drawn = torch.randint(0, CLASSES * 10, (2, 8), generator=torch.Generator().manual_seed(7))
+    return drawn, drawn
+
+
+class NegativeBranch(nn.Module):
+    """A ReLU whose bias keeps every unit at zero, next to a path that works."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, CLASSES)
+        nn.init.constant_(self.inner.bias, -100.0)
+        self.inner.requires_grad_(requires_grad=False)
+
+    def forward(self, x):
+        return self.head(x + self.inner(x).relu())
