@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -215,7 +216,7 @@ def _spread(tensor: Tensor, samples: int) -> float | None:
     if samples < 2 or tensor.dim() < 2 or len(tensor) != samples:
         return None
     rows = tensor.detach()
-    size = float(torch.linalg.vector_norm(rows, dtype=torch.float32)) / samples**0.5
+    size = float(torch.linalg.vector_norm(rows, dtype=torch.float32)) / math.sqrt(samples)
     if size == 0.0:
         return 0.0
     distances = [float(torch.linalg.vector_norm(each - rows[0])) for each in rows[1:]]
