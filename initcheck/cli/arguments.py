@@ -123,6 +123,7 @@ def _add_inspect(commands: Any) -> None:
     add("--loss", metavar="MODULE:FUNCTION", help="computes the loss from (module, batch)")
     add("--device", default="cpu", metavar="NAME", help="where the module is moved; default: cpu")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
+    add("--html", type=Path, metavar="FILE", help="write a page with each layer's signals")
     add("--strict", action="store_true", help="fail on warnings, too")
     command.set_defaults(command="inspect")
 

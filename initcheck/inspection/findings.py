@@ -98,9 +98,7 @@ class Inspection:
         wakes: for each trainable parameter, the first training step (from 1) at which its gradient
             is not exactly zero; None if there is no such step. Empty without a batch.
         tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line.
-        layers: one row for each layer with parameters, in the order of their calls: path, owner,
-            mean square of its output (``forward``) and of the loss's gradient with respect to it
-            (``backward``), names of its parameters. Empty without a batch.
+        layers: one row for each layer with parameters; see `initcheck.inspection.layers`.
     """
 
     name: str

@@ -21,6 +21,7 @@ from initcheck.inspection.findings import (
     NotJudged,
     SameModuleError,
 )
+from initcheck.inspection.layers import layer_rows
 from initcheck.inspection.start import Start
 from initcheck.inspection.subject import Batch, Build, Loss, Subject
 from initcheck.inspection.surroundings import left_as_found
@@ -100,7 +101,7 @@ def inspect_model(
         not_judged=tuple(start.not_judged),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
-        layers=tuple(start.layers),
+        layers=tuple(layer_rows(start)),
     )
 
 

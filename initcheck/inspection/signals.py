@@ -30,7 +30,6 @@ def check_signal(start: Start) -> Iterator[Finding]:
     """Mean squares of outputs and of gradients over the depth, and layers with equal units."""
     first = first_step(start)
     layers = [each for each in first.layers.values() if _owned(start, each)]
-    start.layers = [_row(start, each) for each in layers]
     for layer in layers:
         named = [each for each in _owned(start, layer) if each.tensor.dim() > 1]
         inner = any(True for _ in layer.owner.children())  # it has other parts that compute
@@ -70,16 +69,6 @@ def _decades(start: Start, name: str, values: list[tuple[Layer, float]]) -> Iter
 
 def _owned(start: Start, layer: Layer) -> list[Named]:
     return [each for each in start.tensors.values() if each.parameter and each.path == layer.path]
-
-
-def _row(start: Start, layer: Layer) -> dict[str, object]:
-    return {
-        "path": layer.path,
-        "owner": type(layer.owner).__name__,
-        "forward": layer.forward,
-        "backward": layer.backward,
-        "parameters": tuple(each.name for each in _owned(start, layer)),
-    }
 
 
 def check_dead_units(start: Start) -> Iterator[Finding]:

@@ -35,7 +35,6 @@ class Start:
         not_judged: collects what cannot be.
         fixed: names of tensors that are the same for both seeds.
         wakes: for each trainable parameter, the first step at which it has a gradient.
-        layers: a row for each layer with parameters, in the order of their calls.
         first: what the first step on a batch showed, once it is computed.
     """
 
@@ -46,7 +45,6 @@ class Start:
     fixed: set[str] = field(default_factory=set)
     wakes: dict[str, int | None] = field(default_factory=dict)
     first: First | None = None
-    layers: list[dict[str, object]] = field(default_factory=list)
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:
