@@ -115,7 +115,7 @@ def _place(value: float | None, scale: tuple[float, float] | None) -> float | No
 
 
 def _chart(values: Sequence[float | None]) -> dict[str, Any]:
-    """Points of a line over the layers, and the decades beside it."""
+    """Points of a line over the layers, and the decades at its left."""
     scale = _scale(values)
     low, high = scale or (0.0, 1.0)
     width, height = CHART[0] - _LEFT - 8, CHART[1] - 20
