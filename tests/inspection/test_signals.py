@@ -82,3 +82,22 @@ def test_small_networks_are_silent(seed):
         )  # fmt: skip
 
     assert not inspect_model(build, rows).of_severity("fail", "warn")
+
+
+def test_a_module_that_is_awake_at_once_is_not_trained():
+    """Each build of a large module takes seconds: two more are needed only to see who wakes."""
+    builds = []
+
+    def counted(head):
+        def build():
+            builds.append(head)
+            module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
+            if head == "zero":
+                nn.init.zeros_(module[1].weight)
+            return module
+
+        return build
+
+    assert set(inspect_model(counted("random"), rows).wakes.values()) == {1}
+    assert 2 in inspect_model(counted("zero"), rows).wakes.values()
+    assert builds.count("zero") == builds.count("random") + 2
