@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, Loss, observed_loss
 from initcheck.inspection.start import Start
 from initcheck.inspection.surroundings import seed_everything
@@ -66,6 +67,7 @@ class First:
 
     Attributes:
         awake: names of parameters whose gradient is not exactly zero.
+        functions: `torch.autograd.Function`s that torch does not define.
         samples: the number of samples; 0 if the batch has no such dimension.
     """
 
@@ -75,6 +77,7 @@ class First:
     relus: list[Relu] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     awake: set[str] = field(default_factory=set)
+    functions: list[type[torch.autograd.Function]] = field(default_factory=list)
 
 
 def first_step(start: Start) -> First:
@@ -113,6 +116,7 @@ def _taken(start: Start) -> First:
             raise InspectionError(message)
         if not loss.requires_grad:
             raise InspectionError("The loss does not depend on any trainable parameter.")
+        result.functions = functions_of(loss)
         loss.backward()  # type: ignore[no-untyped-call]
     return result
 

@@ -9,6 +9,7 @@ import torch
 
 from initcheck.inspection.exact import Exact, SameRandom
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
+from initcheck.inspection.first import first_step
 from initcheck.inspection.functions import judge, watched
 from initcheck.inspection.passes import (
     LARGE,
@@ -67,6 +68,13 @@ class Compared:
 
 def check_first_gradient(start: Start) -> Iterator[Finding]:
     """Compare the gradient with float64 on the CPU, and that with the slope of the loss."""
+    if _ordinary(start):
+        why = (
+            f"more than {LARGE:,} numbers in float32 on the CPU, without a backward of your own: "
+            "float64 would take more than three times the module's memory"
+        )
+        start.not_judged.append(NotJudged("first_gradient", "", why))
+        return
     runner = _runner(start, start.built.module)
     low = runner.gradients(SameRandom())
     exact_runner, exact = _exact(on_cpu(runner, start.seeds[0]))
@@ -85,6 +93,17 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
     yield from _rounding_alone(start, compared)
     if not wrong:
         yield from _slopes(start, exact_runner, exact)
+
+
+def _ordinary(start: Start) -> bool:
+    """Whether a large module runs on torch's own float32 operations on the CPU alone."""
+    parameters = list(start.built.module.parameters())
+    return (
+        sum(each.numel() for each in parameters) > LARGE
+        and start.subject.device == "cpu"
+        and all(each.dtype == torch.float32 for each in parameters)
+        and not first_step(start).functions
+    )
 
 
 def _runner(start: Start, module: torch.nn.Module) -> Runner:

@@ -127,3 +127,11 @@ def test_flipped_bits_are_flipped_back():
         assert torch.equal(tensors[1], before[1])
         assert torch.allclose(tensors[0], before[0], rtol=2e-7)
     assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+
+
+def test_a_large_module_is_judged_if_it_has_its_own_backward(monkeypatch):
+    monkeypatch.setattr("initcheck.inspection.first_gradient.LARGE", 10)
+    plain = inspect_model(lambda: nn.Linear(8, CLASSES), rows, name="plain")
+    assert any("without a backward of your own" in each.why for each in plain.not_judged)
+    (finding,), _ = of_first_gradient(faulty_batch.EluFromOutput)
+    assert finding.severity == "fail"
