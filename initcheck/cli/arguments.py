@@ -130,6 +130,7 @@ def _add_inspect(commands: Any) -> None:
     add("--against", type=Path, metavar="FILE", help="compare with the start in this file")
     add("--json", type=Path, metavar="FILE", help="write the findings for machines")
     add("--allow", action="append", default=[], metavar="EXCEPTION", help=ALLOW)
+    add("--html", type=Path, metavar="FILE", help="write a page with each layer's signals")
     add("--strict", action="store_true", help="fail on warnings, too")
     add("-v", "--verbose", action="store_true", help="print what exceptions allow, too")
     command.set_defaults(command="inspect")

@@ -14,24 +14,24 @@ from initcheck import __version__, devices
 from initcheck.files import write_atomic
 from initcheck.inspection import InspectionError, inspect_model
 from initcheck.inspection.findings import as_lines
+from initcheck.inspection.page import page
 from initcheck.inspection.subject import imported
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Inspect, print, write the JSON file; whether the command must fail.
+    """Inspect, print, write the JSON file and the page; whether the command must fail.
 
     Raises:
         InspectionError: a function is missing, the module cannot be built, an exception is none.
-        OSError: the JSON file cannot be written.
+        OSError: a file cannot be written.
     """
     try:
         devices.require([options.device])
     except devices.DeviceError as error:
         raise InspectionError(str(error).replace("--initcheck-device", "--device")) from None
     here = Path.cwd()
-    file = options.json.absolute() if options.json else None  # a build may change the folder
-    if file and not file.parent.is_dir():
-        raise InspectionError(f"There is no folder {file.parent} for the JSON file. Create it.")
+    file = _absolute(options.json, "JSON file")  # a build may change the folder
+    page_file = _absolute(options.html, "page")
     given = {
         name: imported(function, here)
         for name in ("batch", "loss", "init", "init_apply")
@@ -49,7 +49,24 @@ def run(options: argparse.Namespace) -> bool:
     print("\n".join(as_lines(inspection, verbose=options.verbose)))
     if file:
         write_atomic(file, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
+    if page_file:
+        write_atomic(page_file, page(inspection))
     return not inspection.ok or (options.strict and bool(inspection.of_severity("warn")))
+
+
+def _absolute(file: Path | None, what: str) -> Path | None:
+    """The file's absolute path.
+
+    Raises:
+        InspectionError: its folder does not exist.
+    """
+    if file is None:
+        return None
+    if not file.absolute().parent.is_dir():
+        raise InspectionError(
+            f"There is no folder {file.absolute().parent} for the {what}. Create it."
+        )
+    return file.absolute()
 
 
 def environment() -> dict[str, Any]:

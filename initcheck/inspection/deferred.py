@@ -88,9 +88,10 @@ def _names(function: Callable[..., object], attribute: str) -> bool:
 
 def _lost(deferred: Tensor, eager: Tensor) -> bool:
     """Whether an entry that the eager build sets is unset in the deferred one."""
-    if deferred.shape != eager.shape:
-        return bool(unwritten(deferred, "nan").any())
-    return bool((unwritten(deferred, "nan") & ~unwritten(eager, "nan").to(deferred.device)).any())
+    unset = unwritten(deferred, "nan")
+    if not bool(unset.any()) or deferred.shape != eager.shape:
+        return bool(unset.any())
+    return bool((unset & ~unwritten(eager, "nan").to(deferred.device)).any())
 
 
 def _untied(start: Start, module: nn.Module) -> Iterator[Finding]:

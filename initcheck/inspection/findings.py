@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,12 +26,15 @@ CHECKS = (
     "tied",
     "units",
     "scale",
+    "signal",
+    "start_loss",
     "outliers",
     "dtype",
+    "first_gradient",
     "recorded_start",
 )
-#: These train a few steps, so they need a batch.
-NEED_BATCH = ("asleep",)
+#: These compute a loss, so they need a batch.
+NEED_BATCH = ("asleep", "signal", "start_loss", "first_gradient")
 
 
 class InspectionError(Exception):
@@ -112,6 +115,7 @@ class Inspection:
             is not exactly zero; None if there is no such step. Empty without a batch.
         tensors: one row for each parameter and buffer: name, owner, shape, dtype, kind, line, and
             of check ``scale`` std, law and gain; None where they are not known.
+        layers: one row for each layer with parameters; see `initcheck.inspection.layers`.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Inspection:
     not_judged: tuple[NotJudged, ...] = ()
     wakes: dict[str, int | None] = field(default_factory=dict)
     tensors: tuple[dict[str, Any], ...] = ()
+    layers: tuple[dict[str, Any], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -175,11 +180,7 @@ def as_lines(inspection: Inspection, *, verbose: bool = False) -> list[str]:
         lines += finding_lines(inspection.allowed)
     elif inspection.allowed:
         lines.append(f"allowed  {len(inspection.allowed)} findings, which -v shows")
-    for (check, why), several in groupby(
-        inspection.not_judged, key=lambda each: (each.check, each.why)
-    ):
-        what = ", ".join(grouped([each.what for each in several if each.what]))
-        lines.append(f"not judged  {check}{': ' + what if what else ''}: {why}")
+    lines += _not_judged_lines(inspection.not_judged)
     judged = inspection.judged
     if not judged.parameters:
         lines.append("Nothing was judged, so nothing is known about this start.")
@@ -188,6 +189,15 @@ def as_lines(inspection: Inspection, *, verbose: bool = False) -> list[str]:
         f"{judged.buffers} buffers, {judged.seeds} seeds, {judged.seconds:.1f} s"
     )
     return lines
+
+
+def _not_judged_lines(several: Iterable[NotJudged]) -> Iterator[str]:
+    """One line for each reason, and for each check if it names tensors."""
+    for (check, why), group in groupby(several, lambda each: (each.what and each.check, each.why)):
+        found = [*group]
+        checks = check or ", ".join(dict.fromkeys(each.check for each in found))
+        what = ", ".join(grouped([each.what for each in found if each.what]))
+        yield f"not judged  {checks}{': ' + what if what else ''}: {why}"
 
 
 def finding_lines(findings: Iterable[Finding]) -> list[str]:

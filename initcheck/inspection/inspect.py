@@ -17,10 +17,12 @@ from initcheck.inspection import (
     deferred,
     effect,
     extremes,
+    first_gradient,
     precision,
     recorded,
     resets,
     scale,
+    signals,
     steps,
     ties,
 )
@@ -36,6 +38,7 @@ from initcheck.inspection.findings import (
     NotJudged,
     SameModuleError,
 )
+from initcheck.inspection.layers import layer_rows
 from initcheck.inspection.start import Start
 from initcheck.inspection.subject import (
     Batch,
@@ -63,12 +66,23 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("effect", resets.check_resets),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("units", signals.check_dead_units),
     ("scale", scale.check_scale),
+    ("signal", signals.check_signal),
+    ("start_loss", signals.check_start_loss),
     ("outliers", extremes.check_outliers),
     ("dtype", precision.check_dtype),
+    ("first_gradient", first_gradient.check_first_gradient),
     ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
+_WITH_BATCH = (
+    *_TRAINS,
+    signals.check_dead_units,
+    signals.check_signal,
+    signals.check_start_loss,
+    first_gradient.check_first_gradient,
+)
 
 
 def inspect_model(
@@ -94,7 +108,7 @@ def inspect_model(
         build: ``build()`` or ``build(seed)``, which returns an ``nn.Module``. Without a seed, the
             global generators are seeded before each call.
         batch: ``batch()``, which returns ``(inputs, targets)`` or the inputs alone. Inputs are a
-            tensor, a tuple or a dict. Without it, the checks that train are not run.
+            tensor, a tuple or a dict. Without it, the checks that compute a loss are not run.
         loss: ``loss(module, batch)``, a scalar. By default the module's own ``loss``, or cross
             entropy for integer targets and mean squares for floats.
         init: ``init(module)``, your own initialization, called once with the whole module after
@@ -139,6 +153,7 @@ def inspect_model(
         not_judged=(*start.not_judged, *untried),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
+        layers=tuple(layer_rows(start)),
     )
 
 
@@ -151,7 +166,7 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         start.not_judged.append(NotJudged("all", "", why))
         return findings, ()
     for name, check in _CHECKS:
-        if check in _TRAINS and start.subject.batch is None:
+        if check in _WITH_BATCH and start.subject.batch is None:
             continue
         if name == "recorded_start" and start.recorded is None:
             continue
@@ -160,7 +175,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         except SameModuleError:
             raise
         except InspectionError as error:
-            start.not_judged.append(NotJudged(name, "", str(error), requested=True))
+            asked_for = check not in _WITH_BATCH or check in _TRAINS  # training says what is broken
+            start.not_judged.append(NotJudged(name, "", str(error), requested=asked_for))
             continue
         except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
             start.not_judged.append(_could_not_run(name, error, requested=check in _TRAINS))
@@ -171,7 +187,19 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         start.not_judged += [
             NotJudged(name, "", "it needs a batch: --batch MODULE:FUNCTION") for name in NEED_BATCH
         ]
-    return _without_locked_twice(findings), tuple(ran)
+    return _without_repeats(findings), tuple(ran)
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Drop what another finding implies: copies that are locked, dead units that are asleep."""
+    asleep = {
+        name for each in findings if (each.check, each.severity) == ("asleep", "fail")
+        for name in each.parameters
+    }  # fmt: skip
+    return [
+        each for each in _without_locked_twice(findings)
+        if each.check != "units" or not asleep.issuperset(each.parameters)
+    ]  # fmt: skip
 
 
 def _could_not_run(name: str, error: Exception, *, requested: bool) -> NotJudged:

@@ -23,6 +23,7 @@ from initcheck.inspection.tensors import (
 )
 
 if TYPE_CHECKING:
+    from initcheck.inspection.first import First
     from initcheck.inspection.recorded import Recorded
 
 #: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
@@ -58,6 +59,7 @@ class Start:
         wakes: for each trainable parameter, the first step at which it has a gradient.
         laws: for each tensor of real numbers, what check ``scale`` measured.
         recorded: the start to compare with.
+        first: what the first step on a batch showed, once it is computed.
     """
 
     subject: Subject
@@ -68,6 +70,7 @@ class Start:
     wakes: dict[str, int | None] = field(default_factory=dict)
     laws: dict[str, Measured] = field(default_factory=dict)
     recorded: Recorded | None = None
+    first: First | None = None
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:

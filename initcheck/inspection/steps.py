@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
+from initcheck.inspection.first import first_step
 from initcheck.inspection.rounding import rounded_alone
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, named_tensors, same_bits
@@ -50,6 +51,10 @@ def check_asleep(start: Start) -> Iterator[Finding]:
     if not any(each.trainable for each in start.tensors.values()):
         start.not_judged.append(NotJudged("asleep", "", "no parameter is trainable"))
         return
+    trainable = [each.name for each in start.tensors.values() if each.trainable]
+    if _all_awake_at_once(start, trainable):
+        start.wakes.update(dict.fromkeys(trainable, 1))
+        return
     watch = Watch()
     batches = [start.subject.next_batch() for _ in range(BATCHES)]
     for seed in start.seeds:
@@ -82,6 +87,17 @@ def check_asleep(start: Start) -> Iterator[Finding]:
             message="They took no part in the loss, or were given no sample.",
             repair="Freeze them if that is meant, or give a batch that reaches them.",
         )  # fmt: skip
+
+
+def _all_awake_at_once(start: Start, names: list[str]) -> bool:
+    """Whether the first step of the first seed gives every parameter a gradient.
+
+    Then no other step or seed can change the answer.
+    """
+    try:
+        return first_step(start).awake.issuperset(names)
+    except InspectionError:
+        return False  # the steps name the reason
 
 
 def _asleep(start: Start, asleep: list[Named]) -> Iterator[Finding]:

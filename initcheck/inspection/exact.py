@@ -1,0 +1,235 @@
+"""Runs any module in float64 without a copy of it, and with the same random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from initcheck.inspection.memory import RANDOM
+from initcheck.inspection.tensors import storage
+
+#: What is computed in float64 instead.
+WIDER = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+}
+
+
+class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Draws random numbers in float64 and rounds them, so that every dtype gets the same ones."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """As in `WatchedMemory`."""
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if _named(func) in RANDOM:
+            return _drawn(func, args, kwargs, None)
+        return func(*args, **kwargs)
+
+
+class Exact(SameRandom):  # type: ignore[no-untyped-call]
+    """Computes in float64 whatever the dtypes of the module's tensors and its casts are.
+
+    Operands are converted for each operation and released after it, so no second module is held.
+
+    Attributes:
+        moved: for the address of a parameter's memory, a function that returns the parameter's
+            values in float64 after a small move along a direction; empty to compute at the start.
+        backward: set it before the backward pass, where autograd casts gradients to the dtype of
+            their parameters.
+        cuts: how many results autograd does not see, by ``detach`` or without grad mode.
+    """
+
+    def __init__(self, moved: Mapping[int, Callable[[], Tensor]] | None = None) -> None:
+        super().__init__()
+        self.moved = dict(moved or {})
+        self.backward = False
+        self.cuts = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = _named(func)
+        if name in RANDOM:
+            return _drawn(func, args, kwargs, torch.float64)
+        if not self.backward and (name == "detach" or not torch.is_grad_enabled()):
+            self.cuts += any(each.requires_grad for each in args if isinstance(each, Tensor))
+        if _is_view(func) or (self.backward and name == "_to_copy") or name == "copy_":
+            if name == "copy_" and self.moved:
+                args = (args[0], *tree_map(self._wide, args[1:]))
+            return func(*args, **kwargs)
+        if name == "embedding" and not self.moved:  # selects rows: exact, without a wide table
+            return tree_map(self._wide, func(*args, **kwargs))
+        return self._computed(func, args, kwargs)
+
+    def _computed(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        written = _written(func)
+        originals: dict[int, Tensor] = {}
+
+        def widened(place: int | str, value: Any) -> Any:
+            wide = tree_map(self._wide, value)
+            if place in written and isinstance(value, Tensor) and wide is not value:
+                originals[id(wide)] = value
+                copies.append(wide)
+            return wide
+
+        copies: list[Tensor] = []
+        wide_args = tuple(widened(place, value) for place, value in enumerate(args))
+        wide_kwargs = {place: widened(place, value) for place, value in kwargs.items()}
+        result = func(*wide_args, **wide_kwargs)
+        for copy in copies:
+            originals[id(copy)].copy_(copy)
+        if originals:
+            return tree_map(lambda each: originals.get(id(each), each), result)
+        return result
+
+    def _wide(self, value: Any) -> Any:
+        if isinstance(value, torch.dtype):
+            return WIDER.get(value, value)
+        if not isinstance(value, Tensor):
+            return value
+        if self.moved and storage(value) in self.moved:
+            whole = self.moved[storage(value)]()
+            return whole.as_strided(value.shape, value.stride(), value.storage_offset())
+        wider = WIDER.get(value.dtype)
+        return value if wider is None else value.to(wider)
+
+
+def _drawn(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+) -> Any:
+    """Draw on the CPU in float64, and round to this dtype, or to the one that was asked for."""
+    if _named(func).endswith("_"):
+        target = args[0]
+        if target.dtype not in WIDER:
+            return func(*args, **kwargs)
+        values = torch.empty(target.shape, dtype=WIDER[target.dtype])
+        func(values, *tree_map(_widened, args[1:]), **kwargs)
+        return target.copy_(values)
+    given = next((each for each in args if isinstance(each, Tensor)), None)
+    asked_for = kwargs.get("dtype") or (torch.get_default_dtype() if given is None else given.dtype)
+    if asked_for not in WIDER:
+        return func(*args, **kwargs)
+    device = kwargs.get("device") or (None if given is None else given.device)
+    more: dict[str, Any] = {"dtype": torch.float64} if "dtype" in _argument_names(func) else {}
+    more |= {"device": "cpu"} if "device" in kwargs else {}
+    drawn = func(*tree_map(_widened, args), **(tree_map(_widened, dict(kwargs)) | more))
+    wanted = dtype or asked_for
+    return tree_map(
+        lambda each: each.to(device, wanted if each.dtype == torch.float64 else each.dtype), drawn
+    )
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.to("cpu", WIDER.get(value.dtype, value.dtype))
+    return value
+
+
+@cache
+def _named(func: Any) -> str:
+    return str(func._schema.name.rpartition("::")[2])  # noqa: SLF001
+
+
+@cache
+def _argument_names(func: Any) -> frozenset[str]:
+    return frozenset(each.name for each in func._schema.arguments)  # noqa: SLF001
+
+
+@cache
+def _is_view(func: Any) -> bool:
+    """Whether the result shares memory with an argument that is not written."""
+    return any(
+        each.alias_info is not None and not each.alias_info.is_write
+        for each in func._schema.returns  # noqa: SLF001
+    )
+
+
+@cache
+def _written(func: Any) -> frozenset[int | str]:
+    """Places and names of the arguments that an operation writes."""
+    return frozenset(
+        key
+        for place, each in enumerate(func._schema.arguments)  # noqa: SLF001
+        if each.alias_info is not None and each.alias_info.is_write
+        for key in (place, each.name)
+    )
+
+
+class BiasAfterwards(TorchFunctionMode):
+    """Adds the bias of a convolution after it: torch refuses another dtype before `Exact` sees it.
+
+    For a module whose parameters are not float64.
+
+    Attributes:
+        hooks: how many hooks on gradients the forward pass registered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hooks = 0
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        self.hooks += func is Tensor.register_hook
+        dimensions = CONVOLUTIONS.get(func)
+        if dimensions is None:
+            return func(*args, **kwargs)
+        bias = kwargs.pop("bias", args[2] if len(args) > 2 else None)
+        result = func(*args[:2], *([None, *args[3:]] if len(args) > 2 else []), **kwargs)
+        return result if bias is None else result + bias.view(-1, *[1] * dimensions)
+
+
+#: How many dimensions follow the channels, by function.
+CONVOLUTIONS = {
+    torch.conv1d: 1,
+    torch.conv2d: 2,
+    torch.conv3d: 3,
+    torch.conv_transpose1d: 1,
+    torch.conv_transpose2d: 2,
+    torch.conv_transpose3d: 3,
+}
+
+
+@contextmanager
+def default_float64() -> Iterator[None]:
+    """Numbers without a dtype are float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

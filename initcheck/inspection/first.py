@@ -1,0 +1,252 @@
+"""The first step of a module on a batch: signals of its layers, its losses, who has a gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.functions import functions_of
+from initcheck.inspection.losses import LOSSES, Loss, observed_loss
+from initcheck.inspection.start import Start
+from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.tensors import Named, named_tensors
+from initcheck.inspection.unchanged import cloned, unchanged
+
+RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
+
+
+@dataclass
+class Layer:
+    """A module with parameters, at its first call.
+
+    Attributes:
+        forward: mean square of its output.
+        backward: mean square of the loss's gradient with respect to its output; None without one.
+        spread_in: how far samples differ from the first one at its input, as a part of their
+            size; None if its input has no sample dimension.
+        spread_out: the same at its output.
+        one_direction: its outputs are multiples of one vector, up to rounding, and its inputs
+            are not.
+    """
+
+    path: str
+    owner: nn.Module
+    forward: float
+    backward: float | None = None
+    spread_in: float | None = None
+    spread_out: float | None = None
+    one_direction: bool = False
+
+
+@dataclass(frozen=True)
+class Relu:
+    """A ReLU, after the layer that was called last.
+
+    Attributes:
+        dead: units that are zero for every sample and at every place, of so many.
+        negative: every input is below zero.
+    """
+
+    path: str
+    dead: int
+    units: int
+    negative: bool
+
+
+@dataclass
+class First:
+    """What the first step showed.
+
+    Attributes:
+        awake: names of parameters whose gradient is not exactly zero.
+        functions: `torch.autograd.Function`s that torch does not define.
+        samples: the number of samples; 0 if the batch has no such dimension.
+    """
+
+    loss: float = 0.0
+    samples: int = 0
+    layers: dict[str, Layer] = field(default_factory=dict)
+    relus: list[Relu] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    awake: set[str] = field(default_factory=set)
+    functions: list[type[torch.autograd.Function]] = field(default_factory=list)
+
+
+def first_step(start: Start) -> First:
+    """The first step of the first seed in training mode; computed once.
+
+    Raises:
+        InspectionError: it cannot be taken, or its loss is not finite.
+    """
+    if start.first is None:
+        start.first = _taken(start)
+    return start.first
+
+
+def _taken(start: Start) -> First:
+    module = start.built.module
+    batch = cloned(start.subject.next_batch())
+    result = First(samples=_samples(batch))
+    watch = _Watch(result)
+    with unchanged(module), ExitStack() as stack:
+        module.train()
+        for path, part in module.named_modules():
+            if any(True for _ in part.parameters(recurse=False)):
+                stack.callback(part.register_forward_hook(watch.layer(path)).remove)
+        for each in named_tensors(module):
+            if each.trainable:
+                hook = each.tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    _taking(each, result)
+                )
+                stack.callback(hook.remove)
+        seed_everything(start.seeds[0])
+        with watch:
+            loss = start.subject.first_loss(module, batch)
+        result.loss = float(loss.detach())
+        if not bool(torch.isfinite(loss.detach())):
+            message = f"the loss is {result.loss} at step 1 of seed {start.seeds[0]}"
+            raise InspectionError(message)
+        if not loss.requires_grad:
+            raise InspectionError("The loss does not depend on any trainable parameter.")
+        result.functions = functions_of(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
+    return result
+
+
+def _taking(named: Named, result: First) -> Callable[[Tensor], None]:
+    def hook(parameter: Tensor) -> None:
+        gradient, parameter.grad = parameter.grad, None
+        if gradient is not None and bool(gradient.any()):
+            result.awake.add(named.name)
+
+    return hook
+
+
+def _samples(batch: Any) -> int:
+    leaves = torch.utils._pytree.tree_leaves(batch)  # noqa: SLF001 -- has no public name yet
+    tensors = [each for each in leaves if isinstance(each, Tensor) and each.dim()]
+    count = len(tensors[0]) if tensors else 0
+    same = count > 1 and any(
+        len(each) == count and bool((each != each[:1]).any()) for each in tensors[:1]
+    )
+    return count if same else 0
+
+
+class _Watch(TorchFunctionMode):
+    """Notes layers by hooks, and ReLUs and losses as functions."""
+
+    def __init__(self, result: First) -> None:
+        super().__init__()
+        self.result = result
+        self.last = ""
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in LOSSES:
+            loss = observed_loss(func, args, kwargs)
+            if loss is not None:
+                self.result.losses.append(loss)
+        if func in RELU:
+            negative = bool((args[0].detach() < 0).all())
+            output = func(*args, **kwargs)
+            self._relu(output.detach(), negative)
+            return output
+        return func(*args, **kwargs)
+
+    def _relu(self, output: Tensor, negative: bool) -> None:
+        if output.dim() < 2 or not output.numel():
+            return
+        place = 1 if output.dim() in {2, 4, 5} else output.dim() - 1
+        alive = (output.movedim(place, 0).flatten(1) > 0).any(1)
+        dead = int((~alive).sum())
+        self.result.relus.append(Relu(self.last, dead, len(alive), negative))
+
+    def layer(self, path: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        """A hook that notes what a layer returns, and asks for its gradient."""
+
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            with torch._C.DisableTorchFunction():  # noqa: SLF001
+                self.last = path
+                out = _tensor(output)
+                if path in self.result.layers or out is None:
+                    return
+                layer = Layer(path, module, _mean_square(out))
+                self.result.layers[path] = layer
+                given = _tensor(inputs)
+                layer.spread_out = _spread(out, self.result.samples)
+                if given is not None:
+                    layer.spread_in = _spread(given, self.result.samples)
+                    layer.one_direction = _is_line(out) is True and _is_line(given) is False
+                if out.requires_grad:
+                    out.register_hook(  # type: ignore[no-untyped-call]
+                        lambda grad: setattr(layer, "backward", _mean_square(grad))
+                    )
+
+        return hook
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """The first floating-point tensor with numbers."""
+    for each in torch.utils._pytree.tree_leaves(value):  # noqa: SLF001
+        if isinstance(each, Tensor) and each.is_floating_point() and each.numel():
+            return each
+    return None
+
+
+@torch.no_grad()
+def _mean_square(tensor: Tensor) -> float:
+    return (
+        float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)) ** 2 / tensor.numel()
+    )
+
+
+@torch.no_grad()
+def _spread(tensor: Tensor, samples: int) -> float | None:
+    """The largest distance of a sample from the first one, as a part of the mean length."""
+    if samples < 2 or tensor.dim() < 2 or len(tensor) != samples:
+        return None
+    rows = tensor.detach()
+    size = float(torch.linalg.vector_norm(rows, dtype=torch.float32)) / math.sqrt(samples)
+    if size == 0.0:
+        return 0.0
+    distances = [float(torch.linalg.vector_norm(each - rows[0])) for each in rows[1:]]
+    return float(max(distances)) / size
+
+
+#: So many rows, of so many units, are looked at to tell whether outputs are one line.
+_ROWS, _UNITS = 64, 256
+
+
+@torch.no_grad()
+def _is_line(tensor: Tensor) -> bool | None:
+    """Whether the units' outputs are multiples of one vector, up to rounding of float32.
+
+    None if that cannot be told: a single unit, equal rows, or zeros.
+    """
+    if tensor.dim() < 2:
+        return None
+    place = 1 if tensor.dim() in {2, 4, 5} else tensor.dim() - 1
+    rows = tensor.detach().movedim(place, -1).flatten(0, -2)
+    if rows.shape[-1] < 2 or len(rows) < 3:
+        return None
+    rows = rows[:: max(len(rows) // _ROWS, 1)][:_ROWS, :_UNITS].double().cpu()
+    longest = rows[rows.norm(dim=1).argmax()]
+    size = float(longest.norm())
+    if not size or not bool(torch.isfinite(rows).all()) or bool((rows == rows[0]).all()):
+        return None
+    rest = rows - (rows @ longest / size**2)[:, None] * longest
+    return float(rest.norm()) <= 64 * 2.0**-24 * float(rows.norm())

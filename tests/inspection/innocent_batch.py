@@ -1,0 +1,107 @@
+"""Modules that define another gradient on purpose, or look odd on a batch, and are right."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tests.inspection.faulty import CLASSES
+
+
+class _Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return -grad
+
+
+class _Sign(torch.autograd.Function):
+    """A sign with a straight-through gradient inside [-1, 1]."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * (x.abs() <= 1)
+
+
+class _LowerBound(torch.autograd.Function):
+    """A maximum that lets gradients pass towards the bound."""
+
+    @staticmethod
+    def forward(ctx, x, bound):
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * ((x >= ctx.bound) | (grad < 0)), None
+
+
+class _Swish(torch.autograd.Function):
+    """A correct backward."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x.sigmoid()
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        s = x.sigmoid()
+        return grad * s * (1 + x * (1 - s))
+
+
+class Between(nn.Module):
+    """Two layers with a function between them."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.function(self.inner(x)))
+
+
+def _straight_through(x):
+    return x + (x.round() - x).detach()
+
+
+FUNCTIONS = {
+    "reversed": _Reversed.apply,
+    "sign": _Sign.apply,
+    "lower bound": lambda x: _LowerBound.apply(x, 0.0),
+    "swish": _Swish.apply,
+    "straight through": _straight_through,
+    "detached": lambda x: x * x.detach(),
+    "dropout": nn.functional.dropout,
+    "softmax": lambda x: x.softmax(-1),
+    "largest": lambda x: x * (x == x.max(-1, keepdim=True).values),
+}
+
+
+class Spectral(nn.Module):
+    """Power iteration under no_grad, which changes buffers at each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8))
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.inner(x).tanh())
+
+
+def bias_before_norm():
+    return nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))

@@ -1,0 +1,137 @@
+"""The first gradient against float64, and against the slope of the loss."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from initcheck import inspect_model
+from initcheck.inspection.exact import Exact, SameRandom
+from initcheck.inspection.passes import Runner
+from initcheck.inspection.sketches import directed, jittered, length, sketch
+from initcheck.inspection.subject import Subject
+from tests.inspection import faulty_batch, innocent, innocent_batch
+from tests.inspection.faulty import CLASSES, rows
+
+
+def of_first_gradient(build, batch=rows):
+    inspection = inspect_model(build, batch, name="model")
+    found = [each for each in inspection.findings if each.check == "first_gradient"]
+    assert "first_gradient" in inspection.judged.checks, str(inspection)
+    return found, inspection
+
+
+@pytest.mark.parametrize(
+    ("build", "names", "words"),
+    [
+        (faulty_batch.HalfGain, ("gain",), "_HalfGain is not the derivative"),
+        (faulty_batch.EluFromOutput, ("inner.weight", "inner.bias"), "_EluFromOutput is not"),
+        (faulty_batch.WrongInFloat32, ("weight",), "differs from float64"),
+        (faulty_batch.WrongCustomOperator, ("inner.weight", "inner.bias"), "is not the derivative"),
+    ],
+)
+def test_a_wrong_backward_fails_at_its_parameters(build, names, words):
+    (finding,), inspection = of_first_gradient(build)
+    assert finding.severity == "fail"
+    assert {*finding.parameters} <= {*names}
+    assert words in finding.message
+    assert not inspection.ok
+
+
+def test_a_write_that_autograd_does_not_see_is_noted():
+    (finding,), _ = of_first_gradient(faulty_batch.WritesData)
+    assert finding.severity == "note"
+    assert finding.parameters == ("inner.weight", "inner.bias")
+
+
+NOTED = ("reversed", "sign", "lower bound", "straight through", "detached")
+
+
+@pytest.mark.parametrize("name", innocent_batch.FUNCTIONS)
+def test_a_gradient_that_differs_on_purpose_is_noted_at_most(name):
+    build = partial(innocent_batch.Between, innocent_batch.FUNCTIONS[name])
+    found, inspection = of_first_gradient(build)
+    assert [each.severity for each in found] == (["note"] if name in NOTED else [])
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+
+
+@pytest.mark.parametrize(
+    "build", [innocent_batch.Spectral, innocent.Recurrent, innocent.dropout, innocent.bfloat16]
+)
+def test_buffers_recurrence_dropout_and_bfloat16_agree(build):
+    def batch():
+        inputs, labels = rows()
+        return inputs.to(next(build().parameters()).dtype), labels
+
+    found, inspection = of_first_gradient(build, batch)
+    assert not found, str(inspection)
+    assert not [each for each in inspection.not_judged if each.check == "first_gradient"]
+
+
+def test_a_gradient_of_rounding_alone_is_a_note_of_asleep():
+    inspection = inspect_model(innocent_batch.bias_before_norm, rows, name="model")
+    (finding,) = inspection.findings
+    assert (finding.check, finding.severity) == ("asleep", "note")
+    assert finding.parameters == ("0.bias",)
+    assert "rounding alone" in finding.message
+
+
+def test_a_tiny_gradient_is_not_rounding_alone():
+    """Its size says nothing: behind a gate of 1e-5 it is the same in float64."""
+    inspection = inspect_model(partial(innocent.Residual, "layerscale"), rows, name="model")
+    (finding,) = [each for each in inspection.findings if "rounding alone" in each.message]
+    assert finding.parameters == ("outer.bias",)  # before batch normalization
+
+
+def test_float64_parameters_stay_as_they_are():
+    module = nn.Linear(8, CLASSES).double()
+    before = module.weight.detach().clone()
+    assert not torch.equal(directed(module.weight, 1, 0.5), before)
+    assert torch.equal(module.weight, before)
+
+
+def test_exact_computes_in_float64_without_a_copy():
+    module = nn.Sequential(
+        nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(),
+        nn.Linear(32, CLASSES),
+    )  # fmt: skip
+    inputs, labels = rows()
+    subject = Subject("model", lambda: module, rows)
+    exact = Runner.of(subject, module, (inputs[:, None], labels)).gradients(Exact())
+    assert all(each.dtype == torch.float32 for each in module.parameters())
+    assert module[1].num_batches_tracked == 0
+    low = Runner.of(subject, module, (inputs[:, None], labels)).gradients(SameRandom())
+    wide = Runner.of(subject, module.double(), (inputs[:, None].double(), labels)).gradients(
+        SameRandom()
+    )
+    for name, gradient in wide.summaries.items():
+        if name != "0.bias":  # before batch normalization: rounding alone
+            assert length(exact.summaries[name] - gradient) < 1e-7 * length(gradient)
+            assert length(low.summaries[name] - gradient) > 1e-9 * length(gradient)
+
+
+def test_the_length_of_a_difference_is_kept_by_its_summary():
+    generator = torch.Generator().manual_seed(3)
+    a, b = torch.randn(2, 300, 500, generator=generator)
+    assert length(sketch(a) - sketch(b)) == pytest.approx(float((a - b).norm()), rel=0.15)
+
+
+def test_flipped_bits_are_flipped_back():
+    tensors = [torch.randn(70_000), torch.zeros(5), torch.randn(9).bfloat16(), torch.ones(3).half()]
+    before = [each.clone() for each in tensors]
+    with jittered(tensors, None, 0):
+        assert not torch.equal(tensors[0], before[0])
+        assert torch.equal(tensors[1], before[1])
+        assert torch.allclose(tensors[0], before[0], rtol=2e-7)
+    assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+
+
+def test_a_large_module_is_judged_if_it_has_its_own_backward(monkeypatch):
+    monkeypatch.setattr("initcheck.inspection.first_gradient.LARGE", 10)
+    plain = inspect_model(lambda: nn.Linear(8, CLASSES), rows, name="plain")
+    assert any("without a backward of your own" in each.why for each in plain.not_judged)
+    (finding,), _ = of_first_gradient(faulty_batch.EluFromOutput)
+    assert finding.severity == "fail"

@@ -1,0 +1,103 @@
+"""Signals, first losses and dead units on a batch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from initcheck import inspect_model
+from initcheck.inspection.losses import observed_loss
+from tests.inspection import faulty_batch, innocent
+from tests.inspection.faulty import CLASSES, rows
+
+
+@pytest.mark.parametrize(
+    ("build", "batch", "check", "severity", "name"),
+    [
+        (faulty_batch.constant_hidden_layer, rows, "signal", "fail", "0.weight"),
+        (faulty_batch.growing, rows, "signal", "warn", "15.weight"),
+        (faulty_batch.TiedUnscaled, faulty_batch.tokens, "start_loss", "warn", "embedding.weight"),
+        (faulty_batch.NegativeBranch, rows, "units", "warn", "inner.weight"),
+    ],
+)
+def test_a_fault_is_found(build, batch, check, severity, name):
+    inspection = inspect_model(build, batch, name="model")
+    found = [each for each in inspection.findings if each.check == check]
+    assert severity in [each.severity for each in found], str(inspection)
+    assert any(name in each.parameters for each in found)
+
+
+def test_layers_are_in_the_order_of_their_calls():
+    inspection = inspect_model(innocent.zero_head, rows)
+    assert [each["path"] for each in inspection.layers] == ["0", "2"]
+    hidden, head = inspection.layers
+    assert hidden["forward"] > 0
+    assert hidden["backward"] == 0  # behind a head of zeros
+    assert head["forward"] == 0
+    assert head["backward"] > 0
+
+
+def test_a_prior_in_a_bias_does_not_warn():
+    def build():
+        module = nn.Linear(8, CLASSES)
+        with torch.no_grad():
+            module.bias.copy_(torch.tensor([40.0, 0, 0, 0, 0]))
+        return module
+
+    def batch():
+        inputs, _ = rows()
+        return inputs, torch.zeros(16, dtype=torch.long)
+
+    for labels in (batch, rows):
+        inspection = inspect_model(build, labels, name="prior")
+        assert not inspection.of_severity("fail", "warn"), str(inspection)
+
+
+def test_both_costs_of_a_loss():
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    labels = torch.tensor([0, -100])
+    loss = observed_loss(nn.functional.cross_entropy, (logits, labels), {})
+    total = math.log(math.exp(2) + 2)
+    assert loss.value == pytest.approx(total - 2)
+    assert loss.without_labels == pytest.approx(total - 2 / 3)
+    assert loss.chance == pytest.approx(math.log(3))
+    pair = observed_loss(
+        nn.functional.binary_cross_entropy_with_logits, (torch.zeros(4), torch.ones(4)), {}
+    )
+    assert pair.value == pair.without_labels == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_small_networks_are_silent(seed):
+    """Four layers of torch's default start, for twenty seeds."""
+
+    def build():
+        torch.manual_seed(torch.initial_seed() + 1000 * seed)
+        return nn.Sequential(
+            nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16),
+            nn.ReLU(), nn.Linear(16, CLASSES),
+        )  # fmt: skip
+
+    assert not inspect_model(build, rows).of_severity("fail", "warn")
+
+
+def test_a_module_that_is_awake_at_once_is_not_trained():
+    """Each build of a large module takes seconds: two more are needed only to see who wakes."""
+    builds = []
+
+    def counted(head):
+        def build():
+            builds.append(head)
+            module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, CLASSES))
+            if head == "zero":
+                nn.init.zeros_(module[1].weight)
+            return module
+
+        return build
+
+    assert set(inspect_model(counted("random"), rows).wakes.values()) == {1}
+    assert 2 in inspect_model(counted("zero"), rows).wakes.values()
+    assert builds.count("zero") == builds.count("random") + 2
