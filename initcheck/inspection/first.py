@@ -17,7 +17,7 @@ from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, Loss, observed_loss
 from initcheck.inspection.start import Start
 from initcheck.inspection.surroundings import seed_everything
-from initcheck.inspection.tensors import Named, named_tensors
+from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
 RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
@@ -124,7 +124,7 @@ def _taken(start: Start) -> First:
 def _taking(named: Named, result: First) -> Callable[[Tensor], None]:
     def hook(parameter: Tensor) -> None:
         gradient, parameter.grad = parameter.grad, None
-        if gradient is not None and bool(gradient.any()):
+        if gradient is not None and any_nonzero(gradient):
             result.awake.add(named.name)
 
     return hook

@@ -137,6 +137,7 @@ def _chart(values: Sequence[float | None]) -> dict[str, Any]:
         "smallest": min(_finite(values), default=None),
         "largest": max(_finite(values), default=None),
         "decades": max(logs) - min(logs) if logs else 0.0,
+        "zeros": sum(value == 0 for value in values),
     }
 
 

@@ -13,7 +13,7 @@ from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.first import first_step
 from initcheck.inspection.rounding import rounded_alone
 from initcheck.inspection.start import Start
-from initcheck.inspection.tensors import Named, named_tensors, same_bits
+from initcheck.inspection.tensors import Named, any_nonzero, named_tensors, same_bits
 
 STEPS = 4
 BATCHES = 3
@@ -133,7 +133,7 @@ def _woken_by_other_values(start: Start, asleep: list[Named], batches: list[obje
         start.subject.first_loss(module, batch).backward()  # type: ignore[no-untyped-call]
         gradients = {
             name: each.grad.clone() for name, each in tensors.items()
-            if name not in woken and each.grad is not None and bool(each.grad.any())
+            if name not in woken and each.grad is not None and any_nonzero(each.grad)
         }  # fmt: skip
         module.zero_grad()
         if gradients:
@@ -193,7 +193,7 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
         for name, tensor in parameters.items():
             if tensor.grad is not None:
                 watch.reached.add(name)
-                if bool(tensor.grad.any()):
+                if any_nonzero(tensor.grad):
                     watch.awake.setdefault((name, seed), step)
         _move(parameters.values())
     for hook in hooks:

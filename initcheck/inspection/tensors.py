@@ -78,6 +78,13 @@ def bits(tensor: Tensor) -> Tensor:
     return tensor.view(_INTEGERS[tensor.element_size()])
 
 
+def any_nonzero(gradient: Tensor) -> bool:
+    """Whether an entry is not zero; NaN is not. The first row is read first, and mostly decides."""
+    if gradient.layout == torch.strided and gradient.dim() > 1 and len(gradient):
+        return bool(gradient[0].any()) or bool(gradient.any())
+    return bool(gradient.any())
+
+
 def same_bits(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors have one shape, one dtype and the same bits."""
     return a.shape == b.shape and a.dtype == b.dtype and torch.equal(bits(a), bits(b))

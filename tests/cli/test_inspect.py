@@ -143,4 +143,6 @@ def test_an_exception_that_allows_nothing_or_is_none_fails(exception, code):
 @pytest.mark.parametrize("batch", ["raising", "narrow"])
 def test_a_batch_that_cannot_be_used_fails(batch, capsys):
     assert main(["inspect", "inspected_models:good", f"--batch=inspected_models:{batch}"]) == 1
-    assert "not judged  asleep, units, signal, start_loss, first_gradient: " in capsys.readouterr().out
+    assert (
+        "not judged  asleep, units, signal, start_loss, first_gradient: " in capsys.readouterr().out
+    )

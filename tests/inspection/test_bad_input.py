@@ -141,7 +141,9 @@ def test_what_is_odd_ends_in_no_traceback(case):
 
 
 def test_without_a_batch_its_checks_are_named():
-    assert "not judged  asleep, signal, start_loss, first_gradient: it needs a batch" in str(inspect_model(linear))
+    assert "not judged  asleep, signal, start_loss, first_gradient: it needs a batch" in str(
+        inspect_model(linear)
+    )
 
 
 def test_a_loss_that_is_not_finite_is_named():
