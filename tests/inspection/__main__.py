@@ -44,6 +44,8 @@ OPTIMISTIC = (
 KNOWN: dict[tuple[str, str], str] = {
     ("distinct", "torch TransformerEncoder"): "pytorch/pytorch#72253",
     ("distinct", "torch TransformerDecoder"): "pytorch/pytorch#86274",
+    ("effect", "torchvision swin_t"): "none found",
+    ("effect", "torchvision swin_v2_t"): "none found",
 }
 
 
