@@ -37,9 +37,10 @@ def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch, b
 
 
 WRITER = """
-import sys
+import signal, sys
 from pathlib import Path
 from initcheck.files import write_atomic
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 path, texts = Path(sys.argv[1]), [letter * 200_000 for letter in "ab"]
 while True:
     for text in texts:
