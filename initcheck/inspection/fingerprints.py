@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,7 @@ from scipy import special
 from torch import Tensor
 
 from initcheck.inspection.fans import chunks
-from initcheck.inspection.laws import Moments, differ
-from initcheck.inspection.start import Measured
+from initcheck.inspection.laws import Measured, Moments, differ
 from initcheck.inspection.tensors import Named, digest
 
 #: The histogram's edges, in standard deviations from the mean of the tensor that is recorded.
@@ -46,6 +46,21 @@ class Fingerprint:
     edges: tuple[float, ...] = ()
     counts: tuple[int, ...] = ()
     repeats: float = 1.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A start that was kept in a file.
+
+    Attributes:
+        model: the name of its build function.
+        torch: the version of torch that built it.
+        tensors: by name.
+    """
+
+    model: str
+    torch: str
+    tensors: Mapping[str, Fingerprint]
 
 
 def fingerprint(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,70 +13,14 @@ from torch.overrides import TorchFunctionMode
 
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.functions import functions_of
-from initcheck.inspection.losses import LOSSES, Loss, observed_loss
+from initcheck.inspection.losses import LOSSES, observed_loss
+from initcheck.inspection.observed import First, Layer, Relu
 from initcheck.inspection.start import Start
 from initcheck.inspection.surroundings import seed_everything
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
 RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
-
-
-@dataclass
-class Layer:
-    """A module with parameters, at its first call.
-
-    Attributes:
-        forward: mean square of its output.
-        backward: mean square of the loss's gradient with respect to its output; None without one.
-        spread_in: how far samples differ from the first one at its input, as a part of their
-            size; None if its input has no sample dimension.
-        spread_out: the same at its output.
-        one_direction: its outputs are multiples of one vector, up to rounding, and its inputs
-            are not.
-    """
-
-    path: str
-    owner: nn.Module
-    forward: float
-    backward: float | None = None
-    spread_in: float | None = None
-    spread_out: float | None = None
-    one_direction: bool = False
-
-
-@dataclass(frozen=True)
-class Relu:
-    """A ReLU, after the layer that was called last.
-
-    Attributes:
-        dead: units that are zero for every sample and at every place, of so many.
-        negative: every input is below zero.
-    """
-
-    path: str
-    dead: int
-    units: int
-    negative: bool
-
-
-@dataclass
-class First:
-    """What the first step showed.
-
-    Attributes:
-        awake: names of parameters whose gradient is not exactly zero.
-        functions: `torch.autograd.Function`s that torch does not define.
-        samples: the number of samples; 0 if the batch has no such dimension.
-    """
-
-    loss: float = 0.0
-    samples: int = 0
-    layers: dict[str, Layer] = field(default_factory=dict)
-    relus: list[Relu] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-    awake: set[str] = field(default_factory=set)
-    functions: list[type[torch.autograd.Function]] = field(default_factory=list)
 
 
 def first_step(start: Start) -> First:

@@ -65,6 +65,24 @@ class Moments:
         return 2 * self.count / (max(self.kurtosis, NORMAL) - 1)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The moments of a tensor and the law that its variance follows.
+
+    Attributes:
+        law: its name, or what the tensor holds otherwise.
+        gain: the mean square of a weight's entries times its fan-in; None if it has no fan.
+        fan_in: inputs of each unit.
+        fan_out: units of each input.
+    """
+
+    moments: Moments
+    law: str
+    gain: float | None = None
+    fan_in: float = 0.0
+    fan_out: float = 0.0
+
+
 def interval(moments: Moments, *, alpha: float) -> tuple[float, float]:
     """Where the ratio of the sample variance to the true one is, but for a probability alpha.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from initcheck.inspection.first import Layer
+from initcheck.inspection.observed import Layer
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, constant
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,21 @@ import torch
 from initcheck.files import parse_json, read_text, write_atomic
 from initcheck.inspection.fans import moments
 from initcheck.inspection.findings import Finding, InspectionError
-from initcheck.inspection.fingerprints import Fingerprint, fingerprint, other_law, other_table
-from initcheck.inspection.laws import Moments
-from initcheck.inspection.start import Measured, Start, by_name
+from initcheck.inspection.fingerprints import (
+    Fingerprint,
+    Recorded,
+    fingerprint,
+    other_law,
+    other_table,
+)
+from initcheck.inspection.laws import Measured, Moments
+from initcheck.inspection.start import Start, by_name
 from initcheck.inspection.tensors import Named, digest
 
 SCHEMA = 1
 KIND = "initcheck start"
 #: The probability that a start whose tensors are other draws of the recorded laws fails.
 RATE = 1e-4
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A start that was kept in a file.
-
-    Attributes:
-        model: the name of its build function.
-        torch: the version of torch that built it.
-        tensors: by name.
-    """
-
-    model: str
-    torch: str
-    tensors: Mapping[str, Fingerprint]
 
 
 def check_recorded_start(start: Start) -> Iterator[Finding]:

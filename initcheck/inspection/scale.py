@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from initcheck.inspection import siblings
 from initcheck.inspection.fans import fans, moments, stored_fans
 from initcheck.inspection.findings import Finding
-from initcheck.inspection.laws import LAWS, OF_FAN_OUT, Moments, fitting
+from initcheck.inspection.laws import LAWS, OF_FAN_OUT, Measured, Moments, fitting
 from initcheck.inspection.memory import Write
-from initcheck.inspection.start import Measured, Start
+from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, constant
 
 #: The probability that a module whose weights follow laws of the table is judged otherwise.

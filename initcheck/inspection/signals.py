@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from statistics import median
 
 from initcheck.inspection.findings import Finding, NotJudged
-from initcheck.inspection.first import Layer, first_step
+from initcheck.inspection.first import first_step
 from initcheck.inspection.losses import Loss
+from initcheck.inspection.observed import Layer
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named
 

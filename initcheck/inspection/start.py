@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.fingerprints import Recorded
 from initcheck.inspection.hidden import WHY, hidden
-from initcheck.inspection.laws import Moments
+from initcheck.inspection.laws import Measured
 from initcheck.inspection.memory import Write
+from initcheck.inspection.observed import First
 from initcheck.inspection.subject import Built, Subject
 from initcheck.inspection.tensors import (
     Named,
@@ -22,30 +23,8 @@ from initcheck.inspection.tensors import (
     why_not_judged,
 )
 
-if TYPE_CHECKING:
-    from initcheck.inspection.first import First
-    from initcheck.inspection.recorded import Recorded
-
 #: Tensors and rows are compared if two draws are equal by chance with a probability below 2^-40.
 RARE = 40
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The moments of a tensor and the law that its variance follows.
-
-    Attributes:
-        law: its name, or what the tensor holds otherwise.
-        gain: the mean square of a weight's entries times its fan-in; None if it has no fan.
-        fan_in: inputs of each unit.
-        fan_out: units of each input.
-    """
-
-    moments: Moments
-    law: str
-    gain: float | None = None
-    fan_in: float = 0.0
-    fan_out: float = 0.0
 
 
 @dataclass

@@ -13,7 +13,7 @@ from initcheck import inspect_model
 from initcheck.inspection import InspectionError
 from initcheck.inspection.fans import moments
 from initcheck.inspection.fingerprints import fingerprint, other_law
-from initcheck.inspection.start import Measured
+from initcheck.inspection.laws import Measured
 from initcheck.inspection.tensors import Named
 from tests.inspection import innocent
 from tests.inspection.faulty import nan_from_the_start
