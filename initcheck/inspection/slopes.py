@@ -21,8 +21,9 @@ SHORTER = 4.0
 TOGETHER, ALONE = 1e-3, 1e-2
 #: Parameters whose values are smaller, such as biases of zero, move as if they had this size.
 _SMALLEST = 0.01
-#: How many subsets are tried to find who differs; each costs two forward passes, or four.
-_TRIES, _TRIES_OF_LARGE = 60, 6
+#: How many subsets are tried to find who differs; each costs two forward passes, or four. The more
+#: numbers a module has, the fewer are tried, so that the search takes as long for each.
+_MOST, _FEWEST, _NUMBERS = 60, 6, 60_000_000
 
 
 class Slopes:
@@ -43,7 +44,7 @@ class Slopes:
             each.name: each.tensor for each in named_tensors(runner.module)
             if each.name in exact.slopes and storage(each.tensor)
         }  # fmt: skip
-        self._tries = _TRIES if runner.numbers <= LARGE else _TRIES_OF_LARGE
+        self._tries = min(max(_NUMBERS // max(runner.numbers, 1), _FEWEST), _MOST)
         self._scales = self._chosen()
 
     def _chosen(self) -> dict[str, float]:
