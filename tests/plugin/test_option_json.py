@@ -29,7 +29,7 @@ def test_results_fit_their_schema_and_say_all(project):
     assert min(result.probes[0].control) > 0
     assert whole.settings.baselines == str(project.path / "baselines")
     assert whole.settings.baselines_given is None
-    of_inspections = {"model", "batch"}  # these judge no claim
+    of_inspections = {"model", "batch", "start", "allow"}  # these judge no claim
     assert {*vars(Settings)["__annotations__"]} - of_inspections <= {*vars(whole.settings)}
 
 
