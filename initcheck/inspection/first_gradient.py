@@ -209,6 +209,7 @@ def _differs(start: Start, wrong: list[Compared]) -> Iterator[Finding]:
 def _rounding_alone(start: Start, compared: list[Compared]) -> Iterator[Finding]:
     alone = [each for each in compared if each.rounding_alone and each.name in start.tensors]
     if alone:
+        start.rounded |= {each.name for each in alone}
         largest = max(alone, key=lambda each: each.length)
         yield start.finding(
             "asleep", "note", [start.tensors[each.name] for each in alone],

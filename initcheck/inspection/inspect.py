@@ -68,11 +68,11 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("units", copies.check_units),
     ("units", signals.check_dead_units),
     ("scale", scale.check_scale),
+    ("first_gradient", first_gradient.check_first_gradient),  # it tells signals from rounding
     ("signal", signals.check_signal),
     ("start_loss", signals.check_start_loss),
     ("outliers", extremes.check_outliers),
     ("dtype", precision.check_dtype),
-    ("first_gradient", first_gradient.check_first_gradient),
     ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)

@@ -41,9 +41,13 @@ def check_signal(start: Start) -> Iterator[Finding]:
                 "the units are copies of one.",
                 repair="Draw the weight at random instead of filling it.",
             )  # fmt: skip
+    reached = [
+        each for each in layers
+        if not start.rounded.issuperset(named.name for named in _owned(start, each))
+    ]  # fmt: skip
     for name, values in (
         ("outputs", [(each, each.forward) for each in layers]),
-        ("gradients", [(each, each.backward or 0.0) for each in layers]),
+        ("gradients", [(each, each.backward or 0.0) for each in reached]),
     ):
         yield from _decades(start, name, values)
 

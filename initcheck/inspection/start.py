@@ -39,6 +39,7 @@ class Start:
         laws: for each tensor of real numbers, what check ``scale`` measured.
         recorded: the start to compare with.
         first: what the first step on a batch showed, once it is computed.
+        rounded: names of parameters whose first gradient is rounding alone, as far as judged.
     """
 
     subject: Subject
@@ -50,6 +51,7 @@ class Start:
     laws: dict[str, Measured] = field(default_factory=dict)
     recorded: Recorded | None = None
     first: First | None = None
+    rounded: set[str] = field(default_factory=set)
     tensors: dict[str, Named] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -135,3 +135,11 @@ def test_a_large_module_is_judged_if_it_has_its_own_backward(monkeypatch):
     assert any("without a backward of your own" in each.why for each in plain.not_judged)
     (finding,), _ = of_first_gradient(faulty_batch.EluFromOutput)
     assert finding.severity == "fail"
+
+
+def test_a_router_that_never_learns_is_noted_and_its_rounding_is_no_signal():
+    inspection = inspect_model(faulty_batch.RouterOfOne, rows)
+    (finding,) = inspection.findings
+    assert (finding.check, finding.severity) == ("asleep", "note")
+    assert finding.parameters == ("router.weight",)
+    assert "rounding alone" in finding.message
