@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from initcheck import __version__, devices
-from initcheck.files import write_atomic
+from initcheck import devices
 from initcheck.inspection import InspectionError, inspect_model
 from initcheck.inspection.findings import as_lines
-from initcheck.inspection.page import page
+from initcheck.inspection.output import write
 from initcheck.inspection.subject import imported
 
 
@@ -47,10 +41,7 @@ def run(options: argparse.Namespace) -> bool:
         allow=options.allow,
     )
     print("\n".join(as_lines(inspection, verbose=options.verbose)))
-    if file:
-        write_atomic(file, json.dumps(inspection.as_json(environment()), indent=1) + "\n")
-    if page_file:
-        write_atomic(page_file, page(inspection))
+    write(inspection, json_file=file, html_file=page_file)
     return not inspection.ok or (options.strict and bool(inspection.of_severity("warn")))
 
 
@@ -67,14 +58,3 @@ def _absolute(file: Path | None, what: str) -> Path | None:
             f"There is no folder {file.absolute().parent} for the {what}. Create it."
         )
     return file.absolute()
-
-
-def environment() -> dict[str, Any]:
-    """Versions and platform, for the JSON file."""
-    return {
-        "initcheck": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-    }

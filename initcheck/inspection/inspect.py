@@ -150,7 +150,7 @@ def inspect_model(
             seconds=time.perf_counter() - began,
         ),
         allowed=tuple(sorted(allowed, key=_order)),
-        not_judged=(*start.not_judged, *untried),
+        not_judged=tuple(sorted((*start.not_judged, *untried), key=_place)),
         wakes=start.wakes,
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
         layers=tuple(layer_rows(start)),
@@ -222,6 +222,11 @@ def _without_locked_twice(findings: list[Finding]) -> list[Finding]:
         if each.check != "distinct" or each.severity == "fail"
         or not set(each.parameters) <= set().union(*locked)
     ]  # fmt: skip
+
+
+def _place(not_judged: NotJudged) -> int:
+    """What concerns all checks comes first."""
+    return CHECKS.index(not_judged.check) if not_judged.check in CHECKS else -1
 
 
 def _order(finding: Finding) -> tuple[int, int]:

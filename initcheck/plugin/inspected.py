@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from initcheck.plugin.lazy_session import opened
 from initcheck.plugin.options import Settings
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class _Model(pytest.Collector):
         """Inspect the model, unless that is done."""
         if self._inspection is None:
             from initcheck.inspection import inspect_model
+            from initcheck.inspection.output import write
             from initcheck.inspection.subject import imported
 
             here = Path.cwd()
@@ -113,6 +115,8 @@ class _Model(pytest.Collector):
                 name=self.model,
                 allow=settings.allow,
             )
+            if opened(self.config) is None:  # else these files hold the claims' results
+                write(self._inspection, json_file=settings.json, html_file=settings.html)
         return self._inspection
 
 
@@ -130,7 +134,7 @@ class _Check(pytest.Item):
         except InspectionError as error:
             pytest.fail(str(error), pytrace=False)
         except OSError as error:
-            pytest.fail(f"The start was not recorded: {error}.", pytrace=False)
+            pytest.fail(f"A file was not written: {error}.", pytrace=False)
         settings = Settings.of(self.config)
         if self.name == "recorded_start" and settings.record:
             pytest.fail(

@@ -222,6 +222,10 @@ class Reporting:
             name: getattr(self.config.option, f"initcheck_{name}")
             for name in ("json", "html", "record", "fault", "init")
         }
+        if self.config.option.initcheck_model is not None:  # these are of the inspection then
+            requested |= {"json": None, "html": None}
+            if self.config.option.initcheck_start is not None:
+                requested["record"] = None
         sentences = [
             f"--initcheck-{name} {requested[name]}: no claim ran, so it had no effect. "
             "Name a path with claims, as in `pytest benchmarks`, or leave the option out."

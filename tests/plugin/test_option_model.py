@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from initcheck.inspection import findings
@@ -167,3 +169,22 @@ def test_a_mark_that_allows_nothing_or_is_none_fails(models, arguments, sentence
     result = models.run()
     assert result.ret == 1
     assert sentence in result.text
+
+
+def test_files_hold_the_inspection_if_no_claim_runs(models):
+    files = models.path / "found.json", models.path / "found.html"
+    models.claims("", "test_nothing")
+    options = f"--initcheck-json={files[0]}", f"--initcheck-html={files[1]}"
+    result = models.run("test_nothing.py", f"{ALL}:good", *options)
+    assert result.ret == 0
+    assert json.loads(files[0].read_text())["model"] == "inspected_models:good"
+    assert "inspected_models:good" in files[1].read_text()
+    assert "had no effect" not in result.text
+
+
+def test_a_recorded_start_is_no_recording_of_claims(models):
+    models.claims("", "test_nothing")
+    record = "--initcheck-start=start.json", "--initcheck-record=first"
+    result = models.run("test_nothing.py", f"{ALL}:good", *record)
+    assert result.ret == 1
+    assert "had no effect" not in result.text
