@@ -203,7 +203,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if self.in_init:
                 self.allocated.add(storage(tensor))
         for tensor in mutated:
-            write = _write(sys._getframe(2), line, tensor, name)  # noqa: SLF001
+            write = _write(sys._getframe(2), tensor, name)  # noqa: SLF001
             write = replace(write, init=self.in_init)
             self.writes[storage(tensor)].append(write)
             self._note_lost(write, tensor)
@@ -259,17 +259,29 @@ def unwritten(tensor: Tensor, fill: Fill) -> Tensor:
     return tensor == filled
 
 
-def _line(frame: FrameType | None) -> str:
-    """The innermost line outside torch and this package."""
+def _line(frame: FrameType | None, tensor: Tensor | None = None) -> str:
+    """The innermost line outside torch and this package.
+
+    With a tensor, it is outside of functions that were handed that tensor, too: these only fill
+    what others choose.
+    """
     while frame is not None:
-        if _shown(frame):
+        if _shown(frame) and not (tensor is not None and _was_given(frame, tensor)):
             return f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
 
-def _write(frame: FrameType | None, line: str, tensor: Tensor, name: str) -> Write:
+def _was_given(frame: FrameType, tensor: Tensor) -> bool:
+    """Whether a tensor is an argument of the function that runs in a frame."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return any(frame.f_locals.get(name) is tensor for name in names)
+
+
+def _write(frame: FrameType | None, tensor: Tensor, name: str) -> Write:
     """Who changes a tensor, from the frames between the operation and the user's line."""
+    line = _line(frame, tensor) or _line(frame)
     rule = mode = ""
     explicit = True
     while frame is not None and not _shown(frame):

@@ -46,6 +46,8 @@ KNOWN: dict[tuple[str, str], str] = {
     ("distinct", "torch TransformerDecoder"): "pytorch/pytorch#86274",
     ("effect", "torchvision swin_t"): "none found",
     ("effect", "torchvision swin_v2_t"): "none found",
+    ("effect", "transformers wav2vec2"): "none found",
+    ("effect", "transformers hubert"): "none found",
 }
 
 

@@ -260,3 +260,29 @@ def test_an_initialization_that_raises_is_refused():
 
     with pytest.raises(InspectionError, match="the initialization raised ValueError: no gain"):
         inspect_model(plain_blocks, init=init)
+
+
+def _draw_(tensor):
+    tensor.data.normal_(std=0.02)
+
+
+def _clear_(tensor):
+    with torch.no_grad():
+        tensor.zero_()
+
+
+class Token(nn.Module):
+    """Its rules fill by shared functions; each is a line here, and not one of those functions."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.empty(1, 64))
+        _draw_(self.token)
+        self.layers = nn.Sequential(*(nn.Linear(64, 64) for _ in range(3)))
+        for layer in self.layers:
+            _clear_(layer.bias)
+        _clear_(self.token)
+
+
+def test_a_function_that_is_handed_a_tensor_is_no_rule():
+    assert not effects(Token)
