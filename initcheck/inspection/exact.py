@@ -24,6 +24,9 @@ WIDER = {
     torch.complex64: torch.complex128,
 }
 
+#: Random functions that return whole numbers unless they are asked for others.
+WHOLE = frozenset({"randint", "randperm"})
+
 
 class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Draws random numbers in float64 and rounds them, so that every dtype gets the same ones."""
@@ -45,7 +48,7 @@ class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         if _named(func) in RANDOM:
-            return _drawn(func, args, kwargs, None)
+            return _drawn(func, args, kwargs)
         return func(*args, **kwargs)
 
 
@@ -78,7 +81,7 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         name = _named(func)
         if name in RANDOM:
-            return _drawn(func, args, kwargs, torch.float64)
+            return _drawn(func, args, kwargs, exact=True)
         if not self.backward and (name == "detach" or not torch.is_grad_enabled()):
             self.cuts += any(each.requires_grad for each in args if isinstance(each, Tensor))
         if _is_view(func) or (self.backward and name == "_to_copy") or name == "copy_":
@@ -123,33 +126,40 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
 
 
 def _drawn(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, exact: bool = False
 ) -> Any:
-    """Draw on the CPU in float64, and round to this dtype, or to the one that was asked for."""
-    if _named(func).endswith("_"):
+    """Draw on the CPU in float64, the same for each index, and round unless it is to stay exact.
+
+    Whole numbers keep their dtype.
+    """
+    name = _named(func)
+    if name.endswith("_"):
         target = args[0]
-        if target.dtype not in WIDER:
-            return func(*args, **kwargs)
-        values = torch.empty(target.shape, dtype=WIDER[target.dtype])
+        values = torch.empty(target.shape, dtype=WIDER.get(target.dtype, target.dtype))
         func(values, *tree_map(_widened, args[1:]), **kwargs)
         return target.copy_(values)
     given = next((each for each in args if isinstance(each, Tensor)), None)
-    asked_for = kwargs.get("dtype") or (torch.get_default_dtype() if given is None else given.dtype)
-    if asked_for not in WIDER:
-        return func(*args, **kwargs)
+    default = torch.int64 if name in WHOLE else torch.get_default_dtype()
+    asked_for = kwargs.get("dtype") or (default if given is None else given.dtype)
+    wide = WIDER.get(asked_for, asked_for)
     device = kwargs.get("device") or (None if given is None else given.device)
-    more: dict[str, Any] = {"dtype": torch.float64} if "dtype" in _argument_names(func) else {}
+    more: dict[str, Any] = {"dtype": wide} if "dtype" in _argument_names(func) else {}
     more |= {"device": "cpu"} if "device" in kwargs else {}
     drawn = func(*tree_map(_widened, args), **(tree_map(_widened, dict(kwargs)) | more))
-    wanted = dtype or asked_for
-    return tree_map(
-        lambda each: each.to(device, wanted if each.dtype == torch.float64 else each.dtype), drawn
-    )
+    wanted = wide if exact else asked_for
+
+    def placed(each: Tensor) -> Tensor:
+        each = each.to(device, wanted if each.dtype == wide else each.dtype)
+        if given is None or each.shape != given.shape:
+            return each
+        return torch.empty_like(given, dtype=each.dtype).copy_(each)  # the strides of the operand
+
+    return tree_map(placed, drawn)
 
 
 def _widened(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.to("cpu", WIDER.get(value.dtype, value.dtype))
+    if isinstance(value, Tensor):  # contiguous, since numbers are drawn in the order of memory
+        return value.to("cpu", WIDER.get(value.dtype, value.dtype)).contiguous()
     return value
 
 

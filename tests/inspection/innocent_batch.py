@@ -105,3 +105,33 @@ class Spectral(nn.Module):
 
 def bias_before_norm():
     return nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+class TransposedDropout(nn.Module):
+    """Dropout on a tensor whose entries are in another order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        hidden = nn.functional.dropout(self.inner(x).T, 0.5)
+        return self.head(hidden.T.tanh())
+
+
+class DrawsIndices(nn.Module):
+    """Whole random numbers in the forward pass: an order and steps of a diffusion."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.head = nn.Embedding(50, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        steps = torch.randint(0, 50, (len(x),))
+        noise = torch.randint(-1, 2, x.shape, dtype=x.dtype)
+        return self.head((x + self.steps(steps) + noise)[torch.randperm(len(x))])
+
+
+def double():
+    """In float64, so that nothing has to be rounded to float32."""
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES)).double()

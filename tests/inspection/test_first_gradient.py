@@ -59,9 +59,13 @@ def test_a_gradient_that_differs_on_purpose_is_noted_at_most(name):
 
 
 @pytest.mark.parametrize(
-    "build", [innocent_batch.Spectral, innocent.Recurrent, innocent.dropout, innocent.bfloat16]
-)
-def test_buffers_recurrence_dropout_and_bfloat16_agree(build):
+    "build",
+    [
+        innocent_batch.Spectral, innocent.Recurrent, innocent.dropout, innocent.bfloat16,
+        innocent_batch.TransposedDropout, innocent_batch.DrawsIndices,
+    ],
+)  # fmt: skip
+def test_buffers_recurrence_random_numbers_and_bfloat16_agree(build):
     def batch():
         inputs, labels = rows()
         return inputs.to(next(build().parameters()).dtype), labels
@@ -143,3 +147,14 @@ def test_a_router_that_never_learns_is_noted_and_its_rounding_is_no_signal():
     assert (finding.check, finding.severity) == ("asleep", "note")
     assert finding.parameters == ("router.weight",)
     assert "rounding alone" in finding.message
+
+
+def test_a_module_in_float64_is_judged_in_all():
+    def batch():
+        inputs, labels = rows()
+        return inputs.double(), labels
+
+    inspection = inspect_model(innocent_batch.double, batch)
+    assert not inspection.findings, str(inspection)
+    assert not inspection.not_judged, str(inspection)
+    assert {"units", "signal", "start_loss", "first_gradient"} <= {*inspection.judged.checks}
