@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from initcheck.inspection.memory import RANDOM
 from initcheck.inspection.tensors import storage
@@ -23,6 +26,11 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
+
+_TORCH = str(Path(torch.__file__).parent)
+
+#: Random functions that return whole numbers unless they are asked for others.
+WHOLE = frozenset({"randint", "randperm"})
 
 
 class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -45,7 +53,7 @@ class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         if _named(func) in RANDOM:
-            return _drawn(func, args, kwargs, None)
+            return _drawn(func, args, kwargs)
         return func(*args, **kwargs)
 
 
@@ -59,7 +67,10 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
             values in float64 after a small move along a direction; empty to compute at the start.
         backward: set it before the backward pass, where autograd casts gradients to the dtype of
             their parameters.
-        cuts: how many results autograd does not see, by ``detach`` or without grad mode.
+        cuts: how many results autograd does not see: numbers taken out, ``detach`` inside torch, or
+            operations without grad mode. `BiasAfterwards` counts ``detach`` in the user's code.
+        padding: the row of a table that gets no gradient from ``embedding``, by address.
+        on_purpose: operations of torch whose gradient is not the slope.
     """
 
     def __init__(self, moved: Mapping[int, Callable[[], Tensor]] | None = None) -> None:
@@ -67,6 +78,8 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         self.moved = dict(moved or {})
         self.backward = False
         self.cuts = 0
+        self.padding: dict[int, int] = {}
+        self.on_purpose: set[str] = set()
 
     def __torch_dispatch__(
         self,
@@ -78,9 +91,9 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         name = _named(func)
         if name in RANDOM:
-            return _drawn(func, args, kwargs, torch.float64)
-        if not self.backward and (name == "detach" or not torch.is_grad_enabled()):
-            self.cuts += any(each.requires_grad for each in args if isinstance(each, Tensor))
+            return _drawn(func, args, kwargs, exact=True)
+        if not self.backward:
+            self._note(name, args, sys._getframe(1))  # noqa: SLF001
         if _is_view(func) or (self.backward and name == "_to_copy") or name == "copy_":
             if name == "copy_" and self.moved:
                 args = (args[0], *tree_map(self._wide, args[1:]))
@@ -88,6 +101,23 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         if name == "embedding" and not self.moved:  # selects rows: exact, without a wide table
             return tree_map(self._wide, func(*args, **kwargs))
         return self._computed(func, args, kwargs)
+
+    def _note(self, name: str, args: tuple[Any, ...], frame: FrameType) -> None:
+        """Note what makes a gradient differ from the slope.
+
+        Autograd itself detaches what it saves, so a ``detach`` counts by the code that calls it.
+        """
+        code = frame.f_code
+        called = "detach" in code.co_names and code.co_filename.startswith(_TORCH)
+        cut = name == "_local_scalar_dense" or (name == "detach" and called)
+        if cut or not torch.is_grad_enabled():
+            self.cuts += any(each.requires_grad for each in args if isinstance(each, Tensor))
+        if name == "embedding" and len(args) > 2 and args[2] >= 0:
+            self.padding[storage(args[0])] = args[2]
+        if name == "embedding" and len(args) > 3 and args[3]:
+            self.on_purpose.add("scale_grad_by_freq")
+        if "fake_quantize" in name:
+            self.on_purpose.add(name.strip("_"))
 
     def _computed(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         written = _written(func)
@@ -117,39 +147,50 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
             return value
         if self.moved and storage(value) in self.moved:
             whole = self.moved[storage(value)]()
-            return whole.as_strided(value.shape, value.stride(), value.storage_offset())
+            if value.is_complex() and not whole.is_complex():
+                whole = torch.view_as_complex(whole.as_strided((whole.numel() // 2, 2), (2, 1)))
+            whole = whole.as_strided(value.shape, value.stride(), value.storage_offset())
+            whole = whole.conj() if value.is_conj() else whole
+            return -whole if value.is_neg() else whole
         wider = WIDER.get(value.dtype)
         return value if wider is None else value.to(wider)
 
 
 def _drawn(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, exact: bool = False
 ) -> Any:
-    """Draw on the CPU in float64, and round to this dtype, or to the one that was asked for."""
-    if _named(func).endswith("_"):
+    """Draw on the CPU in float64, the same for each index, and round unless it is to stay exact.
+
+    Whole numbers keep their dtype.
+    """
+    name = _named(func)
+    if name.endswith("_"):
         target = args[0]
-        if target.dtype not in WIDER:
-            return func(*args, **kwargs)
-        values = torch.empty(target.shape, dtype=WIDER[target.dtype])
+        values = torch.empty(target.shape, dtype=WIDER.get(target.dtype, target.dtype))
         func(values, *tree_map(_widened, args[1:]), **kwargs)
         return target.copy_(values)
     given = next((each for each in args if isinstance(each, Tensor)), None)
-    asked_for = kwargs.get("dtype") or (torch.get_default_dtype() if given is None else given.dtype)
-    if asked_for not in WIDER:
-        return func(*args, **kwargs)
+    default = torch.int64 if name in WHOLE else torch.get_default_dtype()
+    asked_for = kwargs.get("dtype") or (default if given is None else given.dtype)
+    wide = WIDER.get(asked_for, asked_for)
     device = kwargs.get("device") or (None if given is None else given.device)
-    more: dict[str, Any] = {"dtype": torch.float64} if "dtype" in _argument_names(func) else {}
+    more: dict[str, Any] = {"dtype": wide} if "dtype" in _argument_names(func) else {}
     more |= {"device": "cpu"} if "device" in kwargs else {}
     drawn = func(*tree_map(_widened, args), **(tree_map(_widened, dict(kwargs)) | more))
-    wanted = dtype or asked_for
-    return tree_map(
-        lambda each: each.to(device, wanted if each.dtype == torch.float64 else each.dtype), drawn
-    )
+    wanted = wide if exact else asked_for
+
+    def placed(each: Tensor) -> Tensor:
+        each = each.to(device, wanted if each.dtype == wide else each.dtype)
+        if given is None or each.shape != given.shape:
+            return each
+        return torch.empty_like(given, dtype=each.dtype).copy_(each)  # the strides of the operand
+
+    return tree_map(placed, drawn)
 
 
 def _widened(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.to("cpu", WIDER.get(value.dtype, value.dtype))
+    if isinstance(value, Tensor):  # contiguous, since numbers are drawn in the order of memory
+        return value.to("cpu", WIDER.get(value.dtype, value.dtype)).contiguous()
     return value
 
 
@@ -190,11 +231,13 @@ class BiasAfterwards(TorchFunctionMode):
 
     Attributes:
         hooks: how many hooks on gradients the forward pass registered.
+        cuts: how many results it hides from autograd, by ``detach`` or ``.data``.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks = 0
+        self.cuts = 0
 
     def __torch_function__(
         self,
@@ -205,6 +248,9 @@ class BiasAfterwards(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         self.hooks += func is Tensor.register_hook
+        if func in CUTS or (func is torch.autograd.grad and not kwargs.get("create_graph")):
+            given = tree_leaves(args)
+            self.cuts += any(each.requires_grad for each in given if isinstance(each, Tensor))
         dimensions = CONVOLUTIONS.get(func)
         if dimensions is None:
             return func(*args, **kwargs)
@@ -212,6 +258,14 @@ class BiasAfterwards(TorchFunctionMode):
         result = func(*args[:2], *([None, *args[3:]] if len(args) > 2 else []), **kwargs)
         return result if bias is None else result + bias.view(-1, *[1] * dimensions)
 
+
+#: Functions whose results autograd does not connect with their operands.
+CUTS = frozenset(
+    {
+        torch.detach, torch.tensor, Tensor.detach, Tensor.detach_, Tensor.new_tensor,
+        Tensor.data.__get__,  # type: ignore[attr-defined]
+    }
+)  # fmt: skip
 
 #: How many dimensions follow the channels, by function.
 CONVOLUTIONS = {

@@ -150,10 +150,15 @@ def _tensor(value: Any) -> Tensor | None:
     return None
 
 
+def _at_least_float32(tensor: Tensor) -> torch.dtype:
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
 @torch.no_grad()
 def _mean_square(tensor: Tensor) -> float:
     return (
-        float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)) ** 2 / tensor.numel()
+        float(torch.linalg.vector_norm(tensor.detach(), dtype=_at_least_float32(tensor))) ** 2
+        / tensor.numel()
     )
 
 
@@ -163,7 +168,7 @@ def _spread(tensor: Tensor, samples: int) -> float | None:
     if samples < 2 or tensor.dim() < 2 or len(tensor) != samples:
         return None
     rows = tensor.detach()
-    size = float(torch.linalg.vector_norm(rows, dtype=torch.float32)) / math.sqrt(samples)
+    size = float(torch.linalg.vector_norm(rows, dtype=_at_least_float32(rows))) / math.sqrt(samples)
     if size == 0.0:
         return 0.0
     distances = [float(torch.linalg.vector_norm(each - rows[0])) for each in rows[1:]]

@@ -20,7 +20,7 @@ from initcheck.inspection.passes import (
     on_cpu,
 )
 from initcheck.inspection.sketches import jittered, length
-from initcheck.inspection.slopes import Slopes
+from initcheck.inspection.slopes import MOST, Slopes
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named
 from initcheck.inspection.unchanged import cloned
@@ -193,13 +193,15 @@ def _differs(start: Start, wrong: list[Compared]) -> Iterator[Finding]:
     for several in by_owner.values():
         worst = max(several, key=lambda each: each.difference / each.envelope)
         part = worst.difference / max(worst.length, worst.exact)
+        times = worst.difference / worst.envelope
+        shown = f"{times:,.0f}" if times < 1e6 else "more than a million"
         underflow = start.tensors[worst.name].tensor.dtype == torch.float16
         yield start.finding(
             "first_gradient", "note" if underflow else "fail",
             [start.tensors[each.name] for each in several],
-            value=worst.difference / worst.envelope,
+            value=times,
             message=f"The first gradient of {worst.name} differs from float64 on the CPU by "
-            f"{part:.1%} of its length: {worst.difference / worst.envelope:,.0f} times what "
+            f"{part:.1%} of its length: {shown} times what "
             f"rounding changes, where {ENVELOPES:.0f} are allowed.",
             repair="Scale the loss, or compute in bfloat16." if underflow else
             "Look for an operation on this device and in this dtype whose backward is wrong.",
@@ -261,21 +263,29 @@ def _slopes(start: Start, runner: Runner, exact: Gradients) -> Iterator[Finding]
     yield start.finding(
         "first_gradient", "note" if reason else "warn", named, value=slopes.part,
         message=f"Their gradient is not the slope of the loss: along random signs it differs by "
-        f"{slopes.part:.1%} of its length. {reason or 'Nothing in the forward pass explains it.'}",
+        f"{_shown(slopes.part)} its length. {reason or 'Nothing in the forward pass explains it.'}",
         repair="Look for .data, numpy or an operation without a correct backward, unless this is "
         "meant.",
     )  # fmt: skip
 
 
+def _shown(part: float) -> str:
+    if part < 10:
+        return f"{part:.1%} of"
+    return f"{part:,.0f} times" if part < MOST else f"more than {MOST:,.0f} times"
+
+
 def _reason(runner: Runner, exact: Gradients, on_purpose: list[str]) -> str:
     if on_purpose:
         return f"{', '.join(on_purpose)} defines another gradient on purpose."
-    if exact.cuts:
-        return "The forward pass uses detach() or no_grad()."
+    if exact.on_purpose:
+        return f"{', '.join(sorted(exact.on_purpose))} defines another gradient on purpose."
     parts = list(runner.module.modules())
     hooked = exact.hooks or any(part._backward_hooks or part._backward_pre_hooks for part in parts)  # noqa: SLF001
     if hooked or any(each._backward_hooks for each in runner.module.parameters()):  # noqa: SLF001
         return "A backward hook changes it."
+    if exact.cuts:
+        return "The forward pass uses detach(), .data, item() or no_grad()."
     return ""
 
 

@@ -17,7 +17,7 @@ from initcheck.inspection.functions import functions_of
 from initcheck.inspection.sketches import along, sketch
 from initcheck.inspection.subject import Subject
 from initcheck.inspection.surroundings import seed_everything
-from initcheck.inspection.tensors import named_tensors
+from initcheck.inspection.tensors import named_tensors, storage
 from initcheck.inspection.unchanged import cloned, unchanged
 
 #: From so many numbers on, the first sample alone is computed, to save time.
@@ -34,6 +34,8 @@ class Gradients:
         cuts: how many results autograd did not see.
         hooks: how many hooks on gradients the forward pass registered.
         functions: `torch.autograd.Function`s that torch does not define.
+        padding: a row that gets no gradient by design, by parameter.
+        on_purpose: operations of torch whose gradient is not the slope.
     """
 
     loss: float = 0.0
@@ -42,6 +44,8 @@ class Gradients:
     cuts: int = 0
     hooks: int = 0
     functions: list[type[torch.autograd.Function]] = field(default_factory=list)
+    padding: dict[str, int] = field(default_factory=dict)
+    on_purpose: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,18 @@ class Runner:
             InspectionError: a pass cannot be made, or the loss is not finite.
         """
         result = Gradients()
-        exact = isinstance(mode, Exact)
 
         def take(name: str) -> Callable[[Tensor], None]:
             def hook(parameter: Tensor) -> None:
                 gradient, parameter.grad = parameter.grad, None
                 if gradient is not None:
                     result.summaries[name] = sketch(gradient)
-                    if exact and name in self.seeds:
+                    if isinstance(mode, Exact) and name in self.seeds:
+                        row = mode.padding.get(storage(parameter))
+                        if row is not None:
+                            result.padding[name] = row
+                            gradient = gradient.to_dense() if gradient.is_sparse else gradient
+                            gradient[row].zero_()
                         result.slopes[name] = along(gradient, self.seeds[name])
 
             return hook
@@ -98,10 +106,12 @@ class Runner:
             loss = self._loss()
             if not loss.requires_grad:
                 raise InspectionError("The loss does not depend on any trainable parameter.")
-            result.loss = _finite(loss)
             if isinstance(mode, Exact):
                 result.functions = functions_of(loss)
-                result.cuts, result.hooks, mode.backward = mode.cuts, functions.hooks, True
+                result.cuts, result.hooks = mode.cuts + functions.cuts, functions.hooks
+                result.on_purpose, mode.backward = mode.on_purpose, True
+                hooks.enter_context(hooks_in_dtype(self.module))
+            result.loss = _finite(loss)
             loss.backward()  # type: ignore[no-untyped-call]
         return result
 
@@ -129,6 +139,29 @@ class Runner:
             self.module.train()
             stack.enter_context(mode)
             yield functions
+
+
+@contextmanager
+def hooks_in_dtype(module: nn.Module) -> Iterator[None]:
+    """Round what hooks on parameters return to the dtype of the gradient, as autograd demands."""
+    tables = [each._backward_hooks for each in module.parameters() if each._backward_hooks]  # noqa: SLF001
+    kept = [dict(each) for each in tables]
+    for table in tables:
+        for key, hook in table.items():
+            table[key] = _in_dtype(hook)
+    try:
+        yield
+    finally:
+        for table, hooks in zip(tables, kept, strict=True):
+            table.update(hooks)
+
+
+def _in_dtype(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Tensor], Tensor | None]:
+    def rounded(gradient: Tensor) -> Tensor | None:
+        result = hook(gradient)
+        return None if result is None else result.to(gradient.dtype)
+
+    return rounded
 
 
 def _finite(loss: Tensor) -> float:

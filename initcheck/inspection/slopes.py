@@ -19,6 +19,8 @@ STEP = 1e-6
 SHORTER = 4.0
 #: Parts of the length along all parameters, and along one.
 TOGETHER, ALONE = 1e-3, 1e-2
+#: Differences are measured up to so many lengths of the gradient.
+MOST = 1000.0
 #: Parameters whose values are smaller, such as biases of zero, move as if they had this size.
 _SMALLEST = 0.01
 #: How many subsets are tried to find who differs; each costs two forward passes, or four. The more
@@ -100,7 +102,7 @@ class Slopes:
         if abs(shorter - slope) > 0.1 * min(abs(slope - expected), abs(shorter - expected)):
             raise InspectionError("The slope depends on the step, as near a kink or a jump.")
         if len(names) == 1:
-            self.part = max(self.part, min(abs(slope - expected) / max(size, 1e-300), 1e3))
+            self.part = max(self.part, min(abs(slope - expected) / max(size, 1e-300), MOST))
         return True
 
     def _noise(self, step: float) -> float:
@@ -118,7 +120,16 @@ class Slopes:
                 ):
                     raise InspectionError(f"{name} shares its memory with another tensor.")
                 moved[storage(tensor)] = partial(
-                    directed, tensor, self.runner.seeds[name], sign * step * self._scales[name]
+                    self._moved, name, sign * step * self._scales[name]
                 )
             losses.append(self.runner.loss(Exact(moved)))
         return (losses[0] - losses[1]) / (2 * step)
+
+    def _moved(self, name: str, scale: float) -> Tensor:
+        """A parameter in float64 after a step; the row of padding stays."""
+        tensor = self._tensors[name]
+        moved = directed(tensor, self.runner.seeds[name], scale)
+        row = self.exact.padding.get(name)
+        if row is not None:
+            moved[row] = tensor.detach()[row]
+        return moved

@@ -85,6 +85,10 @@ FUNCTIONS = {
     "swish": _Swish.apply,
     "straight through": _straight_through,
     "detached": lambda x: x * x.detach(),
+    "gumbel": lambda x: nn.functional.gumbel_softmax(x, hard=True),
+    "data": lambda x: x * x.tanh().data,
+    "a number": lambda x: x / x.square().mean().item(),
+    "quantized": lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127),
     "dropout": nn.functional.dropout,
     "softmax": lambda x: x.softmax(-1),
     "largest": lambda x: x * (x == x.max(-1, keepdim=True).values),
@@ -105,3 +109,74 @@ class Spectral(nn.Module):
 
 def bias_before_norm():
     return nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+class TransposedDropout(nn.Module):
+    """Dropout on a tensor whose entries are in another order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        hidden = nn.functional.dropout(self.inner(x).T, 0.5)
+        return self.head(hidden.T.tanh())
+
+
+class DrawsIndices(nn.Module):
+    """Whole random numbers in the forward pass: an order and steps of a diffusion."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.head = nn.Embedding(50, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        steps = torch.randint(0, 50, (len(x),))
+        noise = torch.randint(-1, 2, x.shape, dtype=x.dtype)
+        return self.head((x + self.steps(steps) + noise)[torch.randperm(len(x))])
+
+
+def double():
+    """In float64, so that nothing has to be rounded to float32."""
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES)).double()
+
+
+def hooked(hook):
+    """A module whose own hook changes the gradient of one weight."""
+    module = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+    module[0].weight.register_hook(hook)
+    return module
+
+
+class Padded(nn.Module):
+    """Tokens of which one is padding: its row gets no gradient, by design."""
+
+    def __init__(self, *, tied=False):
+        super().__init__()
+        self.table = nn.Embedding(20, 8, padding_idx=0)
+        self.head = nn.Linear(8, 20, bias=False)
+        if tied:
+            self.head.weight = self.table.weight
+
+    def forward(self, tokens):
+        return self.head(self.table(tokens).mean(1).tanh())
+
+
+def tokens():
+    found = torch.randint(1, 20, (8, 5))
+    found[:, 3:] = 0
+    return found, torch.randint(0, 20, (8,))
+
+
+class ComplexView(nn.Module):
+    """A real parameter that is used as complex numbers, and their conjugates."""
+
+    def __init__(self):
+        super().__init__()
+        self.pairs = nn.Parameter(torch.randn(8, 2))
+        self.head = nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        turned = torch.view_as_complex(self.pairs)
+        mixed = (x + 1j) * turned.conj()
+        return self.head(torch.cat([mixed.real, mixed.imag + turned.conj().imag], -1))

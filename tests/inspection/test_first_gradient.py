@@ -47,7 +47,17 @@ def test_a_write_that_autograd_does_not_see_is_noted():
     assert finding.parameters == ("inner.weight", "inner.bias")
 
 
-NOTED = ("reversed", "sign", "lower bound", "straight through", "detached")
+NOTED = {
+    "reversed": "_Reversed defines another",
+    "sign": "_Sign defines another",
+    "lower bound": "_LowerBound defines another",
+    "straight through": "detach()",
+    "detached": "detach()",
+    "gumbel": "detach()",
+    "data": "detach(), .data",
+    "a number": "item()",
+    "quantized": "fake_quantize",
+}
 
 
 @pytest.mark.parametrize("name", innocent_batch.FUNCTIONS)
@@ -55,13 +65,18 @@ def test_a_gradient_that_differs_on_purpose_is_noted_at_most(name):
     build = partial(innocent_batch.Between, innocent_batch.FUNCTIONS[name])
     found, inspection = of_first_gradient(build)
     assert [each.severity for each in found] == (["note"] if name in NOTED else [])
+    assert all(NOTED[name] in each.message for each in found)
     assert not inspection.of_severity("fail", "warn"), str(inspection)
 
 
 @pytest.mark.parametrize(
-    "build", [innocent_batch.Spectral, innocent.Recurrent, innocent.dropout, innocent.bfloat16]
-)
-def test_buffers_recurrence_dropout_and_bfloat16_agree(build):
+    "build",
+    [
+        innocent_batch.Spectral, innocent.Recurrent, innocent.dropout, innocent.bfloat16,
+        innocent_batch.TransposedDropout, innocent_batch.DrawsIndices,
+    ],
+)  # fmt: skip
+def test_buffers_recurrence_random_numbers_and_bfloat16_agree(build):
     def batch():
         inputs, labels = rows()
         return inputs.to(next(build().parameters()).dtype), labels
@@ -143,3 +158,49 @@ def test_a_router_that_never_learns_is_noted_and_its_rounding_is_no_signal():
     assert (finding.check, finding.severity) == ("asleep", "note")
     assert finding.parameters == ("router.weight",)
     assert "rounding alone" in finding.message
+
+
+def test_a_module_in_float64_is_judged_in_all():
+    def batch():
+        inputs, labels = rows()
+        return inputs.double(), labels
+
+    inspection = inspect_model(innocent_batch.double, batch)
+    assert not inspection.findings, str(inspection)
+    assert not inspection.not_judged, str(inspection)
+    assert {"units", "signal", "start_loss", "first_gradient"} <= {*inspection.judged.checks}
+
+
+@pytest.mark.parametrize(
+    "hook", [lambda g: g * 0.1, lambda g: g.clamp(-1e-3, 1e-3), lambda g: g * 0, lambda g: None]
+)
+def test_a_hook_on_a_parameter_is_noted(hook):
+    found, inspection = of_first_gradient(partial(innocent_batch.hooked, hook))
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    if hook(torch.ones(1)) is None:
+        assert not found
+        return
+    (finding,) = found
+    assert finding.parameters == ("0.weight",)
+    assert "hook changes it" in finding.message
+    assert "0000" not in finding.message
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_row_of_padding_does_not_count(tied):
+    build = partial(innocent_batch.Padded, tied=tied)
+    found, inspection = of_first_gradient(build, innocent_batch.tokens)
+    assert not found, str(inspection)
+
+
+def test_a_complex_view_moves_with_its_parameter():
+    found, inspection = of_first_gradient(innocent_batch.ComplexView)
+    assert not found, str(inspection)
+    assert not inspection.not_judged, str(inspection)
+
+
+def test_what_autograd_keeps_is_no_detach():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+    subject = Subject("model", lambda: module, rows)
+    exact = Runner.of(subject, module, rows()).gradients(Exact())
+    assert exact.cuts == 0
