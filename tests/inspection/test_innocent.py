@@ -23,7 +23,8 @@ INNOCENT = {
             innocent.Tied, innocent.Teacher, innocent.UnusedExpert, innocent.weight_normed,
             innocent.dropout, innocent.Recurrent, innocent.takes_a_seed, innocent.Hippo,
             innocent.ScaledEmbedding, innocent.weight_normed_by_a_hook, innocent.Masked,
-            innocent.SlicesOfOneDraw, innocent.signs,
+            innocent.SlicesOfOneDraw, innocent.signs, innocent.orthogonal_by_parametrization,
+            innocent.noisy, innocent.OneNumber,
         )
     },
     **{
