@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import torch
@@ -304,7 +305,7 @@ class NoisyLinear(nn.Module):
 def noisy():
     """As many layers as two draws of the noise need to differ under the inspected seeds."""
     widths = (8, 64, 4, 32, 3, 64, 2, 64, 3, 32, 2, 16, CLASSES)
-    return nn.Sequential(*(NoisyLinear(*pair) for pair in zip(widths, widths[1:], strict=False)))
+    return nn.Sequential(*(NoisyLinear(*pair) for pair in itertools.pairwise(widths)))
 
 
 class OneNumber(nn.Module):
