@@ -324,3 +324,31 @@ class OneNumber(nn.Module):
 
     def forward(self, x):
         return self.layer(x - self.threshold) * self.temperature
+
+
+class MovingTeacher(nn.Module):
+    """A copy that an average of weights moves: not frozen, and used without grad mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.student = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+        self.teacher = copy.deepcopy(self.student)
+        self.scale = nn.Parameter(torch.randn(8))
+        self.average = nn.Parameter(self.scale.detach().clone())
+
+    def forward(self, x):
+        with torch.no_grad():
+            target = self.teacher(x * self.average)
+        return self.student(x * self.scale) + target
+
+
+class Averaged(nn.Module):
+    """A copy of torch.optim.swa_utils, which the loss does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, CLASSES)
+        self.average = torch.optim.swa_utils.AveragedModel(self.layer)
+
+    def forward(self, x):
+        return self.layer(x)
