@@ -6,10 +6,12 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding
+from initcheck.inspection.first import first_step
 from initcheck.inspection.start import RARE, Start, telling
 from initcheck.inspection.tensors import (
     Named,
@@ -24,27 +26,76 @@ from initcheck.inspection.tensors import (
 def check_distinct(start: Start) -> Iterator[Finding]:
     """Parameters of one shape that are equal in bits: whole modules first, then tensors."""
     copies = equal_groups(start)
+    reached = _reached(start) if copies else None
     for paths in equal_modules(start, copies):
-        names = [
-            each for path in paths for each in start.tensors.values()
-            if each.trainable and each.name.startswith(f"{path}.")
-        ]  # fmt: skip
-        yield start.finding(
-            "distinct", "warn", names, value=float(len(paths)),
-            message=f"{len(paths)} modules start as copies, equal in bits: {', '.join(paths)}.",
-            repair="Build each one separately, or initialize again after copying.",
-        )  # fmt: skip
-        taken = {each.name for each in names}
+        names = {
+            path: [
+                each for each in start.tensors.values()
+                if each.trainable and each.name.startswith(f"{path}.")
+            ]
+            for path in paths
+        }  # fmt: skip
+        yield from _copied_modules(start, names, reached)
+        taken = {each.name for several in names.values() for each in several}
         copies = [[each for each in group if each.name not in taken] for group in copies]
     for group in copies:
         if len(group) > 1:
-            yield start.finding(
-                "distinct", "warn", group, value=float(len(group)),
-                message=f"{len(group)} parameters of shape {tuple(group[0].tensor.shape)} are "
-                "equal in bits and not tied.",
-                repair="Draw each one separately.",
-            )  # fmt: skip
+            yield from _copied_parameters(start, group, reached)
     yield from _equal_slices(start)
+
+
+def _reached(start: Start) -> set[str] | None:
+    """Names of the parameters that take part in the loss; None if that is not known."""
+    if start.subject.batch is None:
+        return None
+    try:
+        return first_step(start).reached
+    except Exception:  # noqa: BLE001 -- user code; the checks that train name the reason
+        return None
+
+
+def _copied_modules(
+    start: Start, names: dict[str, list[Named]], reached: set[str] | None
+) -> Iterator[Finding]:
+    used = {
+        path: several for path, several in names.items()
+        if reached is None or any(each.name in reached for each in several)
+    }  # fmt: skip
+    if len(used) > 1:
+        yield start.finding(
+            "distinct", "warn", [*chain(*used.values())], value=float(len(used)),
+            message=f"{len(used)} modules start as copies, equal in bits: {', '.join(used)}.",
+            repair="Build each one separately, or initialize again after copying.",
+        )  # fmt: skip
+    unused = {path: several for path, several in names.items() if path not in used}
+    if unused:
+        yield start.finding(
+            "distinct", "note", [*chain(*unused.values())], value=float(len(unused)),
+            message=f"{len(names)} modules start as copies, equal in bits: {', '.join(names)}. "
+            f"{', '.join(unused)} took no part in the loss, as an average of weights.",
+            repair="Freeze what no optimizer is to move.",
+        )  # fmt: skip
+
+
+def _copied_parameters(
+    start: Start, group: list[Named], reached: set[str] | None
+) -> Iterator[Finding]:
+    used = [each for each in group if reached is None or each.name in reached]
+    shape = tuple(group[0].tensor.shape)
+    if len(used) > 1:
+        yield start.finding(
+            "distinct", "warn", used, value=float(len(used)),
+            message=f"{len(used)} parameters of shape {shape} are equal in bits and not tied.",
+            repair="Draw each one separately.",
+        )  # fmt: skip
+    unused = [each for each in group if each not in used]
+    if unused:
+        yield start.finding(
+            "distinct", "note", unused, value=float(len(unused)),
+            message=f"{len(group)} parameters of shape {shape} are equal in bits and not tied. "
+            "These took no part in the loss.",
+            repair="Freeze what no optimizer is to move.",
+        )  # fmt: skip
 
 
 def equal_groups(start: Start) -> list[list[Named]]:

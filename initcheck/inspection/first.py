@@ -67,6 +67,7 @@ def _taken(start: Start) -> First:
 def _taking(named: Named, result: First) -> Callable[[Tensor], None]:
     def hook(parameter: Tensor) -> None:
         gradient, parameter.grad = parameter.grad, None
+        result.reached.add(named.name)
         if gradient is not None and any_nonzero(gradient):
             result.awake.add(named.name)
 

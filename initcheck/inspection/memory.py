@@ -28,36 +28,15 @@ Fill = Literal["nan", "number"]
 UNINITIALIZED = frozenset(
     {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
 )
-RANDOM = frozenset(
-    [
-        "bernoulli",
-        "bernoulli_",
-        "cauchy_",
-        "exponential_",
-        "geometric_",
-        "log_normal_",
-        "multinomial",
-        "normal",
-        "normal_",
-        "poisson",
-        "rand",
-        "rand_like",
-        "randint",
-        "randint_like",
-        "randn",
-        "randn_like",
-        "random",
-        "random_",
-        "randperm",
-        "uniform",
-        "uniform_",
-        "_standard_gamma",
-        "_sample_dirichlet",
-        "binomial",
-        "native_dropout",
-    ]
-)
+RANDOM = frozenset({
+    "bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_",
+    "multinomial", "normal", "normal_", "poisson", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "random", "random_", "randperm", "uniform", "uniform_",
+    "_standard_gamma", "_sample_dirichlet", "binomial", "native_dropout",
+})  # fmt: skip
 OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
+#: What takes a shape from its argument, and no values.
+SHAPED = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"})
 #: Functions of torch.nn.init that count fans.
 COUNTS_FANS = frozenset(
     {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
@@ -187,7 +166,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, name: str, given: list[Tensor], fresh: list[Tensor], mutated: list[Tensor]
     ) -> None:
         line = _line(sys._getframe(2))  # noqa: SLF001
-        sources = given
+        sources = [] if name in SHAPED else given
         if name in OVERWRITES or "out" in func._overloadname:  # noqa: SLF001
             replaced = {id(each) for each in mutated}  # their old values are gone
             sources = [each for each in given if id(each) not in replaced]

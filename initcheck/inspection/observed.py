@@ -54,6 +54,7 @@ class First:
 
     Attributes:
         awake: names of parameters whose gradient is not exactly zero.
+        reached: names of parameters to which autograd gave a gradient, which may be zero.
         functions: `torch.autograd.Function`s that torch does not define.
         samples: the number of samples; 0 if the batch has no such dimension.
     """
@@ -64,4 +65,5 @@ class First:
     relus: list[Relu] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     awake: set[str] = field(default_factory=set)
+    reached: set[str] = field(default_factory=set)
     functions: list[type[torch.autograd.Function]] = field(default_factory=list)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import torch
@@ -110,6 +111,17 @@ def orthogonal():
     for part in module:
         nn.init.orthogonal_(part.weight)
     return module
+
+
+def orthogonal_by_parametrization():
+    """Trainable tables, which random buffers turn into random orthogonal matrices."""
+    return nn.Sequential(
+        *(
+            layer for _ in range(2)
+            for layer in (parametrizations.orthogonal(nn.Linear(8, 8)), nn.Tanh())
+        ),
+        parametrizations.orthogonal(nn.Linear(8, CLASSES)),
+    )  # fmt: skip
 
 
 class Siren(nn.Module):
@@ -266,3 +278,77 @@ def signs():
     with torch.no_grad():
         module[0].weight.copy_(torch.randint(0, 2, (64, 8)) * 2.0 - 1)
     return module
+
+
+class NoisyLinear(nn.Module):
+    """Its buffer holds an outer product: so few numbers that two draws have other variances."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.mean = nn.Parameter(torch.empty(outputs, inputs))
+        self.spread = nn.Parameter(torch.empty(outputs, inputs))
+        self.register_buffer("noise", torch.empty(outputs, inputs))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        bound = self.mean.shape[1] ** -0.5
+        nn.init.uniform_(self.mean, -bound, bound)
+        nn.init.constant_(self.spread, bound / 2)
+        rows, columns = (torch.randn(size) for size in self.noise.shape)
+        rows, columns = (each.sign() * each.abs().sqrt() for each in (rows, columns))
+        self.noise.copy_(rows.outer(columns))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.mean + self.spread * self.noise)
+
+
+def noisy():
+    """As many layers as two draws of the noise need to differ under the inspected seeds."""
+    widths = (8, 64, 4, 32, 3, 64, 2, 64, 3, 32, 2, 16, CLASSES)
+    return nn.Sequential(*(NoisyLinear(*pair) for pair in itertools.pairwise(widths)))
+
+
+class OneNumber(nn.Module):
+    """Its temperature and its threshold are single numbers, drawn at random."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, CLASSES)
+        self.temperature = nn.Parameter(torch.empty(()))
+        self.register_buffer("threshold", torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        nn.init.uniform_(self.temperature, 0.5, 1.5)
+        nn.init.uniform_(self.threshold, -0.1, 0.1)
+
+    def forward(self, x):
+        return self.layer(x - self.threshold) * self.temperature
+
+
+class MovingTeacher(nn.Module):
+    """A copy that an average of weights moves: not frozen, and used without grad mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.student = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+        self.teacher = copy.deepcopy(self.student)
+        self.scale = nn.Parameter(torch.randn(8))
+        self.average = nn.Parameter(self.scale.detach().clone())
+
+    def forward(self, x):
+        with torch.no_grad():
+            target = self.teacher(x * self.average)
+        return self.student(x * self.scale) + target
+
+
+class Averaged(nn.Module):
+    """A copy of torch.optim.swa_utils, which the loss does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, CLASSES)
+        self.average = torch.optim.swa_utils.AveragedModel(self.layer)
+
+    def forward(self, x):
+        return self.layer(x)

@@ -23,7 +23,8 @@ INNOCENT = {
             innocent.Tied, innocent.Teacher, innocent.UnusedExpert, innocent.weight_normed,
             innocent.dropout, innocent.Recurrent, innocent.takes_a_seed, innocent.Hippo,
             innocent.ScaledEmbedding, innocent.weight_normed_by_a_hook, innocent.Masked,
-            innocent.SlicesOfOneDraw, innocent.signs,
+            innocent.SlicesOfOneDraw, innocent.signs, innocent.orthogonal_by_parametrization,
+            innocent.noisy, innocent.OneNumber, innocent.MovingTeacher, innocent.Averaged,
         )
     },
     **{
@@ -57,6 +58,19 @@ def test_the_layers_of_an_encoder_are_copies():
     (finding,) = inspection.of_severity("warn")
     assert finding.check == "distinct"
     assert "3 modules start as copies" in finding.message
+
+
+@pytest.mark.parametrize("build", [innocent.MovingTeacher, innocent.Averaged])
+def test_copies_that_the_loss_does_not_use_are_noted(build):
+    """Without a batch nothing is known of the loss, so they are copies like any other."""
+    notes = [
+        each for each in inspect_model(build, rows).of_severity("note") if each.check == "distinct"
+    ]  # fmt: skip
+    assert "took no part in the loss" in notes[0].message
+    names = {name for each in notes for name in each.parameters}
+    assert names
+    assert all(name.startswith(("teacher.", "average")) for name in names)
+    assert {each.check for each in inspect_model(build).of_severity("warn")} == {"distinct"}
 
 
 def test_bfloat16_is_judged():

@@ -217,9 +217,11 @@ def test_codebooks_are_right(build):
     assert not inspection.of_severity("fail", "warn"), str(inspection)
 
 
-def test_a_trainable_copy_of_a_codebook_warns():
-    (finding,) = inspect_model(SumsAsParameters, rows).of_severity("fail", "warn")
-    assert (finding.check, finding.severity) == ("distinct", "warn")
+def test_a_trainable_copy_of_a_codebook_is_noted():
+    """The loss moves neither, so they need not part."""
+    inspection = inspect_model(SumsAsParameters, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    assert "distinct" in {each.check for each in inspection.of_severity("note")}
 
 
 def icnr():
