@@ -81,7 +81,7 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
     if abs(exact.loss - low.loss) > 0.05 * max(abs(exact.loss), 1.0):
         why = (
             f"the loss is {low.loss:.6g}, and {exact.loss:.6g} in float64, so its forward pass is "
-            "random or jumps"
+            "random, jumps, or loses its digits in its own dtype, as a difference of large numbers"
         )
         start.not_judged.append(NotJudged("first_gradient", "", why))
         return

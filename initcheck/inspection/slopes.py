@@ -42,6 +42,7 @@ class Slopes:
         self.runner = runner
         self.exact = exact
         self.part = 0.0
+        self._losses: list[float] = []
         self._tensors = {
             each.name: each.tensor for each in named_tensors(runner.module)
             if each.name in exact.slopes and storage(each.tensor)
@@ -101,6 +102,10 @@ class Slopes:
             return False
         if abs(shorter - slope) > 0.1 * min(abs(slope - expected), abs(shorter - expected)):
             raise InspectionError("The slope depends on the step, as near a kink or a jump.")
+        gap = min(abs(slope - expected), abs(shorter - expected))
+        if abs(sum(self._losses) - 2 * self.exact.loss) > 0.1 * gap * STEP / SHORTER:
+            message = "The slopes to both sides differ: the module starts at a kink or a jump."
+            raise InspectionError(message)
         if len(names) == 1:
             self.part = max(self.part, min(abs(slope - expected) / max(size, 1e-300), MOST))
         return True
@@ -123,6 +128,7 @@ class Slopes:
                     self._moved, name, sign * step * self._scales[name]
                 )
             losses.append(self.runner.loss(Exact(moved)))
+        self._losses = losses
         return (losses[0] - losses[1]) / (2 * step)
 
     def _moved(self, name: str, scale: float) -> Tensor:

@@ -204,3 +204,15 @@ def test_what_autograd_keeps_is_no_detach():
     subject = Subject("model", lambda: module, rows)
     exact = Runner.of(subject, module, rows()).gradients(Exact())
     assert exact.cuts == 0
+
+
+def test_lost_digits_are_named_where_the_losses_differ():
+    inspection = inspect_model(faulty_batch.LosesDigits, rows)
+    (why,) = [each.why for each in inspection.not_judged if each.check == "first_gradient"]
+    assert "loses its digits" in why
+
+
+def test_a_start_at_a_kink_is_not_judged_by_its_slope():
+    inspection = inspect_model(innocent_batch.dirac, rows)
+    assert not [each for each in inspection.findings if each.check == "first_gradient"]
+    assert any("at a kink" in each.why for each in inspection.not_judged)
