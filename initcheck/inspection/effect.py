@@ -207,7 +207,18 @@ def check_patterns(start: Start) -> Iterator[Finding]:
             owner=type(module).__name__,
             message=f"`{pattern.source}` was true for none of {pattern.names} names, such as "
             f"{pattern.example!r}: the rule matches nothing.",
-            repair="Compare with whole names as named_parameters gives them, or use endswith.",
+            repair=_other_pattern(pattern.source),
             value=float(pattern.names),
             line=pattern.line,
         )
+
+
+def _other_pattern(source: str) -> str:
+    """What to compare with instead, by how the condition compares."""
+    if ".endswith(" in source:
+        return "Give the end of a name that named_parameters gives."
+    if ".startswith(" in source:
+        return "Give the beginning of a name that named_parameters gives, or use endswith."
+    if "re." in source or "fnmatch." in source:
+        return "Try the pattern on the names that named_parameters gives."
+    return "Compare with whole names as named_parameters gives them, or use endswith."

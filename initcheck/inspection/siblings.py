@@ -9,12 +9,14 @@ from torch import nn
 
 from initcheck.inspection.fans import moments
 from initcheck.inspection.findings import Finding
-from initcheck.inspection.laws import Moments, differ
+from initcheck.inspection.laws import LAWS, Moments, differ
 from initcheck.inspection.start import Start, by_name
 from initcheck.inspection.tensors import Named
 
 #: Variances that differ by less do not matter: a gain that is off by a quarter.
 RATIO = 1.5
+#: Laws that a user chose by name.
+NAMED = frozenset({*LAWS, "orthogonal"})
 
 
 def differing(start: Start, *, alpha: float) -> Iterator[Finding]:
@@ -43,16 +45,36 @@ def differing(start: Start, *, alpha: float) -> Iterator[Finding]:
         if len(second) < len(group) or not _uneven(second, level) or odd != _odd(second, level):
             continue
         members = [group[n] for n in odd if group[n].name not in told]
-        if not members:
+        if not members or _alternate([start.laws[each.name].law for each in group]):
             continue
         told.update(each.name for each in group)
         ratio = max(each.variance for each in first) / min(each.variance for each in first)
         yield start.finding(
             "scale", "warn", members, value=ratio,
-            message=f"Their variance is not that of the same weight in the other {len(group)} "
-            f"blocks, and follows no order of depth: it differs by a factor of {ratio:.3g}.",
+            message=f"{_unlike(len(group) - len(odd))} follows no order of depth: it differs by a "
+            f"factor of {ratio:.3g}.",
             repair="See whether a rule matched some blocks only.",
         )  # fmt: skip
+
+
+def _unlike(rest: int) -> str:
+    """The beginning of a sentence about weights that differ from so many others, or all do."""
+    if not rest:
+        return "Their variance is not the same in these blocks, and"
+    blocks = "block" if rest == 1 else f"{rest} blocks"
+    return f"Their variance is not that of the same weight in the other {blocks}, and"
+
+
+def _alternate(laws: list[str]) -> bool:
+    """Whether every second block follows one law of the table, and the others another one.
+
+    It takes two blocks of each: one that is different may be a mistake.
+    """
+    pair = {*laws[:2]}
+    return (
+        len(laws) > 3 and len(pair) == 2 and pair <= NAMED
+        and all(law == laws[n % 2] for n, law in enumerate(laws))
+    )  # fmt: skip
 
 
 def _groups(start: Start) -> Iterator[list[Named]]:

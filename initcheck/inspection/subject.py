@@ -63,7 +63,7 @@ class Subject:
     loss: Loss | None = None
     device: str = "cpu"
     init: Init | None = None
-    seeded_by: str = field(init=False)
+    seeded_by: str = field(init=False, default="")  # a traceback shows it before it is found
 
     def __post_init__(self) -> None:
         if isinstance(self.build, nn.Module) or not callable(self.build):
@@ -116,7 +116,11 @@ class Subject:
             loss = called(self.loss, "the loss", module, batch)
         else:
             loss = default_loss(module, batch)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
+        if isinstance(loss, Tensor) and loss.numel() != 1:
+            raise InspectionError(
+                f"The loss has the shape {tuple(loss.shape)}. Return one number, such as its mean."
+            )
+        if not isinstance(loss, Tensor):
             raise InspectionError(f"The loss is {_what(loss)}, not a tensor with one number.")
         return loss.reshape(())
 

@@ -352,3 +352,21 @@ class Averaged(nn.Module):
 
     def forward(self, x):
         return self.layer(x)
+
+
+class Alternating(nn.Module):
+    """Every second layer is orthogonal, and a ReLU follows the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(32, 32) for _ in range(6))
+        self.first, self.head = nn.Linear(8, 32), nn.Linear(32, CLASSES)
+        for number, layer in enumerate(self.layers):
+            init = nn.init.orthogonal_ if number % 2 else nn.init.kaiming_normal_
+            init(layer.weight)
+
+    def forward(self, x):
+        x = self.first(x)
+        for number, layer in enumerate(self.layers):
+            x = layer(x) if number % 2 else layer(x).relu()
+        return self.head(x)

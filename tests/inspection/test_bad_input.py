@@ -217,3 +217,23 @@ def test_nothing_is_left_changed():
     inspect_model(_goes_elsewhere)
     assert Path.cwd() == folder
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_loss_with_several_numbers_is_named_by_its_shape():
+    def losses(module, batch):
+        return nn.functional.cross_entropy(module(batch[0]), batch[1], reduction="none")
+
+    text = str(inspect_model(linear, rows, loss=losses))
+    assert "The loss has the shape (" in text
+    assert "Return one number, such as its mean." in text
+
+
+def test_a_module_instead_of_a_function_can_be_shown_in_a_traceback():
+    with pytest.raises(InspectionError, match="not a function that builds it") as error:
+        inspect_model(nn.Linear(2, 2))
+    shown = [
+        repr(each.frame.f_locals["self"]) for each in error.traceback
+        if "self" in each.frame.f_locals
+    ]  # fmt: skip
+    assert shown
+    assert all("seeded_by=''" in each for each in shown)

@@ -92,6 +92,8 @@ def test_each_form_of_a_pattern_is_watched(rule, renamed):
 
     found = [each for each in effects(Named, init) if "matches nothing" in each.message]
     assert len(found) == (0 if renamed else 1)
+    if rule is _ends and found:  # it is used already
+        assert found[0].repair == "Give the end of a name that named_parameters gives."
 
 
 def test_a_special_rule_that_a_general_one_overwrites_is_found():

@@ -25,6 +25,7 @@ INNOCENT = {
             innocent.ScaledEmbedding, innocent.weight_normed_by_a_hook, innocent.Masked,
             innocent.SlicesOfOneDraw, innocent.signs, innocent.orthogonal_by_parametrization,
             innocent.noisy, innocent.OneNumber, innocent.MovingTeacher, innocent.Averaged,
+            innocent.Alternating,
         )
     },
     **{

@@ -47,6 +47,14 @@ def _normed(transposed):
     return nn.Sequential(first, nn.BatchNorm2d(first.out_channels), nn.ReLU())
 
 
+def test_the_other_blocks_are_counted_without_the_odd_ones():
+    found = [
+        each for each in inspect_model(faulty_law.one_block_left_out).findings
+        if each.check == "scale"
+    ]  # fmt: skip
+    assert "in the other 4 blocks, and" in found[0].message
+
+
 @pytest.mark.parametrize("transposed", [True, False])
 def test_before_a_normalization_it_is_a_note(transposed):
     found = [
