@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -42,7 +43,7 @@ sys.exit(main(["inspect", "limited:build", "--batch", "limited:batch"]))
     ("mebibytes", "code", "sentence"),
     [
         (150, 4, "limited:build ran out of memory"),
-        (450, 1, "not judged  written: limited:build ran out of memory"),
+        (450, 1, "not judged  written.*: limited:build ran out of memory"),
     ],
 )
 def test_too_little_memory_ends_in_a_sentence(mebibytes, code, sentence):
@@ -53,7 +54,7 @@ def test_too_little_memory_ends_in_a_sentence(mebibytes, code, sentence):
     )  # fmt: skip
     output = done.stdout + done.stderr
     assert "Traceback" not in output
-    assert sentence in output
+    assert re.search(sentence, output), output
     assert done.returncode == code
 
 
