@@ -46,6 +46,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("distinct", "torch TransformerDecoder"): "pytorch/pytorch#86274",
     ("effect", "torchvision swin_t"): "none found",
     ("effect", "torchvision swin_v2_t"): "none found",
+    ("scale", "timm visformer_tiny"): "pytorch/pytorch#23854",
     ("effect", "transformers wav2vec2"): "none found",
     ("effect", "transformers hubert"): "none found",
 }
