@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from initcheck.inspection.findings import InspectionError
-from initcheck.inspection.memory import Fill, WatchedMemory
+from initcheck.inspection.memory import Fill, WatchedMemory, shortened
 from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
 from initcheck.inspection.watching import watched
 
@@ -346,7 +346,7 @@ def _at(error: BaseException) -> str:
         each for each in traceback.extract_tb(error.__traceback__)
         if "initcheck/inspection" not in each.filename and "site-packages" not in each.filename
     ]  # fmt: skip
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f" ({shortened(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 
 
 def _what(value: object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.inspection.__main__ import PAGE, in_order, kept, models, page
+import re
+
+from tests.inspection.__main__ import PAGE, ROOT, RUNS, in_order, kept, models, page
 
 
 def test_the_page_is_written_from_the_runs():
@@ -25,3 +27,9 @@ def test_the_list_is_long_enough_for_its_bound():
     assert sum(name.startswith("timm ") for name in libraries) >= 60
     assert sum(name.startswith("transformers ") for name in libraries) >= 20
     assert sum(name.startswith("diffusers ") for name in libraries) >= 5
+
+
+def test_no_result_names_a_folder_of_the_machine():
+    """Errors name files from the working directory on, so that lists of two machines agree."""
+    assert str(ROOT) not in RUNS.read_text(encoding="utf-8")
+    assert not re.search(r"\(/\w", RUNS.read_text(encoding="utf-8"))
