@@ -105,11 +105,11 @@ def envelopes(losses: Tensor, recorded: dict[str, Any]) -> tuple[Tensor, str]:
     if finite.all() and _stands_still(reference, envelope, calm):
         return envelope, "its loss hardly moves: exact claims watch it"
     ratio = distance(losses, reference) / envelope
-    typical = _typical(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
-    return typical.where(calm, 0.0).where(finite, torch.inf), ""
+    middle = typical(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
+    return middle.where(calm, 0.0).where(finite, torch.inf), ""
 
 
-def _typical(ratio: Tensor) -> Tensor:
+def typical(ratio: Tensor) -> Tensor:
     """The lower median over seeds: ``(S, K)`` to ``(K,)``.
 
     If rounding decides the sign of one ReLU's input, a single run jumps by a thousand envelopes
@@ -117,8 +117,8 @@ def _typical(ratio: Tensor) -> Tensor:
     release affects every seed, so three of four seeds must be outside. If any seed's loss is not
     finite, the distance is infinite.
     """
-    typical = ratio.kthvalue((len(ratio) + 1) // 2, dim=0).values
-    return typical.masked_fill(ratio.isinf().any(0), torch.inf)
+    middle = ratio.kthvalue((len(ratio) + 1) // 2, dim=0).values
+    return middle.masked_fill(ratio.isinf().any(0), torch.inf)
 
 
 def _stands_still(reference: Tensor, envelope: Tensor, calm: Tensor) -> bool:
