@@ -68,9 +68,10 @@ def multiply(tensor: Tensor, pool: Tensor, generator: torch.Generator) -> None:
 
     The factors follow the order of the tensor's numbers in memory.
     """
-    strides = tensor.stride()
-    order = sorted(range(tensor.dim()), key=lambda axis: -strides[axis])
-    dense = tensor.permute(order)
+    dense = tensor
+    if not tensor.is_contiguous():
+        strides = tensor.stride()
+        dense = tensor.permute(sorted(range(tensor.dim()), key=lambda axis: -strides[axis]))
     if not dense.is_contiguous():
         copy = tensor.contiguous()
         multiply(copy, pool, generator)

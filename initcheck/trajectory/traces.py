@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,7 +24,7 @@ def watched(model: nn.Module) -> dict[str, Tensor]:
         TrajectoryError: a parameter has no shape yet.
     """
     found: dict[str, Tensor] = {}
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+    for name, tensor in tensors_of(model):
         if is_lazy(tensor):
             raise TrajectoryError(
                 f"{name} has no shape before the first forward pass. Run one before the model is "
@@ -30,15 +32,23 @@ def watched(model: nn.Module) -> dict[str, Tensor]:
             )
         if tensor.is_meta:
             raise TrajectoryError(f"{name} is on the meta device, so it has no numbers to watch.")
-        found[name.replace(COMPILED, "")] = tensor.detach()
+        found[name] = tensor.detach()
     return found
+
+
+def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters and buffers of a module with their names, each tensor once."""
+    seen = set()
+    for prefix, module in model.named_modules():
+        for name, tensor in chain(module._parameters.items(), module._buffers.items()):  # noqa: SLF001 -- named_parameters walks the tree twice
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield f"{prefix}.{name}".lstrip(".").replace(COMPILED, ""), tensor
 
 
 def trainable(model: nn.Module) -> set[str]:
     """The names of the parameters that require gradients."""
-    return {
-        name.replace(COMPILED, "") for name, each in model.named_parameters() if each.requires_grad
-    }
+    return {name for name, each in tensors_of(model) if each.requires_grad}
 
 
 def way(name: str, now: Tensor, start: Tensor | None = None) -> Tensor:

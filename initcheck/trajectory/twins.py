@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from initcheck.envelope.twins import POOL, multiply
-from initcheck.trajectory.traces import trainable, watched
+from initcheck.trajectory.traces import tensors_of
 
 
 class Disturbance:
@@ -20,28 +21,25 @@ class Disturbance:
 
     def __init__(self, seed: int, twin: int) -> None:
         self._generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {twin}".encode()))
-        self._pools: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._seen: dict[str, tuple[int, int]] = {}
 
     def __call__(self, model: nn.Module) -> None:
         """Disturb the module in place."""
-        training = trainable(model)
         with torch.no_grad():
-            for name, tensor in watched(model).items():
+            for name, tensor in tensors_of(model):
                 if not tensor.is_floating_point():
                     continue
                 written = name in self._seen and self._seen[name] != _state(tensor)
-                if name in training or written:
-                    multiply(tensor, self._pool(tensor), self._generator)
+                if written or tensor.requires_grad:
+                    multiply(tensor.detach(), _pool(tensor.dtype, tensor.device), self._generator)
                 self._seen[name] = _state(tensor)
 
-    def _pool(self, tensor: Tensor) -> Tensor:
-        key = (tensor.dtype, tensor.device)
-        if key not in self._pools:
-            normal = torch.randn(POOL, generator=self._generator)
-            factors = normal.to(tensor.dtype) * torch.finfo(tensor.dtype).eps + 1
-            self._pools[key] = factors.to(tensor.device)
-        return self._pools[key]
+
+@lru_cache(maxsize=4)
+def _pool(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Factors 1 + eps z, the same for all twins, which begin at random places."""
+    normal = torch.randn(POOL, generator=torch.Generator().manual_seed(POOL))
+    return (normal.to(dtype) * torch.finfo(dtype).eps + 1).to(device)
 
 
 def _state(tensor: Tensor) -> tuple[int, int]:
