@@ -55,5 +55,5 @@ def __getattr__(name: str) -> object:
     return value
 
 
-def __dir__() -> "list[str]":  # quoted: Pythons too old for it must reach bootstrap's message
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
