@@ -68,7 +68,7 @@ def unchanged(
         progress(number + 1, len(reference.seeds))
     comparison = compare(runs, reference)
     return Report(
-        comparison.verdict, comparison, reference, path, machine(device or runs[0].device),
+        loop.name, comparison.verdict, comparison, reference, path, machine(device or runs[0].device),
         _where(loop, comparison, reference), again,
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def _record(
     )
     files.write(reference, path)
     environment = reference.environment
-    return Report("recorded", comparison, reference, path, environment, "", command)
+    return Report(loop.name, "recorded", comparison, reference, path, environment, "", command)
 
 
 def _name(training: Any) -> str:
