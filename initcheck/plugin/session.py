@@ -148,6 +148,10 @@ class Session:
             if plan.call_before_its_turn(item, verdict)
         }  # fmt: skip
 
+    def jobs_of(self, items: Sequence[pytest.Item], device: str) -> list[jobs.Job]:
+        """What worker processes train for the claims among these tests, on one device."""
+        return jobs.jobs(self.declared(items, device).values())
+
     def close(self) -> None:
         """Stop what is still training."""
         for each in self.prefetches:
