@@ -18,8 +18,9 @@ from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
 from initcheck.gate import jobs
 from initcheck.gate import record as recorder
+from initcheck.gate.setting import Setting
 from initcheck.gate.trainer import Laboratory
-from initcheck.gate.verdict import Setting, Verdict
+from initcheck.gate.verdict import Verdict
 from initcheck.initializers import Initializer, InitializerError, user
 from initcheck.plugin import check_baselines, plan, prefetch
 from initcheck.plugin.environment import Conditions
