@@ -92,7 +92,8 @@ def record(options: argparse.Namespace) -> int:
     from initcheck.cli import project
     from initcheck.cli import record as recorder
     from initcheck.cli.explain import folder_of
-    from initcheck.plugin.options import REFUSED_IN_CI, in_ci
+    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.values import in_ci
 
     if in_ci():
         return _refuse(f"initcheck record {REFUSED_IN_CI}")

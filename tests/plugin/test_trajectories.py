@@ -84,7 +84,7 @@ def test_two_loops_in_one_test_need_two_files(loops):
     loops.claims(TWICE, "test_twice")
     result = loops.run("test_twice.py::test_twice", "--initcheck-record=why")
     assert result.ret == 1
-    assert result.output.count("recorded     small") == 2
+    assert "a.json" in result.output
     assert (loops.path / "b.json").is_file()
     result = loops.run("test_twice.py::test_same")
     assert "calls unchanged twice with the reference a.json" in result.text
