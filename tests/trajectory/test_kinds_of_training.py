@@ -11,8 +11,6 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from initcheck.trajectory.loops import Loop
-from initcheck.trajectory.run import run
 from tests.trajectory.judging import compared, recorded
 
 
@@ -21,6 +19,13 @@ def batches(seed, size=8, width=6):
     while True:
         inputs = torch.randn(size, width, generator=generator)
         yield inputs, inputs.square().sum(1, keepdim=True).sqrt()
+
+
+def descend(model, lr):
+    with torch.no_grad():
+        for each in model.parameters():
+            each.sub_(each.grad, alpha=lr)
+            each.grad = None
 
 
 def mlp(*middle):
@@ -42,6 +47,8 @@ def fit(seed, build=mlp, *, lr=0.05, loss_of=functional.mse_loss, dtype=None):
 
 
 class OwnNoise(nn.Module):
+    """Dropout that draws from a generator of its module."""
+
     def __init__(self):
         super().__init__()
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -109,6 +116,8 @@ def autocast(seed, *, lr=0.05):
 
 
 class Rows(Dataset):
+    """Rows with noise that a worker draws."""
+
     def __len__(self):
         return 64
 
@@ -132,6 +141,8 @@ def workers(seed, *, lr=0.05):
 
 
 class Images(nn.Module):
+    """A convolution, which has layouts of memory."""
+
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
@@ -178,10 +189,7 @@ def grows(seed, *, lr=0.05):
         out = model["b"](model["a"](inputs).tanh())
         loss = functional.mse_loss(model["c"](out) if "c" in model else out, targets)
         loss.backward()
-        with torch.no_grad():
-            for each in model.parameters():
-                each -= lr * each.grad
-                each.grad = None
+        descend(model, lr)
         yield loss
 
 
@@ -199,6 +207,8 @@ def replaces_data(seed, *, lr=0.05):
 
 
 class Phases(nn.Module):
+    """A complex weight."""
+
     def __init__(self):
         super().__init__()
         self.turn = nn.Parameter(torch.randn(6, 8, dtype=torch.complex64))
@@ -278,10 +288,7 @@ def copied_after_it_was_shown(seed, *, lr=0.05):
         loss = functional.mse_loss(model(inputs), targets)
         loss = loss + functional.mse_loss(model(other), teacher(other))
         loss.backward()
-        with torch.no_grad():
-            for each in model.parameters():
-                each -= lr * each.grad
-                each.grad = None
+        descend(model, lr)
         yield loss
 
 
@@ -293,10 +300,7 @@ def moved_after_it_was_shown(seed, *, lr=0.05):
     for inputs, targets in batches(seed):
         loss = functional.mse_loss(model(inputs.double()), targets.double())
         loss.backward()
-        with torch.no_grad():
-            for each in model.parameters():
-                each -= lr * each.grad
-                each.grad = None
+        descend(model, lr)
         yield loss
 
 
@@ -312,7 +316,7 @@ class Masked(nn.Module):
         self.scores = nn.Parameter(torch.randn(6, 6))
 
     def forward(self, values):
-        return (values @ (self.scores + self.mask).softmax(1)).sum(1, keepdim=True)
+        return (values @ (self.scores + self.mask).softmax(1))[:, :1]
 
 
 def masks(seed, *, lr=0.05):
