@@ -21,13 +21,6 @@ class TrajectoryError(ValueError):
     """A loop cannot be judged, or a file cannot be used. The message is a sentence."""
 
 
-class Enough(SystemExit):
-    """Ends a loop that goes on after its last step.
-
-    No Exception, which frameworks catch; and a thread that a SystemExit ends prints nothing.
-    """
-
-
 @dataclass(frozen=True)
 class Loop:
     """A training function, and what it is called with.

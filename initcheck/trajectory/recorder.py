@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from initcheck.envelope.compare import steps_judged
 from initcheck.trajectory import traces
 from initcheck.trajectory.first_pass import FirstPass
-from initcheck.trajectory.loops import Enough, TrajectoryError
+from initcheck.trajectory.loops import TrajectoryError
 from initcheck.trajectory.traces import Trace
 
 #: Called with the model before the first step and after each: a twin's rounding errors.
@@ -89,7 +89,7 @@ class Recorder:
             TrajectoryError: no model was shown, or the loss is not one number.
         """
         if self.done:
-            raise Enough
+            raise SystemExit  # ends the loop: frameworks catch Exceptions, and threads print them
         if self.model is None:
             raise self._refused("shows a loss before its model.")
         trace, number = self.trace, len(self.trace.losses)

@@ -24,9 +24,10 @@ from initcheck.trajectory.twins import Disturbance
 
 SEEDS = 4
 STEPS = 32
-#: By how much the first loss may differ between two runs with one seed, as a share; a device's own
-#: order of sums stays far below. Later steps are judged by the envelope.
+#: By how much the first losses may differ between two runs with one seed, as a share; a device's
+#: own order of sums stays far below. Later steps are judged by the envelope.
 REPEATS = 1e-3
+_FIRST = 3  # losses
 
 Progress = Callable[[int, int], None]
 
@@ -101,7 +102,7 @@ def demand(loop: Loop, trace: Trace, steps: int) -> Trace:
         )
     for number, found in trace.ways.items():
         for name, sketched in found.items():
-            if not sketched.isfinite().all() and trace.start[name].isfinite().all():
+            if not sketched.isfinite().all():
                 raise TrajectoryError(
                     f"{name} of {loop.name} with seed {trace.seed} is not finite after step "
                     f"{number}, so nothing was recorded."
@@ -127,21 +128,21 @@ def repeated(loop: Loop, one: Trace, two: Trace) -> float:
             f"{loop.name} is not repeatable: two runs with seed {one.seed} take {len(one.losses)} "
             f"and {len(two.losses)} steps."
         )
-    different = compared = 0
-    a, b = one.losses[0], two.losses[0]
-    if abs(a - b) > REPEATS * abs(a):
-        raise TrajectoryError(
-            f"{loop.name} is not repeatable: in two runs with seed {one.seed}, the loss of step 0 "
-            f"is {a:.6g} and {b:.6g}, {abs(a - b) / abs(a):.2g} apart. {again}: data order, "
-            "augmentation, dropout."
-        )
     compared = len(one.losses)
     different = sum(x != y for x, y in zip(one.losses, two.losses, strict=True))
     for step, found in one.ways.items():
         for name, sketched in found.items():
             compared += 1
             different += not torch.equal(sketched, two.ways[step].get(name, sketched[:0]))
-    return different / compared
+    share = different / compared
+    for step, (a, b) in enumerate(zip(one.losses[:_FIRST], two.losses[:_FIRST], strict=True)):
+        if abs(a - b) > REPEATS * abs(a):
+            raise TrajectoryError(
+                f"{loop.name} is not repeatable: in two runs with seed {one.seed}, {share:.0%} of "
+                f"the losses and tensors differ, and the loss of step {step} is {a:.6g} and "
+                f"{b:.6g}. {again}: data order, augmentation, dropout."
+            )
+    return share
 
 
 def _demand_judged(loop: Loop, again: Comparison, reference: Reference) -> Comparison:
@@ -150,6 +151,11 @@ def _demand_judged(loop: Loop, again: Comparison, reference: Reference) -> Compa
     Raises:
         TrajectoryError: it is outside, or rounding alone moves everything too far.
     """
+    if again.verdict == "undecided" and not again.moved:
+        raise TrajectoryError(
+            f"{loop.name} cannot be judged: {again.why} Nothing was recorded. Let its optimizer "
+            "step before it shows the loss, with a learning rate above 0."
+        )
     if again.verdict == "undecided":
         raise TrajectoryError(
             f"{loop.name} cannot be judged: {again.why} Nothing was recorded. Choose fewer steps, "

@@ -11,7 +11,7 @@ import torch
 
 from initcheck.inspection.surroundings import left_as_found, seed_everything
 from initcheck.trajectory import watch
-from initcheck.trajectory.loops import Enough, Loop, TrajectoryError, ended, failed
+from initcheck.trajectory.loops import Loop, TrajectoryError, ended, failed
 from initcheck.trajectory.recorder import Disturb, Recorder
 from initcheck.trajectory.traces import Trace
 
@@ -62,10 +62,8 @@ def _drive(loop: Loop, seed: int, dtype: torch.dtype | None, recorder: Recorder)
         shown = loop.call(seed, dtype)
         if isinstance(shown, Iterator):
             _step_through(name, shown, recorder)
-    except Enough:
-        return
     except (Exception, SystemExit) as error:
-        if isinstance(error, SystemExit) and error.code in {None, 0}:
+        if isinstance(error, SystemExit) and (recorder.done or error.code in {None, 0}):
             return
         if isinstance(error, TrajectoryError):
             raise
