@@ -116,6 +116,14 @@ def inspected(session: nox.Session) -> None:
 
 
 @nox.session
+def callbacks(session: nox.Session) -> None:
+    """Test the callbacks for Lightning and transformers with the libraries themselves."""
+    session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "callbacks"))
+    files = ("tests/trajectory/test_lightning.py", "tests/trajectory/test_trainer.py")
+    session.run("pytest", *files, *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, check its size and contents, and run the gate from it elsewhere."""
     folder = Path(session.create_tmp())

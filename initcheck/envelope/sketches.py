@@ -41,8 +41,8 @@ def sketch(name: str, now: Tensor, start: Tensor | None = None, *, count: int = 
     if flat.shape[1] <= _ROW:
         return _short(name, flat, before, count)
     rows, columns = _signs(name, flat.shape[1], count)
-    sums = torch.zeros(len(flat), count, columns.shape[1], dtype=torch.float64)
-    squares = torch.zeros(len(flat), dtype=torch.float64)
+    sums = torch.zeros(len(flat), count, columns.shape[1], dtype=torch.float64, device="cpu")
+    squares = torch.zeros(len(flat), dtype=torch.float64, device="cpu")
     with _one_thread():
         for first, part in _parts(flat, before):
             if sums.device != part.device:
@@ -127,6 +127,8 @@ def _signs(name: str, entries: int, count: int) -> tuple[Tensor, Tensor]:
     """A sign for each row ``(count, rows)`` and each column ``(count, columns)``."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     rows, columns = -(-entries // _ROW), min(entries, _ROW)
-    drawn = torch.randint(2, (count, rows + columns), generator=generator, dtype=torch.int8)
+    drawn = torch.randint(  # on the CPU, whatever device a loop has made the default
+        2, (count, rows + columns), generator=generator, dtype=torch.int8, device="cpu"
+    )
     signs = drawn.double() * 2 - 1
     return signs[:, :rows], signs[:, rows:]

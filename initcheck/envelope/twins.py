@@ -80,7 +80,7 @@ def multiply(tensor: Tensor, pool: Tensor, generator: torch.Generator) -> None:
     flat = dense.view(-1)
     done = 0
     while done < len(flat):
-        start = int(torch.randint(len(pool), (1,), generator=generator))
+        start = int(torch.randint(len(pool), (1,), generator=generator, device="cpu"))
         part = pool[start : start + len(flat) - done]
         flat[done : done + len(part)].mul_(part)
         done += len(part)

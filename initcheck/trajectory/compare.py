@@ -33,6 +33,7 @@ class Comparison:
         tensors: r of each tensor at each judged step.
         losses: r ``(J,)`` of the losses, 0 where they are not judged.
         not_judged: tensors that rounding alone moves too far, at every step.
+        moved: whether a parameter that trains moved in the record.
         notes: what else is worth knowing, in sentences.
     """
 
@@ -45,6 +46,7 @@ class Comparison:
     tensors: Outside | None = None
     losses: Tensor | None = None
     not_judged: tuple[str, ...] = ()
+    moved: bool = True
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -172,15 +174,18 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
     loss_r = float(losses.max()) if calm.any() else None
     not_judged = tuple(n for n, row in zip(names, found.judged, strict=True) if not row.any())
     values = [each for each in (found.largest, loss_r) if each is not None]
-    moved = any(
-        bool((each.ways[..., -1] > 0).any()) and name not in not_judged
-        for name, each in reference.tensors.items()
-    )
+    moved = [
+        name for name, each in reference.tensors.items()
+        if (each.trained or each.shape == LATER) and bool((each.ways[..., -1] > 0).any())
+    ]  # fmt: skip
     common: dict[str, Any] = {
         "loss_r": loss_r, "tensors": found, "losses": losses, "not_judged": not_judged,
         "notes": notes,
     }  # fmt: skip
-    if not values or not moved:
+    if not moved:
+        why = f"No parameter moved in {reference.steps} steps."
+        return Comparison("undecided", why, None, moved=False, **common)
+    if not values or set(moved) <= set(not_judged):
         why = "Rounding alone moves every tensor by more than 3 % of its way."
         return Comparison("undecided", why, None, **common)
     r = max(values)

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from initcheck.envelope.ways import apart
 from initcheck.trajectory import traces
+from initcheck.trajectory.first_pass import compiled, seen_from_outside
 from initcheck.trajectory.loops import Loop, TrajectoryError
 from initcheck.trajectory.run import run
 from initcheck.trajectory.twins import Disturbance
@@ -42,8 +43,10 @@ class _Hooks:
         self.gradients: dict[str, Tensor] = {}
 
     def __call__(self, model: nn.Module) -> None:
-        for name, module in model.named_modules():
-            if next(module.children(), None) is None:
+        names = {module: name for name, module in model.named_modules()}
+        for module in dict.fromkeys(seen_from_outside(model)):
+            name = names[module]
+            if compiled(module) or next(module.children(), None) is None:
                 module.register_forward_hook(self._output(name.replace(traces.COMPILED, "")))
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and parameter.is_leaf:
@@ -52,9 +55,11 @@ class _Hooks:
 
     def _output(self, name: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            if name in self.outputs:
+                return
             for leaf in tree_leaves(output):
                 if isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.numel():
-                    self.outputs.setdefault(name, traces.way(name, leaf.detach()))
+                    self.outputs[name] = traces.way(name, leaf.detach())
                     return
 
         return hook

@@ -40,6 +40,11 @@ class Loop:
             raise TrajectoryError(
                 f"{self.name} is a {type(self.training).__name__}, not a function that trains."
             )
+        if inspect.iscoroutinefunction(self.training) or inspect.isasyncgenfunction(self.training):
+            raise TrajectoryError(
+                f"{self.name} is an async function. Write a plain function of the seed that runs "
+                "it with asyncio.run, and make a Watch in it."
+            )
         if self._seed_parameter() is None:
             raise TrajectoryError(
                 f"{self.name} takes no seed, so it cannot be run from several starts. Give it a "
@@ -107,8 +112,13 @@ class Loop:
         return any(each.name == name and each.default is each.empty for each in self._parameters())
 
 
-def failed(name: str, seed: int, error: BaseException) -> NoReturn:
-    """Say that a loop raised, and where.
+def failed(name: str, steps: int | None, error: BaseException) -> NoReturn:
+    """Say that a loop raised or ended the program, and where.
+
+    Args:
+        name: what the message calls the run.
+        steps: how many steps it had shown; None if it had not shown its model.
+        error: what it raised.
 
     Raises:
         TrajectoryError: always.
@@ -118,24 +128,31 @@ def failed(name: str, seed: int, error: BaseException) -> NoReturn:
         if not each.filename.startswith(_HERE) and "site-packages" not in each.filename
     ]  # fmt: skip
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    when = " before it showed its model" if steps is None else f" in step {steps}"
+    if isinstance(error, SystemExit):
+        raise TrajectoryError(
+            f"{name} ended the program with exit code {error.code!r}{where}{when}."
+        ) from error
     said = str(error).strip().splitlines()
     what = f"{type(error).__name__}: {said[0].rstrip('.')}" if said else type(error).__name__
-    raise TrajectoryError(f"{name} with seed {seed} raised {what}{where}.") from error
+    raise TrajectoryError(f"{name} raised {what}{where}{when}.") from error
 
 
-def steps_of(loop: Loop, seed: int, generator: Iterator[Any]) -> Iterator[Any]:
-    """What a loop yields; an error in it becomes a sentence.
+def ended(name: str, iterator: Iterator[Any]) -> None:
+    """Close a generator that has shown enough; other iterators need nothing.
 
     Raises:
-        TrajectoryError: the loop raised, or ended the program.
+        TrajectoryError: it goes on.
     """
-    while True:
-        try:
-            value = next(generator)
-        except StopIteration:
-            return
-        except (Exception, SystemExit) as error:
-            if isinstance(error, TrajectoryError):
-                raise
-            failed(loop.name, seed, error)
-        yield value
+    close = getattr(iterator, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except RuntimeError as error:
+        if "ignored GeneratorExit" not in str(error):
+            raise
+        raise TrajectoryError(
+            f"{name} goes on after it was ended: it catches GeneratorExit, as a bare except does. "
+            "Let it catch Exception."
+        ) from error

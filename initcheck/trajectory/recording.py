@@ -102,7 +102,7 @@ def demand(loop: Loop, trace: Trace, steps: int) -> Trace:
         )
     for number, found in trace.ways.items():
         for name, sketched in found.items():
-            if not sketched.isfinite().all() and trace.start[name].isfinite().all():
+            if not sketched.isfinite().all():
                 raise TrajectoryError(
                     f"{name} of {loop.name} with seed {trace.seed} is not finite after step "
                     f"{number}, so nothing was recorded."
@@ -128,30 +128,25 @@ def repeated(loop: Loop, one: Trace, two: Trace) -> float:
             f"{loop.name} is not repeatable: two runs with seed {one.seed} take {len(one.losses)} "
             f"and {len(two.losses)} steps."
         )
-    different = compared = 0
-    for step in one.ways:
-        allowed = REPEATS if not step else ways.WAY_CHAOS
-        a, b = one.losses[step], two.losses[step]
-        if abs(a - b) > allowed * abs(a):
-            raise TrajectoryError(
-                f"{loop.name} is not repeatable: in two runs with seed {one.seed}, the loss of "
-                f"step {step} is {a:.6g} and {b:.6g}, {abs(a - b) / abs(a):.2g} apart. {again}: "
-                "data order, augmentation, dropout."
-            )
-        far = _typical_distance(one.ways[step], two.ways[step])
-        if far > allowed:
-            raise TrajectoryError(
-                f"{loop.name} is not repeatable: in two runs with seed {one.seed}, tensors are "
-                f"{far:.2%} of their way apart after step {step}. {again}: data order, "
-                "augmentation, dropout."
-            )
     compared = len(one.losses)
     different = sum(x != y for x, y in zip(one.losses, two.losses, strict=True))
     for step, found in one.ways.items():
         for name, sketched in found.items():
             compared += 1
             different += not torch.equal(sketched, two.ways[step].get(name, sketched[:0]))
-    return different / compared
+    share = different / compared
+    differ = f"{share:.0%} of losses and tensors differ between two runs with seed {one.seed}"
+    for step in one.ways:
+        allowed = REPEATS if not step else ways.WAY_CHAOS
+        a, b = one.losses[step], two.losses[step]
+        far = _typical_distance(one.ways[step], two.ways[step])
+        if abs(a - b) > allowed * abs(a) or far > allowed:
+            raise TrajectoryError(
+                f"{loop.name} is not repeatable: {differ}. At step {step} the losses are {a:.6g} "
+                f"and {b:.6g}, and tensors {far:.2g} of their way apart. {again}: data order, "
+                "augmentation, dropout."
+            )
+    return share
 
 
 def _typical_distance(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
@@ -173,6 +168,11 @@ def _demand_judged(loop: Loop, again: Comparison, reference: Reference) -> Compa
     Raises:
         TrajectoryError: it is outside, or rounding alone moves everything too far.
     """
+    if again.verdict == "undecided" and not again.moved:
+        raise TrajectoryError(
+            f"{loop.name} cannot be judged: {again.why} Nothing was recorded. Let its optimizer "
+            "step before it shows the loss, with a learning rate above 0."
+        )
     if again.verdict == "undecided":
         raise TrajectoryError(
             f"{loop.name} cannot be judged: {again.why} Nothing was recorded. Choose fewer steps, "

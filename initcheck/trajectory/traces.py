@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -21,19 +21,25 @@ def watched(model: nn.Module) -> dict[str, Tensor]:
     """The parameters and buffers of a module by name, each once; compiled modules as plain ones.
 
     Raises:
-        TrajectoryError: a parameter has no shape yet.
+        TrajectoryError: a tensor has no shape yet, or no numbers.
     """
     found: dict[str, Tensor] = {}
     for name, tensor in tensors_of(model):
         if is_lazy(tensor):
             raise TrajectoryError(
                 f"{name} has no shape before the first forward pass. Run one before the model is "
-                "given to unchanged."
+                "shown."
             )
         if tensor.is_meta:
-            raise TrajectoryError(f"{name} is on the meta device, so it has no numbers to watch.")
-        found[name] = tensor.detach()
+            raise TrajectoryError(f"{name} is on the meta device, so it has no numbers.")
+        found[name] = _dense(tensor.detach())
     return found
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    if tensor.is_quantized:
+        return tensor.int_repr()
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
 
 
 def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -51,11 +57,47 @@ def trainable(model: nn.Module) -> set[str]:
     return {name for name, each in tensors_of(model) if each.requires_grad}
 
 
+def ways(tensors: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The sketch ``(K + 1,)`` of the way of each tensor from its start; from zero if it has none.
+
+    Raises:
+        TrajectoryError: torch cannot compute with a tensor.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        try:
+            found[name] = way(name, tensor, start.get(name))
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise TrajectoryError(
+                f"{name}, a {type(tensor).__name__} of {in_words(tensor)}, has no sketch: {reason}."
+            ) from error
+    return found
+
+
 def way(name: str, now: Tensor, start: Tensor | None = None) -> Tensor:
-    """The sketch ``(K + 1,)`` of one tensor's way; from zero if there is no start of its shape."""
+    """The sketch ``(K + 1,)`` of one tensor's way; from zero if there is no start of its shape.
+
+    If the start has infinities, as masks of attention have, stand-ins show where they are.
+    """
     if start is not None and (start.shape != now.shape or start.device != now.device):
         start = None
+    found = sketch(name, now[None], None if start is None else start[None])[0]
+    if found[-1].isfinite() or (start is not None and _finite(start)):
+        return found
+    now, start = _stand_ins(now), None if start is None else _stand_ins(start)
     return sketch(name, now[None], None if start is None else start[None])[0]
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all()) and not bool((tensor.abs() > _HUGE).any())
+
+
+_HUGE = 1e100  # the square is finite in float64
+
+
+def _stand_ins(tensor: Tensor) -> Tensor:
+    return tensor.double().nan_to_num(3.0, 1.0, -1.0).clamp(-_HUGE, _HUGE)
 
 
 @dataclass

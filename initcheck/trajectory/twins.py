@@ -27,21 +27,37 @@ class Disturbance:
         """Disturb the module in place."""
         with torch.no_grad():
             for name, tensor in tensors_of(model):
-                if not tensor.is_floating_point():
+                numbers = _numbers(tensor)
+                if numbers is None:
                     continue
                 written = name in self._seen and self._seen[name] != _state(tensor)
                 if written or tensor.requires_grad:
-                    multiply(tensor.detach(), _pool(tensor.dtype, tensor.device), self._generator)
+                    multiply(numbers, _pool(numbers.dtype, numbers.device), self._generator)
                 self._seen[name] = _state(tensor)
+
+
+def _numbers(tensor: Tensor) -> Tensor | None:
+    """A view of the numbers that rounding moves; None for integers, and where nothing multiplies.
+
+    Numbers of one byte are left alone: torch cannot multiply them.
+    """
+    if tensor.layout != torch.strided or tensor.dtype.itemsize == 1:
+        return None
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.detach())
+    return tensor.detach() if tensor.is_floating_point() else None
 
 
 @lru_cache(maxsize=4)
 def _pool(dtype: torch.dtype, device: torch.device) -> Tensor:
     """Factors 1 + eps z, the same for all twins, which begin at random places."""
-    normal = torch.randn(POOL, generator=torch.Generator().manual_seed(POOL))
+    generator = torch.Generator().manual_seed(POOL)
+    # a loop may have set another default dtype or device
+    normal = torch.randn(POOL, generator=generator, dtype=torch.float32, device="cpu")
     return (normal.to(dtype) * torch.finfo(dtype).eps + 1).to(device)
 
 
 def _state(tensor: Tensor) -> tuple[int, int]:
     """Changes when the tensor is written, or replaced by another one."""
-    return tensor.data_ptr(), tensor._version  # noqa: SLF001 -- has no public name
+    version = 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 -- has no public name
+    return tensor.data_ptr(), version

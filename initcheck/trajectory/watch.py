@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -18,8 +20,30 @@ class Observer(Protocol):
         """See the model after a step; whether enough steps have been seen."""
 
 
-#: Whoever observes the loop that runs now; None outside of `unchanged`.
-observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+_observers: list[Observer] = []  # of all threads
+
+
+@contextmanager
+def observed_by(observer: Observer) -> Iterator[None]:
+    """Let each `Watch` made meanwhile show its loop to an observer."""
+    token = _observer.set(observer)
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+        _observer.reset(token)
+
+
+def observing() -> Observer | None:
+    """Observes the loop that runs now; None outside of `unchanged`.
+
+    A thread that the loop has started knows nothing of its context, so there the only observer of
+    all threads is meant.
+    """
+    found = _observer.get()
+    return _observers[0] if found is None and len(_observers) == 1 else found
 
 
 class Watch:
@@ -44,7 +68,7 @@ class Watch:
     """
 
     def __init__(self, model: nn.Module, optimizer: object = None) -> None:
-        self._observer = observer.get()
+        self._observer = observing()
         if self._observer is not None:
             self._observer.begin(model, optimizer)
 
