@@ -14,7 +14,6 @@ PACKAGE = ROOT / "initcheck"
 # These modules are imported in every pytest run or by every command, so they must be light.
 LIGHT = (
     "__init__",
-    "bootstrap",
     "claims",
     "plugin/__init__",
     "plugin/hooks",

@@ -26,6 +26,7 @@ from initcheck.inspection import (
     steps,
     ties,
 )
+from initcheck.inspection.calling import out_of_memory
 from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
@@ -46,7 +47,6 @@ from initcheck.inspection.subject import (
     Init,
     Loss,
     Subject,
-    out_of_memory,
     whole_init,
 )
 from initcheck.inspection.surroundings import left_as_found

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from initcheck.files.templates import html_template
 from initcheck.inspection.findings import Inspection, grouped
 from initcheck.inspection.layers import BINS, WIDTH
-
-if TYPE_CHECKING:
-    import jinja2
 
 #: Sizes of the drawings in their own units.
 CHART, STRIP, BARS = (720, 220), (120, 18), (128, 36)
@@ -29,7 +26,8 @@ def page(inspection: Inspection) -> str:
             {"name": name, "value": layer[name], "x": _place(layer[name], scales[name])}
             for name in _SIGNALS
         ]
-    return _template().render(
+    template = html_template("inspection", "inspection.html.j2", number=number)
+    return template.render(
         inspection=inspection,
         findings=[
             {"finding": each, "names": grouped(each.parameters)} for each in inspection.findings
@@ -46,21 +44,6 @@ def page(inspection: Inspection) -> str:
 
 
 _SIGNALS = ("forward", "backward")
-
-
-@cache
-def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 -- only where a page is written
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "inspection/templates"),
-        autoescape=True,  # not by the file's name: select_autoescape does not know .html.j2
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    return environment.get_template("inspection.html.j2")
 
 
 def number(value: float | None) -> str:

@@ -101,8 +101,8 @@ class _Model(pytest.Collector):
         """Inspect the model, unless that is done."""
         if self._inspection is None:
             from initcheck.inspection import inspect_model
+            from initcheck.inspection.calling import imported
             from initcheck.inspection.output import write
-            from initcheck.inspection.subject import imported
 
             here = Path.cwd()
             settings = Settings.of(self.config)

@@ -186,7 +186,7 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
     r = max(values)
     if r <= FACTOR:
         return Comparison(
-            "unchanged", f"It follows its record within {r:.2g} envelopes.", r, **common
+            "unchanged", f"It follows its record within {max(r, 0.01):.2g} envelopes.", r, **common
         )
     step, tensor = _left(found, losses, judged)
     by = f"by {r:.3g} envelopes of rounding at most, and {FACTOR:g} are allowed"
