@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLASSES, CHANNELS, SIZE = 10, 16, 16  # images have 3 x SIZE x SIZE numbers
+CLASSES, CHANNELS, SIZE = 10, 8, 12  # images have 3 x SIZE x SIZE numbers
 IMAGES, BATCH, EPOCHS = 512, 32, 8
 LR, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 

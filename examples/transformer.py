@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-TOKENS, CONTEXT = 64, 32
-WIDTH, HEADS, BLOCKS = 64, 4, 2
+TOKENS, CONTEXT = 48, 24
+WIDTH, HEADS, BLOCKS = 32, 2, 2
 BATCH, PARTS = 8, 2  # sequences of a part; parts whose gradients make one step
 LR, DECAY, WARM_UP, TOTAL = 3e-3, 0.1, 4, 100  # the last two in steps
 NOISE = 0.1  # share of tokens that follow no rule

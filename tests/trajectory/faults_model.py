@@ -32,9 +32,7 @@ class _Products(TorchDispatchMode):
         super().__init__()
         self.rounded, self.reach = rounded, reach
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         places = FACTORS.get(func.overloadpacket.__name__, ())
         factors = {place: args[place] for place in places if args[place].dtype == torch.float32}
         if factors:
@@ -56,9 +54,7 @@ def products(name: str, rounded: Callable[[Tensor], Tensor]) -> Change:
     return Change(name, lambda reach: _Products(rounded, reach))
 
 
-def function(
-    name: str, owner: Any, attribute: str, change: Callable[[Any, Reach], Any]
-) -> Change:
+def function(name: str, owner: Any, attribute: str, change: Callable[[Any, Reach], Any]) -> Change:
     """In place of a function of torch, one that ``change`` makes of it."""
     return Change(
         name, lambda reach: replaced(owner, attribute, lambda original: change(original, reach))
