@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.plugin.trajectories import TRAJECTORIES, Trajectories
 from initcheck.results import ClaimResult, NotJudged, Run, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Reporting:
         self.aborted = False
         self.tries_init = False
         self.is_worker = hasattr(config, "workerinput")
+        trajectories = config.pluginmanager.get_plugin(TRAJECTORIES)
+        assert isinstance(trajectories, Trajectories)  # noqa: S101 -- registered before
+        self._trajectories = trajectories
 
     @property
     def results(self) -> list[ClaimResult]:
@@ -190,6 +194,8 @@ class Reporting:
         if ours is not None and not self.aborted:
             trouble = _write(ours, self._whole(ours, status))
             self.troubles += [trouble] if trouble else []
+        trouble = self._trajectories.written()
+        self.troubles += [trouble] if trouble else []
         if not self.troubles and session.exitstatus in (0, 1, 5):
             self.troubles += self._not_done()
         session.exitstatus = self.exit_status(int(session.exitstatus))
@@ -226,6 +232,8 @@ class Reporting:
             requested |= {"json": None, "html": None}
             if self.config.option.initcheck_start is not None:
                 requested["record"] = None
+        if self._trajectories.used:
+            requested |= {"json": None, "html": None, "record": None}
         sentences = [
             f"--initcheck-{name} {requested[name]}: no claim ran, so it had no effect. "
             "Name a path with claims, as in `pytest benchmarks`, or leave the option out."
