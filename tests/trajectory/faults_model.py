@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,10 +118,10 @@ def one_less(original: Any, predicted: Tensor, targets: Tensor, **options: Any) 
 
 def dropout(active: bool) -> Callable[[Any, Reach], Any]:
     def change(original: Any, reach: Reach) -> Any:
-        def drop(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        def drop(x: Tensor, p: float, training: Any, *others: Any) -> Tensor:
             if training != active:
                 reach()
-            return original(x, p, active, inplace)
+            return original(x, p, active, *others)
 
         return drop
 

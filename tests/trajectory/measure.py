@@ -85,7 +85,7 @@ def write_runs(file: Path, number: int) -> None:
 
 
 def of_process(name: str, number: int) -> tuple[str, dict[str, list[Trace]]]:
-    """torch's version and the runs of all examples, in a process that starts with a change."""
+    """The version of torch and the runs of all examples, in a process that starts with a change."""
     python = os.environ[OTHER_TORCH] if name == "another torch" else sys.executable
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "runs.pt"
