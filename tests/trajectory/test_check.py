@@ -199,14 +199,19 @@ def test_equal_runs_are_not_several(tmp_path):
 
 def test_a_loop_in_which_rounding_decides_everything_cannot_be_recorded(tmp_path):
     def chaotic(seed):
-        """Its only parameter moves by the rounding error of a sum that is zero."""
-        parameter = torch.nn.Parameter(torch.full((64,), 0.1 + seed / 7))
-        model = torch.nn.ParameterList([parameter])
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        """Trains a bias before a normalization, whose gradient is rounding alone, by Adam."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            first = torch.nn.Linear(6, 8)
+        first.weight.requires_grad_(requires_grad=False)
+        normal = torch.nn.BatchNorm1d(8, affine=False, track_running_stats=False)
+        model = torch.nn.Sequential(first, normal)
+        optimizer = torch.optim.Adam([first.bias], lr=1e-3)
         yield model, optimizer
         for _ in range(8):
-            wide = parameter * 3.3
-            loss = ((wide / 3.3 - parameter) * 1e8).square().sum()
+            outputs = model(torch.randn(16, 6, generator=generator))
+            loss = (outputs * torch.randn(16, 8, generator=generator)).mean()
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
