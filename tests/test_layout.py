@@ -20,6 +20,8 @@ LIGHT = (
     "plugin/lazy_session",
     "plugin/options",
     "plugin/reporting",
+    "plugin/unmet",
+    "plugin/values",
     "cli/__init__",
     "cli/main",
     "cli/doctor",

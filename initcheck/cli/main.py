@@ -92,7 +92,8 @@ def record(options: argparse.Namespace) -> int:
     from initcheck.cli import project
     from initcheck.cli import record as recorder
     from initcheck.cli.explain import folder_of
-    from initcheck.plugin.options import REFUSED_IN_CI, in_ci
+    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.values import in_ci
 
     if in_ci():
         return _refuse(f"initcheck record {REFUSED_IN_CI}")
@@ -227,7 +228,8 @@ def inspect(options: argparse.Namespace) -> int:
 def unchanged(options: argparse.Namespace) -> int:
     """Record or check a training loop; 1 unless it is unchanged, 4 if it cannot be judged."""
     from initcheck.cli.unchanged import run
-    from initcheck.plugin.options import REFUSED_IN_CI, in_ci
+    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.values import in_ci
     from initcheck.trajectory import TrajectoryError
 
     if options.record is not None and in_ci():

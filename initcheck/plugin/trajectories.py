@@ -22,6 +22,7 @@ FOLDER = "unchanged"  # next to the test file: holds a folder per test file, and
 TRAJECTORIES = "initcheck-trajectories"  # the name of the plugin below
 CARRIED = "initcheck_unchanged"  # the attribute of pytest's report that carries them
 _REPORTS = pytest.StashKey[list[dict[str, Any]]]()
+_RECORDED = pytest.StashKey[list[str]]()  # what was recorded, as text
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def unchanged(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
     Fails the test unless the loop trains as recorded. Without a file, the reference is
     ``unchanged/<test file>/<test>.json`` next to the test file. With ``--initcheck-record REASON``
-    the reference is written, and the test fails once.
+    the reference is written, and the test fails once, at its end.
     """
     from initcheck.trajectory import TrajectoryError
     from initcheck.trajectory import unchanged as check
@@ -58,7 +59,9 @@ def unchanged(request: pytest.FixtureRequest) -> Callable[..., Report]:
             pytest.fail(problem, pytrace=False)
         _keep(report, reports, request.node.user_properties)
         text = "\n".join(report.lines())
-        if not report.ok:
+        if report.verdict == "recorded":
+            request.node.stash.setdefault(_RECORDED, []).append(text)
+        elif not report.ok:
             pytest.fail(text, pytrace=False)
         request.node.add_report_section("call", "unchanged", text)
         return report
@@ -91,6 +94,16 @@ class Trajectories:
         self.config = config
         self.reports: list[dict[str, Any]] = []
         self.used = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Fail a test that has recorded, whatever it asserts of its reports."""
+        try:
+            return (yield)
+        finally:
+            recorded = pyfuncitem.stash.get(_RECORDED, [])
+            if recorded:
+                pytest.fail("\n\n".join(recorded), pytrace=False)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -67,10 +67,9 @@ def unchanged(
         runs.append(run(loop, seed, reference.steps))
         progress(number + 1, len(reference.seeds))
     comparison = compare(runs, reference)
-    return Report(
-        comparison.verdict, comparison, reference, path, machine(device or runs[0].device),
-        _where(loop, comparison, reference), again,
-    )  # fmt: skip
+    here = machine(device or runs[0].device)
+    where = _where(loop, comparison, reference)
+    return Report(loop.name, comparison.verdict, comparison, reference, path, here, where, again)
 
 
 def _record(
@@ -86,7 +85,7 @@ def _record(
     )
     files.write(reference, path)
     environment = reference.environment
-    return Report("recorded", comparison, reference, path, environment, "", command)
+    return Report(loop.name, "recorded", comparison, reference, path, environment, "", command)
 
 
 def _name(training: Any) -> str:

@@ -26,9 +26,11 @@ def page(reports: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shown(r: float | None) -> str:
-    """An r with three digits; infinity for what JSON has as null."""
+    """An r with three digits, small ones with fewer; infinity for what JSON has as null."""
     if r is None:
         return "∞"
+    if 0 < r < 0.01:
+        return "<0.01"
     return f"{r:.3g}".replace("e+0", "e").replace("e+", "e")
 
 

@@ -27,6 +27,7 @@ class Report:
     """The outcome of `unchanged`.
 
     Attributes:
+        name: what the loop is called.
         verdict: ``unchanged``, ``changed``, ``undecided`` or ``recorded``.
         comparison: of the runs with the reference; of a second run, if it was recorded.
         reference: what was compared with, or recorded.
@@ -36,6 +37,7 @@ class Report:
         command: records the loop again.
     """
 
+    name: str
     verdict: str
     comparison: Comparison
     reference: Reference
@@ -72,7 +74,7 @@ class Report:
     def lines(self, *, verbose: bool = False) -> list[str]:
         """The report as text, without colours."""
         head = self.verdict.upper() if self.verdict in {"changed", "undecided"} else self.verdict
-        rows = [(head, self.reference.name), *self._body(verbose=verbose)]
+        rows = [(head, self.name), *self._body(verbose=verbose)]
         return [line for name, text in rows for line in _row(name, text)]
 
     def _body(self, *, verbose: bool) -> list[tuple[str, str]]:
@@ -139,7 +141,7 @@ class Report:
         """The report as plain data; infinities are null."""
         comparison, found = self.comparison, self.comparison.tensors
         return {
-            "schema": SCHEMA, "name": self.reference.name, "verdict": self.verdict,
+            "schema": SCHEMA, "name": self.name, "verdict": self.verdict,
             "why": comparison.why, "r": _finite(comparison.r), "allowed": FACTOR,
             "loss_r": _finite(comparison.loss_r), "first_step": comparison.first_step,
             "tensor": comparison.tensor or None, "where": self.where or None,
@@ -206,7 +208,8 @@ def _judged(comparison: Comparison, reference: Reference) -> str:
 def _repeats(reference: Reference) -> str:
     return (
         f"a second run with one seed has other bits in {reference.repeats:.0%} of losses and "
-        "tensors: this device rounds differently each time, and the twins contain it"
+        "tensors, so this device rounds differently each time, or the seed misses a generator; the "
+        "envelope contains it, and is the wider for it"
     )
 
 
