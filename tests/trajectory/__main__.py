@@ -50,7 +50,7 @@ def wanted(only: str, example: str, sets: int) -> list[Key]:
     return [(name, each, k) for name in names for each in examples for k in range(sets)]
 
 
-def measure(missing: list[Key]) -> None:
+def measure(missing: list[Key], only: str) -> None:
     """Measure what is missing, and append each result."""
     in_process = functools.lru_cache(of_process)
     for name, number, changes in cells(missing):
@@ -58,7 +58,7 @@ def measure(missing: list[Key]) -> None:
         for change in changes:
             version = torch.__version__
             if change in processes():
-                version, now = in_process(change, number)
+                version, now = in_process(change, number, only)
                 result = {"applies": True} | judged(before, now[name])
             else:
                 result = changed(before, name, (FAULTS | INNOCENT)[change])
@@ -81,12 +81,12 @@ def main() -> None:
     parser.add_argument("--set", metavar="N", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.runs:
-        write_runs(options.runs, options.set)
+        write_runs(options.runs, options.set, options.example)
         return
     torch.set_num_threads(1)
     known = {} if options.again else kept()
     keys = wanted(options.only, options.example, options.sets)
-    measure([key for key in keys if key not in known])
+    measure([key for key in keys if key not in known], options.example)
     write_atomic(PAGE, page(list(kept().values())))
 
 

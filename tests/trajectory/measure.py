@@ -78,19 +78,20 @@ def changed(before: Recorded, name: str, change: Change) -> dict[str, Any]:
     return {"applies": reached} | (judged(before, now) if reached else {})
 
 
-def write_runs(file: Path, number: int) -> None:
-    """In a process of an innocent change: the runs of all examples, for the one that asks."""
-    found = {name: runs(name, SETS[number])[0] for name in EXAMPLES}
+def write_runs(file: Path, number: int, only: str) -> None:
+    """In a process of an innocent change: the runs of examples, for the process that asks."""
+    found = {name: runs(name, SETS[number])[0] for name in EXAMPLES if only in name}
     torch.save((torch.__version__, found), file)
 
 
-def of_process(name: str, number: int) -> tuple[str, dict[str, list[Trace]]]:
-    """The version of torch and the runs of all examples, in a process that starts with a change."""
+def of_process(name: str, number: int, only: str) -> tuple[str, dict[str, list[Trace]]]:
+    """The version of torch and the runs of examples, in a process that starts with a change."""
     python = os.environ[OTHER_TORCH] if name == "another torch" else sys.executable
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "runs.pt"
         environment = os.environ | {"PYTHONPATH": str(ROOT)} | processes()[name]
-        command = [python, "-m", "tests.trajectory", "--runs", str(file), "--set", str(number)]
+        command = [python, "-m", "tests.trajectory", "--runs", str(file)]
+        command += ["--set", str(number), "--example", only]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
         found: tuple[str, dict[str, list[Trace]]] = torch.load(file, weights_only=False)
         return found
