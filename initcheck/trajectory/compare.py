@@ -194,11 +194,11 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
             "unchanged", f"It follows its record within {max(r, 0.01):.2g} envelopes.", r, **common
         )
     step, tensor = _left(found, losses, judged)
-    by = f"by {r:.3g} envelopes of rounding at most, and {FACTOR:g} are allowed"
-    what = f"{tensor} leaves first" if tensor else "the loss leaves first"
     return Comparison(
-        "changed", f"It leaves its record at step {step}, {by}: {what}.", r,
-        first_step=step, tensor=tensor, **common,
+        "changed",
+        f"It leaves its record at step {step}, {tensor or 'the loss'} first. At most it is "
+        f"{r:.3g} envelopes of rounding away, and {FACTOR:g} are allowed.",
+        r, first_step=step, tensor=tensor, **common,
     )  # fmt: skip
 
 

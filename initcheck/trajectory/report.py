@@ -71,6 +71,12 @@ class Report:
         """The tensor that left first."""
         return self.comparison.tensor
 
+    @property
+    def place(self) -> str:
+        """The reference's file, from the working directory on if it is below."""
+        here = Path.cwd()
+        return str(self.file.relative_to(here) if self.file.is_relative_to(here) else self.file)
+
     def lines(self, *, verbose: bool = False) -> list[str]:
         """The report as text, without colours."""
         head = self.verdict.upper() if self.verdict in {"changed", "undecided"} else self.verdict
@@ -81,7 +87,7 @@ class Report:
         comparison, reference = self.comparison, self.reference
         if self.verdict == "recorded":
             return [
-                ("file", str(self.file)),
+                ("file", self.place),
                 ("runs", _runs(reference)),
                 *([("float64", f"no twin: {reference.float64}")] if reference.float64 else []),
                 *([("repeats", _repeats(reference))] if reference.repeats else []),
@@ -97,7 +103,7 @@ class Report:
             rows.append(("first step", self.where))
         rows += [("optimizer", each) for each in comparison.notes]
         rows += [("machine", each) for each in self._machine()]
-        rows.append(("reference", f"{self.file}: {_runs(reference)}, {reference.reason!r}"))
+        rows.append(("reference", f"{self.place}: {_runs(reference)}, {reference.reason!r}"))
         if comparison.tensors is not None and (verbose or comparison.not_judged):
             rows.append(("judged", _judged(comparison, reference)))
         if verbose:
@@ -158,7 +164,7 @@ class Report:
                 "platform": platform.platform(), **self.environment,
             },
             "reference": {
-                "file": str(self.file), "reason": self.reference.reason,
+                "file": self.place, "reason": self.reference.reason,
                 "date": self.reference.date, "environment": self.reference.environment,
             },
         }  # fmt: skip

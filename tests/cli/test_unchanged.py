@@ -47,7 +47,7 @@ def test_another_loop_exits_with_1_and_names_step_tensor_and_command(here, capsy
     assert run("other", "--json", "out.json", "--html", "out.html") == 1
     printed = capsys.readouterr().out
     assert printed.startswith("CHANGED      unchanged_loops:other\n")
-    assert "It leaves its record at step 0, by " in printed
+    assert "It leaves its record at step 0, " in printed
     assert "lr of group 0 is 0.09995 and was 0.1." in printed
     assert "initcheck unchanged unchanged_loops:other --file r.json --record 'why'" in printed
     plain = json.loads((here / "out.json").read_text())
