@@ -45,7 +45,10 @@ NETWORKS = {
     ),
 }  # fmt: skip
 ARMS = {name: toy.default_arm(network, RECIPE) for name, network in NETWORKS.items()}
-ARMS |= {"torch.func": toy.of_user(toy.Residual, RECIPE), "loops": toy.of_user(toy.Dropping, RECIPE)}
+ARMS |= {
+    "torch.func": toy.of_user(toy.Residual, RECIPE),
+    "loops": toy.of_user(toy.Dropping, RECIPE),
+}
 EVERY = pytest.mark.parametrize("name", ARMS)
 
 
