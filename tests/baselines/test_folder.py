@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from initcheck.baselines import lock
+from initcheck.baselines import layout, lock
 from initcheck.baselines.evidence import (
     BaselineError,
     check_evidence,
@@ -154,6 +154,7 @@ REFERENCE = {
     "seeds": [1, 2], "steps": [0, 1, 2], "losses": [[2.3, 2.2, 2.1]] * 2,
     "envelope": [1e-7, 1e-7, 2e-7], "start": {"w": [[1.0, -0.5], [1.1, 0.5]]}, "order": [7, 8],
     "layers": {"w": [[0.5], [0.6]]},
+    "ways": {"w": {"sketches": [[[0.5, -0.1, 0.4], [1, 0, 2]]] * 2, "envelope": [0, 1e-6]}},
 }  # fmt: skip
 ENTRY = {
     "environment": {
@@ -182,8 +183,18 @@ def whole(*entries):
     return {"schema": 1, "claim": "a_claim", "environments": list(entries)}
 
 
+WAY = ("arms", "A", "reference", "ways", "w")
+
+
 def test_valid_evidence_is_accepted(tmp_path):
     check_evidence(tmp_path, whole(entry()))
+
+
+def test_evidence_of_older_releases_without_sketches_is_accepted(tmp_path):
+    made = entry()
+    for arm in made["arms"].values():
+        arm["reference"].pop("ways", None)  # both arms may share one reference
+    check_evidence(tmp_path, whole(made))
 
 
 @pytest.mark.parametrize(
@@ -199,6 +210,9 @@ def test_valid_evidence_is_accepted(tmp_path):
         (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
         (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
+        ((*WAY, "sketches"), "none", "arms/A/reference/ways/w/sketches"),
+        ((*WAY, "surprise"), 1, "arms/A/reference/ways/w: Additional properties"),
+        ((*WAY, "envelope", 0), "x", "arms/A/reference/ways/w/envelope/0"),
         # parts that contradict each other
         (
             ("comparisons", "loss", "treated_arm"),
@@ -257,6 +271,23 @@ ARM = ("arms", "A", "reference")
         ((*ARM, "start", "w"), [[1.0, 2.0]], "start/w: it must hold 2 finite numbers"),
         ((*ARM, "start", "w", 0), [1.0, "2"], "start/w: it must hold 2 finite numbers"),
         ((*ARM, "layers", "w", 0), [1.0, 2.0], "layers/w: it must hold one finite number"),
+        ((*WAY, "sketches"), [], "ways/w/sketches: it must hold one list per seed"),
+        ((*WAY, "sketches", 0), [], "ways/w/sketches: each seed needs the same number of finite"),
+        (
+            (*WAY, "sketches", 0),
+            [1, 2],
+            "ways/w/sketches: each seed needs the same number of finite",
+        ),
+        ((*WAY, "sketches", 1, 1), [1, 2], "ways/w/sketches: each seed needs the same number"),
+        ((*WAY, "sketches"), [[[1], [1]]] * 2, "ways/w/sketches: each seed needs the same number"),
+        ((*WAY, "sketches", 0, 0, 1), math.inf, "ways/w/sketches: each seed needs the same"),
+        ((*WAY, "sketches", 0, 1, 2), -2, "ways/w/sketches: the last number is a length"),
+        ((*WAY, "envelope"), [0, 0, 0, 0], "ways/w/envelope: it must hold a value for each of 1"),
+        ((*WAY, "envelope"), [], "ways/w/envelope: it must hold a value for each of 1 to 3 steps"),
+        ((*WAY, "envelope"), [0], "ways/w/sketches: each seed needs the same number of finite"),
+        ((*WAY, "envelope", 0), -1, "ways/w/envelope: every value must be finite and at least 0"),
+        ((*WAY, "envelope", 1), math.inf, "ways/w/envelope: every value must be finite and at"),
+        ((*WAY, "envelope", 0), 1e-3, "ways/w/envelope: it is the largest distance so far"),
         (("comparisons", "loss", "treated"), [], "loss/treated: it must hold one value"),
         (("comparisons", "loss", "control", 0), math.inf, "control: every value must be finite"),
         (("comparisons", "loss", "form"), "rate", "treated: a rate counts successes"),
@@ -544,6 +575,32 @@ def test_stored_evidence_is_read_back_exactly(tmp_path):
         json.dumps(json.loads(path.read_text()), sort_keys=True)
     )
     assert list(json.loads(path.read_text())) == ["claim", "environments", "schema"]
+
+
+def test_a_recording_with_sketches_replaces_one_without_and_keeps_its_origin(tmp_path):
+    old, new = entry(), entry(date="2026-03-01")
+    for arm in old["arms"].values():
+        arm["reference"].pop("ways", None)  # both arms may share one reference
+    baselines = Baselines(tmp_path)
+    baselines.store("a_claim", old)
+    (back,) = read_evidence(baselines.store("a_claim", new))["environments"]
+    assert back["arms"]["A"]["reference"]["ways"] == REFERENCE["ways"]
+    assert back["origin"] == old["origin"]
+
+
+def test_rows_of_numbers_have_a_line_each(tmp_path):
+    """So a changed number is a changed line, and files are short."""
+    lines = Baselines(tmp_path).store("a_claim", entry()).read_text().splitlines()
+    assert "[0.5, -0.1, 0.4]," in [line.strip() for line in lines]
+
+
+def test_a_long_row_has_a_line_per_number():
+    numbers = [1 / (n + 3) for n in range(20)]
+    assert json.loads(layout.text(numbers)) == numbers
+    assert len(layout.text(numbers).splitlines()) == 22
+    assert layout.text([]) == "[]"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        layout.text([math.nan])
 
 
 def test_store_sees_what_another_process_recorded(tmp_path):
