@@ -59,10 +59,24 @@ def outside(trained: Trained, recorded: Mapping[str, Any]) -> Outside | None:
         The distances in envelopes at the recorded steps; infinite where a way is not finite now,
         since all recorded ones are. None if the arm was not sketched, now or when it was recorded.
     """
-    now, before = _at(trained, recorded["steps"]), recorded.get("ways")
-    if now is None or not before:
-        return None
-    steps = len(recorded["steps"])
+    now = _at(trained, recorded["steps"])
+    return None if now is None or not recorded.get("ways") else _compared(now, recorded)
+
+
+def between(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Outside | None:
+    """Compare one record of an arm with another; None if they have not the same sketches."""
+    steps, before = len(ours["steps"]), ours.get("ways", {})
+    now = {name: _padded(way["sketches"], steps) for name, way in theirs.get("ways", {}).items()}
+    alike = now.keys() == before.keys() and all(
+        torch.tensor(before[name]["sketches"]).shape
+        == torch.tensor(theirs["ways"][name]["sketches"]).shape
+        for name in before
+    )
+    return _compared(now, ours) if before and alike else None
+
+
+def _compared(now: Ways, recorded: Mapping[str, Any]) -> Outside:
+    before, steps = recorded["ways"], len(recorded["steps"])
     count = len(next(iter(now.values())))
     reference = {name: _padded(each["sketches"], steps)[:count] for name, each in before.items()}
     envelope = {name: _padded(each["envelope"], steps) for name, each in before.items()}

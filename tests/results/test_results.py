@@ -236,8 +236,8 @@ def test_a_claim_has_a_name_with_its_parameters_and_a_mechanism(claim, name, mec
          "it left its rounding envelope at step 2 (r = 531, 10 allowed)", "not compared"),
         (drift("left", r=531.0, loss_r=1.25, first_step=0, tensor="fc2.weight", tensor_r=62.44,
                first_layer="fc2", mean=None),
-         "it left its rounding envelope at step 0 in fc2.weight by 62.4 envelopes, first in fc2 "
-         "(r = 531, of its losses alone 1.25, 10 allowed)", "not compared"),
+         ("it left its rounding envelope at step 0 in fc2.weight by 62.4 envelopes, first in fc2 "
+          "(r = 531, of its losses alone 1.25, 10 allowed)"), "not compared"),
         (drift("moved", mean=0.8, moved=True),
          "it no longer has its recorded distribution", "moved by +2.1 standard deviations"),
         (drift("changed start", first_layer="fc1", mean=None),
