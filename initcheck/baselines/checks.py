@@ -63,17 +63,44 @@ def _reference(reference: Entry) -> Iterator[Problem]:
     if not all(map(_finite, reference["losses"])):
         yield "losses", "every loss must be finite"
     yield from _at("envelope", _envelope(reference["envelope"]))
-    if len(reference.get("order", seeds)) != len(seeds):
+    yield from _by_name(reference, len(seeds), len(steps))
+
+
+def _by_name(reference: Entry, seeds: int, steps: int) -> Iterator[Problem]:
+    """What is wrong with the fingerprints and sketches of a reference."""
+    if len(reference.get("order", range(seeds))) != seeds:
         yield "order", "it must hold one number per seed"
+    for name, way in reference.get("ways", {}).items():
+        yield from _at(f"ways/{name}", _way(way, seeds, steps))
     for name, rows in reference["start"].items():
-        if not _table(rows, len(seeds), MARKS):
+        if not _table(rows, seeds, MARKS):
             yield f"start/{name}", f"it must hold {MARKS} finite numbers for each seed"
     for name, rows in reference["layers"].items():
-        if not _table(rows, min(len(seeds), LAYER_SEEDS), 1):
+        if not _table(rows, min(seeds, LAYER_SEEDS), 1):
             yield (
                 f"layers/{name}",
                 f"it must hold one finite number for each of {LAYER_SEEDS} seeds",
             )
+
+
+def _way(way: Entry, seeds: int, steps: int) -> Iterator[Problem]:
+    """What is wrong with one tensor's sketches."""
+    sketches, envelope = way["sketches"], way["envelope"]
+    if not 1 <= len(envelope) <= steps:
+        yield "envelope", f"it must hold a value for each of 1 to {steps} steps"
+        return
+    if len(sketches) != seeds:
+        yield "sketches", "it must hold one list per seed"
+        return
+    width = len(sketches[0][0]) if sketches[0] and isinstance(sketches[0][0], list) else 0
+    if width < 2 or not all(_table(seed, len(envelope), width) for seed in sketches):
+        yield "sketches", "each seed needs the same number of finite numbers, 2 or more, per step"
+    elif any(row[-1] < 0 for seed in sketches for row in seed):
+        yield "sketches", "the last number is a length, which cannot be below 0"
+    if not _finite(envelope) or not all(size >= 0 for size in envelope):
+        yield "envelope", "every value must be finite and at least 0"
+    elif not _rising(envelope, least=0):
+        yield "envelope", "it is the largest distance so far, so it cannot fall"
 
 
 def _envelope(envelope: Sequence[float]) -> Iterator[Problem]:

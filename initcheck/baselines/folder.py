@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from initcheck.baselines import layout
 from initcheck.baselines.evidence import (
     BaselineError,
     check_evidence,
@@ -124,6 +124,6 @@ class Baselines:
         """
         path, evidence = self.path(claim_id), sealed(evidence)
         check_evidence(path, evidence)
-        write_atomic(path, json.dumps(evidence, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        write_atomic(path, layout.text(evidence) + "\n")
         self._evidence[claim_id] = evidence
         return path

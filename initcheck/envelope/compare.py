@@ -62,18 +62,25 @@ class Departure:
     """How an arm compares with its reference.
 
     Attributes:
-        r: distance in envelopes, lower median over seeds, largest over the judged steps; None if
-            not judged.
-        first_step: the first step at which the distance exceeds ``FACTOR``.
+        r: distance in envelopes, lower median over seeds, largest over the judged steps, of the
+            losses and of the tensors' ways; None if neither is judged.
+        loss_r: the same of the losses alone; None if they are not judged.
+        first_step: the first step at which the distance exceeds ``FACTOR``. A tensor is compared
+            after the update of a step, and a loss before it.
+        tensor: the tensor that is farthest away at that step, if one is outside.
+        tensor_r: its distance at that step, in envelopes.
         first_layer: the first layer whose start, activation or gradient differs at step 0.
         start: whether the initial parameters equal the recorded ones within ``START_TOLERANCE``,
             and the first batch holds the recorded images.
         alike: whether seeds with different starts or first batches are all identical now.
-        why_not: why r is None.
+        why_not: why r is None, or what it leaves out.
     """
 
     r: float | None
+    loss_r: float | None = None
     first_step: int | None = None
+    tensor: str | None = None
+    tensor_r: float | None = None
     first_layer: str | None = None
     start: bool = True
     alike: bool = False

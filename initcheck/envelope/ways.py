@@ -12,7 +12,7 @@ from torch import Tensor
 from initcheck.envelope.compare import FLOOR, typical
 
 WAY_CHAOS = 0.03  # share of its way by which rounding may move a tensor that is judged
-_SHOWN = 30  # stored numbers are rounded to this part of an envelope
+SHOWN = 30  # stored numbers are rounded to this part of an envelope
 
 #: By tensor's name: ``(S, J, K + 1)``, for each seed and judged step K products and the norm.
 Sketches = Mapping[str, Tensor]
@@ -99,7 +99,10 @@ def outside(now: Sketches, reference: Sketches, envelope: Mapping[str, Tensor]) 
 
 
 def rounded(value: float, width: float) -> float:
-    """The value with as many decimals as its envelope's width asks for, so that files are short."""
+    """The value with as many decimals as its envelope's width asks for, so that files are short.
+
+    The last decimal is worth a thirtieth of the width or less.
+    """
     if not (math.isfinite(value) and math.isfinite(width)) or width <= 0:
         return value
-    return round(value, 1 - math.floor(math.log10(width / _SHOWN)))
+    return round(value, -math.floor(math.log10(width / SHOWN)))

@@ -1,6 +1,6 @@
 """Judges another machine's evidence by the rounding envelopes recorded here.
 
-Evidence holds the losses of every arm, so nothing has to run again to compare two machines.
+Evidence holds losses and sketches of every arm, so two machines are compared without a run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from initcheck.baselines.evidence import read_evidence
 from initcheck.envelope import compare
 from initcheck.envelope.fingerprints import BEYOND
 from initcheck.error_rates.runs import Run
+from initcheck.gate import sketched
 
 Entry = Mapping[str, Any]
 
@@ -62,4 +63,6 @@ def _distance(theirs: Entry, ours: Entry) -> float | None:
         return None
     losses = torch.tensor(theirs["losses"], dtype=torch.float64)
     ratio, not_judged = compare.envelopes(losses, dict(ours))
-    return None if not_judged or not len(ratio) else min(float(ratio.max()), BEYOND)
+    judged = None if not_judged or not len(ratio) else ratio
+    departure = sketched.departure(judged, sketched.between(theirs, ours), ours, not_judged)
+    return None if departure.r is None else min(departure.r, BEYOND)

@@ -55,7 +55,8 @@ def not_judged(arm: Arm, entry: Mapping[str, Any]) -> Drift:
     """The drift of an arm whose rounding envelope is left out (``--initcheck-judge outcomes``)."""
     return {
         "environment": place(arm, entry), "r": None, "first_step": None, "left": False,
-        "first_layer": None, "start": True, "alike": False, "same_torch": True,
+        "loss_r": None, "tensor": None, "tensor_r": None, "first_layer": None, "start": True,
+        "alike": False, "same_torch": True,
         "note": "the rounding envelope was not judged",
     }  # fmt: skip
 
@@ -67,6 +68,7 @@ def envelope(arm: Arm, trained: Trained, entry: Mapping[str, Any]) -> Drift:
     return {
         "environment": place(arm, entry),
         "r": departure.r, "first_step": departure.first_step, "left": departure.left,
+        "loss_r": departure.loss_r, "tensor": departure.tensor, "tensor_r": departure.tensor_r,
         "first_layer": departure.first_layer, "start": departure.start, "alike": departure.alike,
         "same_torch": _release(recorded_by) == _release(torch.__version__),
         "note": departure.why_not,

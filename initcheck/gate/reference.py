@@ -15,7 +15,6 @@ from initcheck.baselines.checks import LAYER_SEEDS
 from initcheck.baselines.evidence import REPAIR, BaselineError
 from initcheck.envelope import twins
 from initcheck.envelope.compare import (
-    FACTOR,
     FLOOR,
     Departure,
     curves,
@@ -31,12 +30,17 @@ from initcheck.envelope.fingerprints import (
     start_marks,
 )
 from initcheck.envelope.twins import Rounding
+from initcheck.gate import sketched
 from initcheck.training import randomness
 from initcheck.training.train import Trained
 
+MARK_DIGITS = 9  # of fingerprints, which are compared to ``START_TOLERANCE``
+
 
 def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str, Any]:
-    """An arm's record: judged steps, losses, envelope, and fingerprints of start, order and layers.
+    """An arm's record: judged steps, losses, ways of its tensors, envelopes, and fingerprints.
+
+    The fingerprints are of start, order and layers.
 
     Args:
         arm: the arm that was trained.
@@ -48,14 +52,23 @@ def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str
     steps = [step for step in steps_judged(arm.recipe.steps) if finite[step]]
     reference = curves(trained.losses, steps)
     eps = torch.finfo(DTYPES[arm.recipe.dtype]).eps
+    ways = sketched.record(trained, disturbed, steps)
     return {
         "seeds": list(trained.seeds),
         "steps": steps,
         "losses": reference.tolist(),
         "envelope": growth(reference, curves(losses, steps), eps).tolist(),
-        "start": start_marks(trained.start),
+        "start": _shortened(start_marks(trained.start)),
         "order": order_marks(trained.first_batch),
-        "layers": layers_at_start(arm, trained),
+        "layers": _shortened(layers_at_start(arm, trained)),
+    } | ({"ways": ways} if ways else {})
+
+
+def _shortened(marks: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]:
+    """The marks with as many digits as their comparison to ``START_TOLERANCE`` needs."""
+    return {
+        name: [[float(f"{mark:.{MARK_DIGITS}g}") for mark in row] for row in rows]
+        for name, rows in marks.items()
     }
 
 
@@ -75,12 +88,13 @@ def compare(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> Departure:
     if not recorded["steps"] and not arm.recipe.steps:
         return Departure(None, why_not="it takes no step, and its start is as recorded")
     ratio, why_not = envelopes(curves(trained.losses[:count], recorded["steps"]), recorded)
-    r = None if why_not else float(ratio.max())
-    if r is None or r <= FACTOR:
-        return Departure(r, why_not=why_not)
-    step = recorded["steps"][int((ratio > FACTOR).nonzero()[0, 0])]
+    departure = sketched.departure(
+        None if why_not else ratio, sketched.outside(trained, recorded), recorded, why_not
+    )
+    if not departure.left:
+        return departure
     layer = first_difference(layers_at_start(arm, trained), recorded["layers"], count)
-    return Departure(r, first_step=step, first_layer=layer)
+    return replace(departure, first_layer=layer)
 
 
 def _unlike(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> str:
@@ -100,7 +114,7 @@ def _unlike(arm: Arm, trained: Trained, recorded: dict[str, Any]) -> str:
     least = FLOOR * torch.finfo(DTYPES[arm.recipe.dtype]).eps
     if any(width < least for width in recorded["envelope"]):
         return f"has an envelope below {least:.2g}, closer than two losses can be compared"
-    return ""
+    return sketched.unlike(trained, recorded)
 
 
 def _other_start(trained: Trained, recorded: dict[str, Any], count: int) -> Departure | None:

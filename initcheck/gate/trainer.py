@@ -15,8 +15,10 @@ from torch import Tensor
 from initcheck import datasets, devices
 from initcheck.arms import Arm
 from initcheck.envelope.twins import TWINS
+from initcheck.gate import seeds as drawn
 from initcheck.gate.profile import Profile
 from initcheck.gate.reference import twin_jitter
+from initcheck.gate.sketching import following
 from initcheck.networks import NetworkError
 from initcheck.probes import Probe, name_of
 from initcheck.training.train import How, Trained, draws, train, train_together
@@ -80,6 +82,7 @@ class Laboratory:
             trained = train_together(
                 wanted, self.data(first.data), device=device, engine=self.engine, jobs=self.jobs,
                 progress=self._counter(first, sum(map(len, wanted.values()))),
+                watch=following(drawn.reference(), first.recipe.steps),
             )  # fmt: skip
         for new in trained:
             self._keep(new.arm, device, new)
@@ -110,6 +113,7 @@ class Laboratory:
         how: How = {
             "device": device, "engine": self.engine, "jobs": self.jobs,
             "progress": self._counter(arm, len(replicas)),
+            "watch": following(seeds, arm.recipe.steps),
         }  # fmt: skip
         off: How = {**how, "jitter": twin_jitter(arm)}
         with self.profile.spent("training", f"{arm}, twins"):
@@ -146,6 +150,7 @@ class Laboratory:
             return train(
                 arm, seeds, self.data(arm.data), device=device, engine=self.engine,
                 jobs=self.jobs, progress=self._counter(arm, len(seeds)),
+                watch=following(drawn.reference(), arm.recipe.steps),
             )  # fmt: skip
 
     def _counter(self, arm: Arm, replicas: int) -> Callable[[int], None]:
@@ -180,6 +185,7 @@ def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:
         first_batch=trained.first_batch[index], losses=trained.losses[index],
         parameters=pick(trained.parameters), buffers=pick(trained.buffers),
         kept={step: pick(kept) for step, kept in trained.kept.items()},
+        ways=tuple(trained.ways[i] for i in index.tolist()) if trained.ways else (),
     )  # fmt: skip
 
 
@@ -195,5 +201,5 @@ def _together(a: Trained, b: Trained) -> Trained:
         first_batch=torch.cat([a.first_batch, b.first_batch]),
         parameters=both(a.parameters, b.parameters), buffers=both(a.buffers, b.buffers),
         losses=torch.cat([a.losses, b.losses]),
-        kept={step: both(a.kept[step], b.kept[step]) for step in a.kept},
+        kept={step: both(a.kept[step], b.kept[step]) for step in a.kept}, ways=a.ways + b.ways,
     )  # fmt: skip

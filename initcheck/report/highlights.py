@@ -92,6 +92,9 @@ def envelope(results: Results) -> Iterator[str]:
         return
     r, name = max(named_ratios)
     judged = f"{len(named_ratios)} of {len(arms)} arms are judged"
+    alone = sum(drift.r is not None and bool(drift.note) for _, _, drift in _drifts(results))
+    if alone:  # evidence of an older release
+        judged += f", {alone} by losses alone, since their evidence has no sketches of tensors"
     if r == 0:
         yield f"largest envelope ratio: r = 0 in all that are judged; {judged}"
     else:

@@ -126,6 +126,13 @@ def _drift(drift: Drift) -> str:
     text: str = drift.verdict
     if drift.r is not None:
         text += f", r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}"
+        if drift.loss_r is not None and drift.loss_r != drift.r:
+            text += f" ({formatting.number(drift.loss_r)} of its losses alone)"
+    if drift.tensor is not None:
+        away = formatting.number(drift.tensor_r)
+        text += f", first outside at step {drift.first_step}: {drift.tensor} by {away}"
+    if drift.note:
+        text += f", {drift.note}"
     if drift.shift is not None:
         text += f", mean {drift.shift:+.1f} standard deviations from its record"
     return f"{text} ({drift.environment})" if drift.environment else text

@@ -14,8 +14,8 @@ from initcheck.results.types import LACKING, ClaimResult, Comparison, Drift
 # fields that hold numbers, so that a message that happens to read "NaN" stays a message.
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBERS = {
-    "seconds", "treated", "control", "min", "max", "margin", "p_value", "r", "mean",
-    "recorded_mean", "recorded_std", "allowed", "detectable_shift",
+    "seconds", "treated", "control", "min", "max", "margin", "p_value", "r", "loss_r",
+    "tensor_r", "mean", "recorded_mean", "recorded_std", "allowed", "detectable_shift",
 }  # fmt: skip
 _KEYS = {"matmul_precision": "matmul precision"}  # fields whose key is no Python name
 
@@ -24,7 +24,10 @@ T = TypeVar("T")
 #: The fields of a Drift that come from comparing outcomes, and are written together or not at all.
 _OUTCOMES = tuple(
     each.name for each in fields(Drift)
-    if each.name not in ("verdict", "environment", "r", "first_step", "first_layer", "note")
+    if each.name not in (
+        "verdict", "environment", "r", "loss_r", "first_step", "tensor", "tensor_r", "first_layer",
+        "note",
+    )
 )  # fmt: skip
 
 

@@ -37,16 +37,24 @@ def confirmed(first: Verdict, fresh: Verdict) -> Verdict:
     return min(first, fresh, key=ORDER.index)
 
 
+def _three_digits(r: float | None) -> str:
+    return "no number" if r is None else f"{float(f'{r:.3g}'):g}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """One arm compared with its evidence. What was not compared is None.
 
     Attributes:
         environment: where, with which torch and when the arm was recorded.
-        r: distance to the recorded trajectory, in rounding envelopes.
+        r: distance to the recorded trajectory, in rounding envelopes: the larger of the losses'
+            and the tensors' ways'.
+        loss_r: the same of the losses alone.
         first_step: the first step at which the arm is outside its envelope.
+        tensor: the tensor that is farthest outside at that step, if one is.
+        tensor_r: its distance at that step, in envelopes.
         first_layer: the first layer that differs at step 0, if one does.
-        note: why there is no ``r``.
+        note: why there is no ``r``, or what it leaves out.
         moved: whether the outcomes have another distribution than the recorded ones.
         transform: the scale of the numbers below: ``log``, ``logit``, ``identity`` or ``ranks``.
         mean: of the outcomes now.
@@ -59,7 +67,10 @@ class Drift:
 
     environment: str | None = None
     r: float | None = None
+    loss_r: float | None = None
     first_step: int | None = None
+    tensor: str | None = None
+    tensor_r: float | None = None
     first_layer: str | None = None
     note: str | None = None
 
@@ -83,10 +94,14 @@ class Drift:
         """Why ``arm`` (``the treated arm``) is not as recorded, with numbers; empty if it is."""
         where = f", first in {self.first_layer}" if self.first_layer else ""
         start = f"starts from other values{where}" if where else "sees other images first"
-        r = "no number" if self.r is None else f"{float(f'{self.r:.3g}'):g}"
+        r = _three_digits(self.r)
+        tensor = (
+            f" in {self.tensor} by {_three_digits(self.tensor_r)} envelopes" if self.tensor else ""
+        )
+        alone = f", of its losses alone {_three_digits(self.loss_r)}" if self.tensor else ""
         reasons: dict[DriftVerdict, str] = {
-            "left": f"{arm} left its rounding envelope at step {self.first_step}{where} "
-            f"(r = {r}, {ENVELOPE_LIMIT} allowed)",
+            "left": f"{arm} left its rounding envelope at step {self.first_step}{tensor}{where} "
+            f"(r = {r}{alone}, {ENVELOPE_LIMIT} allowed)",
             "moved": f"{arm} no longer has its recorded distribution",
             "alike": f"all seeds of {arm} are identical, and they differed when recorded",
             "changed start": f"{arm} {start}, with the torch release that recorded it",

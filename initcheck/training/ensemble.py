@@ -133,11 +133,14 @@ def _train(stack: Stack, work: Work) -> Outcome:
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
     share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
+    watch = work.watch(slice(replicas)) if work.watch else None
     kept, losses = {}, []
     each_step = zip(devices.rows(images), devices.rows(targets), strict=True)
     for step, (chosen, labels) in enumerate(each_step):
         if work.jitter is not None:
             work.jitter.parameters(stack.leaves)
+        if watch is not None and step == 0:
+            watch.start(stack.tensors)
         x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
         logits = stack.forward(x)  # (R, B, classes)
         if step == 0:
@@ -149,6 +152,8 @@ def _train(stack: Stack, work: Work) -> Outcome:
         torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
         optimizer.step()
         losses.append(each.detach())
+        if watch is not None:
+            watch.after(step, stack.tensors)
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {name: stack.read(name) for name in work.recipe.keep}
         devices.end_step(work.device)
@@ -160,6 +165,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
         losses=devices.stack(losses).view(steps, replicas, batch).mean(2).T.cpu().double(),
         kept=kept,
         engine=stack.engine,
+        ways=watch.ways() if watch else (),
     )
 
 

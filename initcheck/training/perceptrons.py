@@ -69,10 +69,9 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
         logits: Tensor = _Pass.apply(flat, x.flatten(2), chain)
         return logits
 
-    def read(name: str) -> Tensor:
-        return turn(name, chain.values[name]).clone(memory_format=torch.contiguous_format)
-
-    return Stack("ensemble", [flat], forward, list(state), read)
+    return Stack(
+        "ensemble", [flat], forward, list(state), lambda name: turn(name, chain.values[name])
+    )  # fmt: skip
 
 
 def _links(module: nn.Module) -> list[Link] | None:

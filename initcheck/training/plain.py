@@ -16,6 +16,7 @@ from initcheck.training.work import (
     PROGRESS_EVERY,
     Jitter,
     Outcome,
+    Watch,
     Work,
     check_logits,
     join,
@@ -25,35 +26,44 @@ from initcheck.training.work import (
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train the starts one after the other, each in a plain loop."""
     outcomes = []
-    for start, seed, batches in zip(starts, work.seeds, work.batches, strict=True):
+    for r, (start, seed) in enumerate(zip(starts, work.seeds, strict=True)):
         # Each replica gets a copy: a jitter disturbs the start once and then forgets how.
         copied = replace(work, jitter=copy.copy(work.jitter))
+        watch = work.watch(slice(r, r + 1)) if work.watch else None
         with randomness.seeded(seed, work.device):
-            outcomes.append(_one(start, copied, batches))
+            outcomes.append(_one(start, copied, work.batches[r], watch))
     return join(outcomes)
 
 
-def _one(start: nn.Module, work: Work, batches: Tensor) -> Outcome:
+def _one(start: nn.Module, work: Work, batches: Tensor, watch: Watch | None) -> Outcome:
     module = start.to(work.device)
-    losses, kept = _train(module, work, batches) if len(batches) else (torch.empty(0), {})
+    losses, kept = _train(module, work, batches, watch) if len(batches) else (torch.empty(0), {})
     return Outcome(
         parameters={name: p.detach()[None] for name, p in module.named_parameters()},
         buffers={name: b.detach()[None] for name, b in module.named_buffers()},
         losses=losses[None].cpu().double(),
         kept=kept,
         engine="module",
+        ways=watch.ways() if watch else (),
     )
 
 
 def _train(
-    module: nn.Module, work: Work, batches: Tensor
+    module: nn.Module, work: Work, batches: Tensor, watch: Watch | None
 ) -> tuple[Tensor, dict[int, dict[str, Tensor]]]:
     """Train in place, and return the loss of each step and the parameters that the recipe keeps."""
     optimizer = work.recipe.optimizer.over(module.parameters())
+
+    def tensors() -> dict[str, Tensor]:
+        named = (*module.named_parameters(), *module.named_buffers())
+        return {name: tensor.detach()[None] for name, tensor in named}
+
     kept, losses = {}, []
     for step, images in enumerate(devices.rows(batches)):
         if work.jitter is not None:
             work.jitter.parameters(list(module.parameters()))
+        if watch is not None and step == 0:
+            watch.start(tensors)
         logits = module(work.data.train_inputs[images])
         check_logits(logits, work.recipe.batch, work.data.classes)
         loss = _loss(logits, work.data.train_targets[images], work.jitter)
@@ -61,6 +71,8 @@ def _train(
         torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.detach())
+        if watch is not None:
+            watch.after(step, tensors)
         if step + 1 in work.recipe.keep_at:
             kept[step + 1] = {
                 name: module.get_parameter(name).detach().clone()[None] for name in work.recipe.keep

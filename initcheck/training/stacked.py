@@ -65,10 +65,7 @@ def together(
     return Stack(
         engine, list(leaves_by_name.values()), lambda x: layer(leaves_by_name, buffers, x),
         list(leaves_by_name),
-        lambda name: layout(leaves_by_name[name].detach()).clone(
-            memory_format=torch.contiguous_format
-        ),
-        buffers,
+        lambda name: layout(leaves_by_name[name].detach()), buffers,
     )  # fmt: skip
 
 

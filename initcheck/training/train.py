@@ -17,7 +17,7 @@ from initcheck.devices import compute
 from initcheck.networks import NetworkError
 from initcheck.training import ensemble, plain, randomness, trainable
 from initcheck.training.trained import Trained
-from initcheck.training.work import Jitter, Outcome, Work, join
+from initcheck.training.work import Jitter, Outcome, Watch, Work, join
 
 __all__ = [
     "ENGINES", "How", "NetworkError", "Trained", "chunks", "draws", "ready", "room", "run_all",
@@ -44,6 +44,7 @@ class How(TypedDict, total=False):
     engine: str
     jobs: int
     jitter: Callable[[int], Jitter] | None
+    watch: Callable[[Sequence[int]], Watch] | None
     progress: Callable[[int], None]
 
 
@@ -61,6 +62,7 @@ def train_together(
     engine: str = "ensemble",
     jobs: int = 1,
     jitter: Callable[[int], Jitter] | None = None,
+    watch: Callable[[Sequence[int]], Watch] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Trained]:
     """Train arms that share network, recipe and data in the same chunks.
@@ -73,6 +75,7 @@ def train_together(
         jobs: number of chunks trained at the same time on a CPU, each with one thread.
         jitter: for the twins of the rounding envelope; gives a chunk's rounding errors, from the
             number of its first replica.
+        watch: gives what follows replicas, from their seeds; ``Trained.ways`` is what it saw.
         progress: called with the number of replica-steps done since the last call.
 
     Raises:
@@ -99,10 +102,13 @@ def train_together(
             f"parameters are {', '.join(before)}."
         )
 
+    replicas = [seed for seeds in wanted.values() for seed in seeds]
+
     def work(part: slice) -> Outcome:
         job = replace(
             whole, batches=whole.batches[part], seeds=whole.seeds[part],
             jitter=jitter(part.start) if jitter else None, progress=progress,
+            watch=(lambda rows: watch(replicas[part][rows])) if watch else None,
         )  # fmt: skip
         return ENGINES[engine](starts[part], job)
 
@@ -164,6 +170,7 @@ def _per_arm(
             work.batches[part, :1].flatten(1).cpu(), rows(outcome.parameters),
             rows(outcome.buffers), outcome.losses[part],
             {step: rows(kept) for step, kept in outcome.kept.items()}, outcome.engine,
+            outcome.ways[part],
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from initcheck.arms import Arm
 from initcheck.datasets import DataSet, changes
 from initcheck.training import modules as by_module
 from initcheck.training import randomness, stacked
+from initcheck.training.work import Ways
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Trained:
         losses: ``(R, steps)`` float64 on the CPU, the training loss before each step.
         kept: ``{step: {name: (R, ...)}}``, the parameters that the recipe keeps.
         engine: the name of the engine that ran.
+        ways: where the tensors of each replica went; None for one that was not watched, and empty
+            if none was.
     """
 
     arm: Arm
@@ -44,6 +47,7 @@ class Trained:
     losses: Tensor
     kept: dict[int, dict[str, Tensor]]
     engine: str
+    ways: tuple[Ways | None, ...] = ()
 
     @cached_property
     def bytes(self) -> int:

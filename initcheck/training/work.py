@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,27 @@ class Jitter(Protocol):
         """A disturbed copy of the share of each image of a batch in the gradient."""
 
 
+#: A few numbers that tell where each tensor of one replica went, by the tensor's name.
+Ways = Mapping[str, Tensor]
+
+
+class Watch(Protocol):
+    """Follows the tensors of some replicas through training.
+
+    It gets the parameters and buffers of all replicas of a chunk, ``{name: (R, ...)}`` in the
+    module's layout. They are views, so they change with the next step.
+    """
+
+    def start(self, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """See the tensors before the first step."""
+
+    def after(self, step: int, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """See the tensors after the update of a step."""
+
+    def ways(self) -> tuple[Ways | None, ...]:
+        """What was seen of each of the R replicas; None for one that was not followed."""
+
+
 @dataclass(frozen=True)
 class Work:
     """How to train a chunk of R replicas on one device.
@@ -33,6 +54,7 @@ class Work:
         seeds: one per replica, for the random numbers that its network draws in training.
         jitter: disturbs every step (the twins of the rounding envelope).
         progress: called with the number of replica-steps done since the last call.
+        watch: gives a watch for those of the R replicas that an engine trains together.
     """
 
     recipe: Recipe
@@ -42,6 +64,7 @@ class Work:
     seeds: Sequence[int]
     jitter: Jitter | None = None
     progress: Callable[[int], None] = lambda done: None
+    watch: Callable[[slice], Watch] | None = None
 
 
 @dataclass
@@ -53,6 +76,7 @@ class Outcome:
     losses: Tensor  # (R, steps), the training loss before each step
     kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     engine: str = ""
+    ways: tuple[Ways | None, ...] = ()  # of each replica; empty if none was followed
 
 
 @dataclass(frozen=True)
@@ -64,7 +88,7 @@ class Stack:
         leaves: the tensors that the optimizer updates, contiguous, in the fastest layout.
         forward: from inputs ``(R, B, ...)`` to logits ``(R, B, classes)``.
         names: the parameters' names in the module.
-        read: returns a copy ``(R, ...)`` of a parameter by name.
+        view: returns a parameter ``(R, ...)`` by name, in the module's layout, without a copy.
         buffers: by name, ``(R, ...)``, updated by ``forward``.
     """
 
@@ -72,8 +96,16 @@ class Stack:
     leaves: list[Tensor]
     forward: Callable[[Tensor], Tensor]
     names: list[str]
-    read: Callable[[str], Tensor]
+    view: Callable[[str], Tensor]
     buffers: dict[str, Tensor] = field(default_factory=dict)
+
+    def read(self, name: str) -> Tensor:
+        """A copy ``(R, ...)`` of a parameter by name."""
+        return self.view(name).clone(memory_format=torch.contiguous_format)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Views of all parameters and buffers by name."""
+        return {name: self.view(name) for name in self.names} | self.buffers
 
 
 PROGRESS_EVERY = 10  # steps: frequent enough to watch, rare enough to cost nothing
@@ -108,6 +140,7 @@ def join(outcomes: Sequence[Outcome]) -> Outcome:
         losses=torch.cat([outcome.losses for outcome in outcomes]),
         kept=kept,
         engine=outcomes[0].engine,
+        ways=tuple(way for outcome in outcomes for way in outcome.ways),
     )
 
 

@@ -25,9 +25,18 @@ from tests.helpers.baselines import (
     whole,
 )
 
+WAY = ("arms", "A", "reference", "ways", "w")
+
 
 def test_valid_evidence_is_accepted(tmp_path):
     check_evidence(tmp_path, whole(entry()))
+
+
+def test_evidence_of_older_releases_without_sketches_is_accepted(tmp_path):
+    made = entry()
+    for arm in made["arms"].values():
+        arm["reference"].pop("ways", None)  # both arms may share one reference
+    check_evidence(tmp_path, whole(made))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,9 @@ def test_valid_evidence_is_accepted(tmp_path):
         (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
         (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
+        ((*WAY, "sketches"), "none", "arms/A/reference/ways/w/sketches"),
+        ((*WAY, "surprise"), 1, "arms/A/reference/ways/w: Additional properties"),
+        ((*WAY, "envelope", 0), "x", "arms/A/reference/ways/w/envelope/0"),
         # parts that contradict each other
         (
             ("comparisons", "loss", "treated_arm"),
@@ -101,6 +113,23 @@ ARM = ("arms", "A", "reference")
         ((*ARM, "start", "w"), [[1.0, 2.0]], "start/w: it must hold 2 finite numbers"),
         ((*ARM, "start", "w", 0), [1.0, "2"], "start/w: it must hold 2 finite numbers"),
         ((*ARM, "layers", "w", 0), [1.0, 2.0], "layers/w: it must hold one finite number"),
+        ((*WAY, "sketches"), [], "ways/w/sketches: it must hold one list per seed"),
+        ((*WAY, "sketches", 0), [], "ways/w/sketches: each seed needs the same number"),
+        (
+            (*WAY, "sketches", 0),
+            [1, 2],
+            "ways/w/sketches: each seed needs the same number",
+        ),
+        ((*WAY, "sketches", 1, 1), [1, 2], "ways/w/sketches: each seed needs the same number"),
+        ((*WAY, "sketches"), [[[1], [1]]] * 2, "ways/w/sketches: each seed needs the same number"),
+        ((*WAY, "sketches", 0, 0, 1), math.inf, "ways/w/sketches: each seed needs the same"),
+        ((*WAY, "sketches", 0, 1, 2), -2, "ways/w/sketches: the last number is a length"),
+        ((*WAY, "envelope"), [0, 0, 0, 0], "ways/w/envelope: it must hold a value for each of 1"),
+        ((*WAY, "envelope"), [], "ways/w/envelope: it must hold a value for each of 1 to 3 steps"),
+        ((*WAY, "envelope"), [0], "ways/w/sketches: each seed needs the same number"),
+        ((*WAY, "envelope", 0), -1, "ways/w/envelope: every value must be finite and at least 0"),
+        ((*WAY, "envelope", 1), math.inf, "ways/w/envelope: every value must be finite and at"),
+        ((*WAY, "envelope", 0), 1e-3, "ways/w/envelope: it is the largest distance so far"),
         (("comparisons", "loss", "treated"), [], "loss/treated: it must hold one value"),
         (("comparisons", "loss", "control", 0), math.inf, "control: every value must be finite"),
         (("comparisons", "loss", "form"), "rate", "treated: a rate counts successes"),

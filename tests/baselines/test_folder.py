@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from initcheck.baselines import lock
+from initcheck.baselines import layout, lock
 from initcheck.baselines.evidence import (
     BaselineError,
     merged,
@@ -23,6 +24,7 @@ from initcheck.baselines.lock import alone
 from tests.helpers.baselines import (
     CPU,
     H200,
+    REFERENCE,
     entry,
     written,
 )
@@ -76,6 +78,32 @@ def test_stored_evidence_is_read_back_exactly(tmp_path):
         json.dumps(json.loads(path.read_text()), sort_keys=True)
     )
     assert list(json.loads(path.read_text())) == ["claim", "environments", "schema"]
+
+
+def test_a_recording_with_sketches_replaces_one_without_and_keeps_its_origin(tmp_path):
+    old, new = entry(), entry(date="2026-03-01")
+    for arm in old["arms"].values():
+        arm["reference"].pop("ways", None)  # both arms may share one reference
+    baselines = Baselines(tmp_path)
+    baselines.store("a_claim", old)
+    (back,) = read_evidence(baselines.store("a_claim", new))["environments"]
+    assert back["arms"]["A"]["reference"]["ways"] == REFERENCE["ways"]
+    assert back["origin"] == old["origin"]
+
+
+def test_rows_of_numbers_have_a_line_each(tmp_path):
+    """So a changed number is a changed line, and files are short."""
+    lines = Baselines(tmp_path).store("a_claim", entry()).read_text().splitlines()
+    assert "[0.5, -0.1, 0.4]," in [line.strip() for line in lines]
+
+
+def test_a_long_row_has_a_line_per_number():
+    numbers = [1 / (n + 3) for n in range(20)]
+    assert json.loads(layout.text(numbers)) == numbers
+    assert len(layout.text(numbers).splitlines()) == 22
+    assert layout.text([]) == "[]"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        layout.text([math.nan])
 
 
 def test_store_sees_what_another_process_recorded(tmp_path):

@@ -56,14 +56,14 @@ def test_onednn_and_chunks_are_changed_and_restored():
 # --- another machine's evidence -------------------------------------------------------------------
 
 
-def folder_of_evidence(folder, losses, envelope=1e-6, **environment):
-    """A folder with evidence of one claim whose two arms have these losses."""
+def folder_of_evidence(folder, losses, envelope=1e-6, ways=None, **environment):
+    """A folder with evidence of one claim whose two arms have these losses and ways."""
     record = json.loads(evidence("sun_rises[always]", accuracy=comparison([0.9] * 64)))
     entry = record["environments"][0]
     entry["environment"] |= environment
     reference = {"seeds": [1], "steps": [0, 1], "losses": [losses], "envelope": [envelope] * 2}
     for arm in entry["arms"].values():
-        arm["reference"] = REFERENCE | reference
+        arm["reference"] = REFERENCE | reference | ({"ways": ways} if ways else {})
     folder.mkdir()
     (folder / "sun_rises[always].json").write_text(json.dumps(record))
     return folder
@@ -79,6 +79,29 @@ def test_other_evidence_is_judged_by_our_envelopes(tmp_path, losses, r):
     assert (run.kind, run.name, run.machine) == ("elsewhere", "an-old-abacus", "an old abacus")
     assert set(run.arms) == {"sun_rises[always]"}
     assert list(run.arms["sun_rises[always]"].values()) == pytest.approx([r, r], rel=1e-6)
+
+
+def way(product, steps=2):
+    """A way of one seed and one product, with an envelope of a thousandth of it."""
+    return {"sketches": [[[product, 1.0]] * steps], "envelope": [1e-3] * steps}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "r"),
+    [
+        ({"w": way(1.0)}, {"w": way(1.003)}, 3.0),
+        ({"w": way(1.0)}, {"w": way(1.0)}, 0.5),  # the losses are half an envelope apart
+        ({"w": way(1.0)}, {"w": way(9.0, steps=1)}, 0.5),
+        ({"w": way(1.0)}, {"v": way(9.0)}, 0.5),
+        ({"w": way(1.0)}, None, 0.5),
+        (None, {"w": way(1.0)}, 0.5),
+    ],
+)
+def test_tensors_of_other_evidence_are_judged_if_both_have_the_same(tmp_path, ours, theirs, r):
+    here = folder_of_evidence(tmp_path / "here", [1.0, 0.5], ways=ours)
+    there = folder_of_evidence(tmp_path / "there", [1.0, 0.5 + 0.25e-6], ways=theirs)
+    found = other_machines.judge(there, here).arms["sun_rises[always]"].values()
+    assert list(found) == pytest.approx([r, r], rel=1e-6)
 
 
 def test_other_evidence_of_other_seeds_is_not_judged(tmp_path):

@@ -42,7 +42,8 @@ def test_as_recorded():
     assert treated["recorded_n"] == 64
     assert treated["detectable_shift"] > treated["allowed"]
     assert entry["drift"]["control"] == {
-        "verdict": "unchanged", "r": 1.0, "first_step": None, "first_layer": None, "note": "",
+        "verdict": "unchanged", "r": 1.0, "loss_r": None, "first_step": None, "tensor": None,
+        "tensor_r": None, "first_layer": None, "note": "",
         "environment": "cpu float32, torch 2.0, 2026-01-01",
     }  # fmt: skip  # a constant arm's distribution is not tested
 
@@ -60,6 +61,15 @@ def test_envelope_departure_alone_is_drifted_and_names_step_and_layer(follows, a
     )
     words = f"the {side} arm left its rounding envelope at step 4, first in hidden1"
     assert entry["reason"] == f"{words} (r = 40, 10 allowed); {outcome}"
+
+
+def test_the_tensor_that_left_first_is_in_the_results_and_in_the_reason(follows):
+    follows[TREATED] = replace(LEFT, loss_r=1.5, tensor="hidden1.weight", tensor_r=22.0)
+    entry = judged(entry=evidence())
+    treated = entry["drift"]["treated"]
+    assert (treated["r"], treated["loss_r"]) == (40, 1.5)
+    assert (treated["tensor"], treated["tensor_r"]) == ("hidden1.weight", 22)
+    assert "at step 4 in hidden1.weight by 22 envelopes, first in hidden1 (" in entry["reason"]
 
 
 def test_departure_says_by_how_much_outcomes_moved(follows):

@@ -19,6 +19,7 @@ REFERENCE = {
     "seeds": [1, 2], "steps": [0, 1, 2], "losses": [[2.3, 2.2, 2.1]] * 2,
     "envelope": [1e-7, 1e-7, 2e-7], "start": {"w": [[1.0, -0.5], [1.1, 0.5]]}, "order": [7, 8],
     "layers": {"w": [[0.5], [0.6]]},
+    "ways": {"w": {"sketches": [[[0.5, -0.1, 0.4], [1, 0, 2]]] * 2, "envelope": [0, 1e-6]}},
 }  # fmt: skip
 ENTRY = {
     "environment": {

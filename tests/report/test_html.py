@@ -223,3 +223,12 @@ def test_a_limit_that_is_a_count_of_seeds_is_not_drawn_among_values():
 def test_ticks_tell_close_values_apart():
     texts = [text for _, text in plots.axis([0.1234, 0.1236]).ticks()]
     assert len(set(texts)) == len(texts) > 2
+
+
+def test_an_arm_that_left_names_its_tensor_and_the_r_of_its_losses():
+    left = drift(
+        "left", r=628.0, loss_r=1.6, first_step=0, tensor="b.0.n1.weight", tensor_r=99.0, note="so"
+    )
+    shown = page(example(result("left", probe("drifted", drift={"treated": left}))))
+    assert "r = 628 of 10 (1.6 of its losses alone)" in shown
+    assert "first outside at step 0: b.0.n1.weight by 99, so" in shown

@@ -331,3 +331,11 @@ def test_a_small_shift_everywhere_is_noticed():
         text = " ".join(" ".join(closing(run(shift))).split())
         smallest[shift] = float(text.split("q = ")[1].split()[0])
     assert smallest[2.0] < 0.01 < smallest[0.01]
+
+
+def test_arms_that_are_judged_by_losses_alone_are_counted():
+    old = probe(drift={"treated": drift(r=0.0, note="no sketches"), "control": drift(r=0.0)})
+    text = " ".join(" ".join(closing(example(result("a", old)))).split())
+    assert "2 of 2 arms are judged, 1 by losses alone, since their evidence has no" in text
+    new = probe(drift={"treated": drift(r=0.0), "control": drift(r=None, note="it is chaotic")})
+    assert "losses alone" not in "\n".join(closing(example(result("a", new))))

@@ -47,6 +47,22 @@ def test_values_that_are_not_finite_are_read_as_written(path):
     assert '"-Infinity"' in path.read_text()
 
 
+def test_an_infinite_distance_of_a_tensor_is_read_as_written(path):
+    far = drift("left", r=math.inf, loss_r=math.nan, tensor="fc1.bias", tensor_r=math.inf)
+    write(path, example(result("far", probe("drifted", drift={"treated": far}))))
+    assert repr(read(path).results[0].probes[0].drift["treated"]) == repr(far)
+
+
+def test_a_drift_of_an_older_release_has_no_tensor(path):
+    run = example(result("old", probe(drift={"treated": drift(r=0.5)})))
+    plain = to_plain(run)
+    for key in ("loss_r", "tensor", "tensor_r"):
+        del plain["results"][0]["probes"][0]["drift"]["treated"][key]
+    path.write_text(json.dumps(plain))
+    back = read(path).results[0].probes[0].drift["treated"]
+    assert (back.r, back.loss_r, back.tensor, back.tensor_r) == (0.5, None, None, None)
+
+
 def test_a_text_that_reads_nan_stays_a_text(path):
     write(path, example(replace(invalid(), message="NaN", statement="Infinity")))
     claim = read(path).results[0]
@@ -82,7 +98,10 @@ def test_keys_of_the_file_are_those_of_schema_1(path):
 
 def test_a_drift_has_the_keys_of_what_was_compared():
     """An envelope has its keys even where there is no r; outcomes have all of theirs or none."""
-    envelope = {"verdict", "environment", "r", "first_step", "first_layer", "note"}
+    envelope = {
+        "verdict", "environment", "r", "loss_r", "first_step", "tensor", "tensor_r", "first_layer",
+        "note",
+    }  # fmt: skip
     outcomes = {
         "moved", "transform", "mean", "recorded_mean", "recorded_std", "recorded_n", "allowed",
         "detectable_shift",
@@ -215,6 +234,10 @@ def test_a_claim_has_a_name_with_its_parameters_and_a_mechanism(claim, name, mec
          "unmoved (+0.0 standard deviations)"),
         (drift("left", r=531.0, first_step=2, mean=None),
          "it left its rounding envelope at step 2 (r = 531, 10 allowed)", "not compared"),
+        (drift("left", r=531.0, loss_r=1.25, first_step=0, tensor="fc2.weight", tensor_r=62.44,
+               first_layer="fc2", mean=None),
+         ("it left its rounding envelope at step 0 in fc2.weight by 62.4 envelopes, first in fc2 "
+          "(r = 531, of its losses alone 1.25, 10 allowed)"), "not compared"),
         (drift("moved", mean=0.8, moved=True),
          "it no longer has its recorded distribution", "moved by +2.1 standard deviations"),
         (drift("changed start", first_layer="fc1", mean=None),
