@@ -385,10 +385,10 @@ def test_the_default_dtype_and_device_of_a_loop_do_not_change_its_twins():
             torch.set_default_dtype(torch.float32)
             torch.set_default_device(None)
 
-    for cache in (twins._pool, sketches._signs, sketches._row_signs):
+    for cache in (twins._pool, sketches._drawn):
         cache.cache_clear()
     first = recorded(other_defaults)
-    for cache in (twins._pool, sketches._signs, sketches._row_signs):
+    for cache in (twins._pool, sketches._drawn):
         cache.cache_clear()
     plain = recorded(partial(fit, dtype=None))
     assert torch.equal(first.loss_envelope, plain.loss_envelope)
