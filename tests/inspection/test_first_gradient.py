@@ -152,10 +152,10 @@ def test_a_large_module_is_judged_if_it_has_its_own_backward(monkeypatch):
     assert finding.severity == "fail"
 
 
-def test_a_router_that_never_learns_is_noted_and_its_rounding_is_no_signal():
+def test_a_router_that_never_learns_warns_and_its_rounding_is_no_signal():
     inspection = inspect_model(faulty_batch.RouterOfOne, rows)
     (finding,) = inspection.findings
-    assert (finding.check, finding.severity) == ("asleep", "note")
+    assert (finding.check, finding.severity) == ("asleep", "warn")
     assert finding.parameters == ("router.weight",)
     assert "rounding alone" in finding.message
 
