@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.findings import InspectionError, NotJudged
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, observed_loss
 from initcheck.inspection.observed import First, Layer, Relu
+from initcheck.inspection.sources import Sources
 from initcheck.inspection.start import Start
 from initcheck.inspection.surroundings import seed_everything
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
+_MADE = (
+    "the forward pass makes it, so an optimizer that was made before does not move it. Make it in "
+    "the constructor, or call the module once in the build function"
+)
 RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
@@ -38,7 +44,8 @@ def _taken(start: Start) -> First:
     module = start.built.module
     batch = cloned(start.subject.next_batch())
     result = First(samples=_samples(batch))
-    watch = _Watch(result)
+    names = {id(each.tensor): each.name for each in named_tensors(module) if each.parameter}
+    watch = _Watch(result, Sources(names))
     with unchanged(module), ExitStack() as stack:
         module.train()
         for path, part in module.named_modules():
@@ -60,7 +67,10 @@ def _taken(start: Start) -> First:
         if not loss.requires_grad:
             raise InspectionError("The loss does not depend on any trainable parameter.")
         result.functions = functions_of(loss)
+        watch.sources.ends.clear()  # it keeps the graph in memory
         loss.backward()  # type: ignore[no-untyped-call]
+        made = [name for name, each in module.named_parameters() if id(each) not in names]
+    start.not_judged += [NotJudged("all", name, _MADE) for name in made]
     return result
 
 
@@ -87,9 +97,10 @@ def _samples(batch: Any) -> int:
 class _Watch(TorchFunctionMode):
     """Notes layers by hooks, and ReLUs and losses as functions."""
 
-    def __init__(self, result: First) -> None:
+    def __init__(self, result: First, sources: Sources) -> None:
         super().__init__()
         self.result = result
+        self.sources = sources
         self.last = ""
 
     def __torch_function__(
@@ -103,7 +114,8 @@ class _Watch(TorchFunctionMode):
         if func in LOSSES:
             loss = observed_loss(func, args, kwargs)
             if loss is not None:
-                self.result.losses.append(loss)
+                sources, cosines = self.sources.of(*args, *kwargs.values())
+                self.result.losses.append(replace(loss, sources=sources, cosines=cosines))
         if func in RELU:
             negative = bool((args[0].detach() < 0).all())
             output = func(*args, **kwargs)
@@ -125,6 +137,8 @@ class _Watch(TorchFunctionMode):
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             with torch._C.DisableTorchFunction():  # noqa: SLF001
                 self.last = path
+                if not any(True for _ in module.children()):
+                    self.sources.note(module, output)
                 out = _tensor(output)
                 if path in self.result.layers or out is None:
                     return

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from statistics import median
 
-from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.findings import Finding, NotJudged, Severity
 from initcheck.inspection.first import first_step
 from initcheck.inspection.losses import Loss
 from initcheck.inspection.observed import Layer
@@ -103,23 +103,19 @@ def check_start_loss(start: Start) -> Iterator[Finding]:
         why = "the loss is neither cross entropy nor mean squares, so its start is not known"
         start.not_judged.append(NotJudged("start_loss", "", why))
         return
-    layers = [each for each in first.layers.values() if _owned(start, each)]
-    if not layers:
-        return
-    head = _owned(start, layers[-1])
     for loss in dict.fromkeys(first.losses):
         if loss.classes:
-            yield from _classes(start, head, loss)
+            yield from _classes(start, loss)
         elif loss.value > _LARGE * loss.chance > 0:
-            yield start.finding(
-                "start_loss", "note", head, value=loss.value,
-                message=f"The first loss, in mean squares, is {loss.value:.4g}; a prediction of "
+            yield _finding(
+                start, "note", loss,
+                f"The first loss, in mean squares, is {loss.value:.4g}; a prediction of "
                 f"zero gives {loss.chance:.4g}.",
-                repair="Scale the targets, or start the last layer smaller.",
+                "Scale the targets, or start the layer that feeds the loss smaller.",
             )  # fmt: skip
 
 
-def _classes(start: Start, head: list[Named], loss: Loss) -> Iterator[Finding]:
+def _classes(start: Start, loss: Loss) -> Iterator[Finding]:
     """Judge a loss by the smaller of two excesses: with the labels, and for any labels.
 
     A prior in a bias has the second alone, a margin on the target's logit the first alone.
@@ -127,15 +123,31 @@ def _classes(start: Start, head: list[Named], loss: Loss) -> Iterator[Finding]:
     excess = min(loss.value, loss.without_labels) - loss.chance
     if excess <= NOTED:
         return
-    prior = _prior(start, loss)
+    meant = _prior(start, loss)
+    if loss.cosines:
+        meant = " Its logits are cosines times a scale, so the scale alone decides."
     equal = f"ln {loss.classes} = {loss.chance:.4g}"
-    yield start.finding(
-        "start_loss", "warn" if excess > FAR and not prior else "note", head, value=loss.value,
-        message=f"The first {loss.kind} is {loss.value:.4g}, and {loss.without_labels:.4g} for "
+    yield _finding(
+        start, "warn" if excess > FAR and not meant else "note", loss,
+        f"The first {loss.kind} is {loss.value:.4g}, and {loss.without_labels:.4g} for "
         f"labels at random, where equal probabilities give {equal}: the start is confident and "
-        f"wrong.{prior}",
-        repair="Start the last layer smaller, or scale its input; tied embeddings of N(0, 1) need "
-        "a scale of 1 / sqrt(width).",
+        f"wrong.{meant}",
+        "Start the layer that feeds the loss smaller, or scale its input; tied embeddings of "
+        "N(0, 1) need a scale of 1 / sqrt(width).",
+    )  # fmt: skip
+
+
+def _finding(start: Start, severity: Severity, loss: Loss, message: str, repair: str) -> Finding:
+    """A finding about the parameters that feed a loss, or about the whole module."""
+    named = [each for name, each in start.tensors.items() if name in loss.sources]
+    if named:
+        return start.finding(
+            "start_loss", severity, named, value=loss.value, message=message, repair=repair
+        )
+    owner = type(start.built.module).__name__
+    return Finding(
+        check="start_loss", severity=severity, parameters=(), owner=owner, value=loss.value,
+        message=message, repair=repair,
     )  # fmt: skip
 
 

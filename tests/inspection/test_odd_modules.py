@@ -249,3 +249,42 @@ def test_why_a_module_cannot_be_built_on_meta_is_said():
     assert "cannot be built on meta: model raised RuntimeError: Tensor.item()" in str(
         inspect_model(reads, name="model")
     )
+
+
+class MadeLater(nn.Module):
+    """A plain parameter whose shape is taken from the first input."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.gain = nn.Linear(8, CLASSES), None
+
+    def forward(self, x):
+        if self.gain is None:
+            self.gain = nn.Parameter(torch.ones(x.shape[-1]))
+        return self.head(self.gain * x)
+
+
+class MadeAgain(MadeLater):
+    """A parameter that every forward pass replaces."""
+
+    def forward(self, x):
+        self.head.weight = nn.Parameter(self.head.weight + 0.1)
+        return self.head(x)
+
+
+@pytest.mark.parametrize(("build", "name"), [(MadeLater, "gain"), (MadeAgain, "head.weight")])
+def test_a_parameter_that_the_forward_pass_makes_is_named(build, name):
+    inspection = inspect_model(build, rows)
+    (not_judged,) = [each for each in inspection.not_judged if each.what == name]
+    assert "the forward pass makes it" in not_judged.why
+
+
+def test_a_parameter_that_is_made_by_a_call_in_the_build_is_judged():
+    def build():
+        module = MadeLater()
+        module(rows()[0])
+        return module
+
+    inspection = inspect_model(build, rows)
+    assert not inspection.not_judged, str(inspection)
+    assert inspection.judged.parameters == 3
