@@ -49,7 +49,8 @@ def _taken(start: Start) -> First:
     with unchanged(module), ExitStack() as stack:
         module.train()
         for path, part in module.named_modules():
-            if any(True for _ in part.parameters(recurse=False)):
+            scripted = isinstance(part, torch.jit.ScriptModule)  # takes no hooks
+            if not scripted and any(True for _ in part.parameters(recurse=False)):
                 stack.callback(part.register_forward_hook(watch.layer(path)).remove)
         for each in named_tensors(module):
             if each.trainable:

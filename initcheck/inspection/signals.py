@@ -31,6 +31,9 @@ def check_signal(start: Start) -> Iterator[Finding]:
     """Mean squares of outputs and of gradients over the depth, and layers with equal units."""
     first = first_step(start)
     layers = [each for each in first.layers.values() if _owned(start, each)]
+    if not layers:
+        why = "no layer with parameters was called, or all of them are scripted"
+        start.not_judged.append(NotJudged("signal", "", why))
     for layer in layers:
         named = [each for each in _owned(start, layer) if each.tensor.dim() > 1]
         inner = any(True for _ in layer.owner.children())  # it has other parts that compute

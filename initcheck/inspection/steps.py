@@ -177,7 +177,8 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
     hooks = [
         each.register_forward_pre_hook(_feeding(path, watch))
         for path, each in module.named_modules()
-    ]
+        if not isinstance(each, torch.jit.ScriptModule)  # takes no hooks
+    ]  # fmt: skip
     parameters = {each.name: each.tensor for each in named_tensors(module) if each.trainable}
     for step in range(1, STEPS + 1):
         if all((name, seed) in watch.awake for name in parameters):

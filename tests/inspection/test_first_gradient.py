@@ -216,3 +216,22 @@ def test_a_start_at_a_kink_is_not_judged_by_its_slope():
     inspection = inspect_model(innocent_batch.dirac, rows)
     assert not [each for each in inspection.findings if each.check == "first_gradient"]
     assert any("at a kink" in each.why for each in inspection.not_judged)
+
+
+def penalized(module, batch):
+    """A penalty on the gradient with respect to the inputs, as in WGAN-GP."""
+    inputs = batch[0].detach().clone().requires_grad_()
+    output = module(inputs)
+    (gradient,) = torch.autograd.grad(output.sum(), inputs, create_graph=True)
+    return output.mean() + (gradient.norm(dim=1) - 1).square().mean()
+
+
+def test_a_loss_with_a_gradient_in_it_is_judged_by_its_slope():
+    def build():
+        return nn.Sequential(nn.Linear(8, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+
+    inspection = inspect_model(build, rows, loss=penalized, name="critic")
+    assert not inspection.findings, str(inspection)
+    assert not [each for each in inspection.not_judged if each.check == "first_gradient"]
+    inspection = inspect_model(faulty_batch.HalfGain, rows, loss=penalized)
+    assert "_HalfGain is not the derivative" in str(inspection)

@@ -288,3 +288,36 @@ def test_a_parameter_that_is_made_by_a_call_in_the_build_is_judged():
     inspection = inspect_model(build, rows)
     assert not inspection.not_judged, str(inspection)
     assert inspection.judged.parameters == 3
+
+
+def scripted():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+    nn.init.zeros_(module[2].weight)
+    return torch.jit.script(module)
+
+
+def test_a_scripted_module_is_judged_but_for_its_layers():
+    inspection = inspect_model(scripted, rows)
+    assert inspection.wakes["0.weight"] == 2
+    assert {each.check for each in inspection.not_judged} == {"written", "signal"}
+    assert not any("could not run" in each.why for each in inspection.not_judged)
+
+
+class NoItems(dict):
+    """A table with another constructor, which cannot be listed."""
+
+    def __init__(self, one, two):
+        super().__init__({one: two})
+
+    def items(self, how):
+        raise TypeError(how)
+
+
+def test_a_table_of_the_user_stops_no_check():
+    def build():
+        module = nn.Linear(8, CLASSES)
+        module.table = NoItems("a", 1)
+        return module
+
+    inspection = inspect_model(build, rows)
+    assert inspection.ok
