@@ -135,6 +135,7 @@ def _classes(start: Start, loss: Loss) -> Iterator[Finding]:
         f"The first {loss.kind} is {loss.value:.4g}, and {loss.without_labels:.4g} for "
         f"labels at random, where equal probabilities give {equal}: the start is confident and "
         f"wrong.{meant}",
+        "Leave it, if that is meant." if meant else
         "Start the layer that feeds the loss smaller, or scale its input; tied embeddings of "
         "N(0, 1) need a scale of 1 / sqrt(width).",
     )  # fmt: skip

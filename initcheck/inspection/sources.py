@@ -57,11 +57,13 @@ class Sources:
                 continue
             seen.add(node)
             cosine = cosine or _is_cosine(node)
-            leaf = self.names.get(id(getattr(node, "variable", None)))
+            variable = getattr(node, "variable", None)
+            leaf = self.names.get(id(variable))
             names = self.ends.get(node) or ((leaf,) if leaf is not None else ())
             if names:
                 found.add(names)
-                through.append(cosine)
+                if variable is None or variable.numel() > 1:  # a single number is a scale
+                    through.append(cosine)
             else:
                 waiting += [(each, cosine) for each, _ in node.next_functions]
         few = len(found) <= _MOST

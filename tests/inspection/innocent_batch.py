@@ -196,7 +196,7 @@ class Cosines(nn.Module):
         super().__init__()
         self.inner = nn.Linear(8, 16)
         self.centres = nn.Parameter(torch.randn(CLASSES, 16))
-        self.scale = scale
+        self.scale = nn.Parameter(torch.tensor(scale))
 
     def forward(self, x, labels=None):
         directions = nn.functional.normalize(self.inner(x), dim=-1)
