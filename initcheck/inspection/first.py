@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +42,8 @@ def first_step(start: Start) -> First:
 
 def _taken(start: Start) -> First:
     module = start.built.module
-    batch = cloned(start.subject.next_batch())
-    result = First(samples=_samples(batch))
+    batch = start.subject.next_batch()
+    result = First(samples=_samples(batch), batch=batch)
     names = {id(each.tensor): each.name for each in named_tensors(module) if each.parameter}
     watch = _Watch(result, Sources(names))
     with unchanged(module), ExitStack() as stack:
@@ -52,15 +52,10 @@ def _taken(start: Start) -> First:
             scripted = isinstance(part, torch.jit.ScriptModule)  # takes no hooks
             if not scripted and any(True for _ in part.parameters(recurse=False)):
                 stack.callback(part.register_forward_hook(watch.layer(path)).remove)
-        for each in named_tensors(module):
-            if each.trainable:
-                hook = each.tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
-                    _taking(each, result)
-                )
-                stack.callback(hook.remove)
+        stack.enter_context(directions(named_tensors(module), result))
         seed_everything(start.seeds[0])
         with watch:
-            loss = start.subject.first_loss(module, batch)
+            loss = start.subject.first_loss(module, cloned(batch))
         result.loss = float(loss.detach())
         if not bool(torch.isfinite(loss.detach())):
             message = f"the loss is {result.loss} at step 1 of seed {start.seeds[0]}"
@@ -75,14 +70,36 @@ def _taken(start: Start) -> First:
     return result
 
 
-def _taking(named: Named, result: First) -> Callable[[Tensor], None]:
-    def hook(parameter: Tensor) -> None:
-        gradient, parameter.grad = parameter.grad, None
-        result.reached.add(named.name)
-        if gradient is not None and any_nonzero(gradient):
-            result.awake.add(named.name)
+@contextmanager
+def directions(tensors: Iterable[Named], result: First) -> Iterator[None]:
+    """Note which gradients arrive and are not zero, and keep a byte of each entry of them."""
 
-    return hook
+    def taking(name: str) -> Callable[[Tensor], None]:
+        def hook(parameter: Tensor) -> None:
+            gradient, parameter.grad = parameter.grad, None
+            result.reached.add(name)
+            if gradient is not None and any_nonzero(gradient):
+                result.awake.add(name)
+                result.moves[name] = _direction(gradient)
+
+        return hook
+
+    with ExitStack() as stack:
+        for each in tensors:
+            if each.trainable:
+                handle = each.tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    taking(each.name)
+                )
+                stack.callback(handle.remove)
+        yield
+
+
+@torch.no_grad()
+def _direction(gradient: Tensor) -> Tensor:
+    """The sign of each entry, in one byte; sparse and complex gradients as they are."""
+    if gradient.is_sparse or gradient.is_complex():
+        return gradient.detach()
+    return gradient.sign().nan_to_num_(0.0).to(torch.int8)
 
 
 def _samples(batch: Any) -> int:
