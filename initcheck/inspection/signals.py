@@ -11,7 +11,7 @@ from initcheck.inspection.first import first_step
 from initcheck.inspection.losses import Loss
 from initcheck.inspection.observed import Layer
 from initcheck.inspection.start import Start
-from initcheck.inspection.tensors import Named
+from initcheck.inspection.tensors import Named, constant
 
 #: Decades of the mean square between the first and the last quarter of the layers. Sound models of
 #: torchvision and timm reach 6.0 (docs/inspect.md).
@@ -48,14 +48,25 @@ def check_signal(start: Start) -> Iterator[Finding]:
         each for each in layers
         if not start.rounded.issuperset(named.name for named in _owned(start, each))
     ]  # fmt: skip
-    for name, values in (
-        ("outputs", [(each, each.forward) for each in layers]),
-        ("gradients", [(each, each.backward or 0.0) for each in reached]),
-    ):
-        yield from _decades(start, name, values)
+    outputs = [(each, each.forward) for each in layers]
+    gradients = [(each, each.backward or 0.0) for each in reached]
+    yield from _decades(start, "outputs", outputs, DECADES)
+    yield from _decades(start, "gradients", gradients, DECADES + _gates(start))
 
 
-def _decades(start: Start, name: str, values: list[tuple[Layer, float]]) -> Iterator[Finding]:
+def _gates(start: Start) -> float:
+    """Decades by which the smallest constant of a gate scales gradients, as LayerScale does."""
+    values = [
+        abs(float(each.tensor.detach().flatten()[0])) for each in start.tensors.values()
+        if each.trainable and each.tensor.numel() and not each.tensor.is_complex()
+        and constant(each.tensor)
+    ]  # fmt: skip
+    return max((-2 * math.log10(each) for each in values if 0 < each < 1), default=0.0)
+
+
+def _decades(
+    start: Start, name: str, values: list[tuple[Layer, float]], allowed: float
+) -> Iterator[Finding]:
     judged = [(layer, math.log10(each)) for layer, each in values if 0 < each < math.inf]
     if len(judged) < _LAYERS:
         return
@@ -63,14 +74,14 @@ def _decades(start: Start, name: str, values: list[tuple[Layer, float]]) -> Iter
     change = median(each for _, each in judged[-quarter:]) - median(
         each for _, each in judged[:quarter]
     )
-    if abs(change) > DECADES:
+    if abs(change) > allowed:
         grows = change > 0
         ends = [layer for layer, _ in (judged[-quarter:] if grows else judged[:quarter])]
         named = [each for layer in ends for each in _owned(start, layer)]
         yield start.finding(
             "signal", "warn", named, value=change,
             message=f"From the first to the last quarter of {len(judged)} layers the mean square "
-            f"of their {name} changes by {change:+.1f} decades, where {DECADES:.0f} are allowed.",
+            f"of their {name} changes by {change:+.1f} decades, where {allowed:.0f} are allowed.",
             repair="Scale the weights by their fan-in, or normalize between layers.",
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from initcheck import inspect_model
 from initcheck.inspection.losses import observed_loss
-from tests.inspection import faulty_batch, innocent, innocent_batch
+from tests.inspection import faulty_batch, innocent, innocent_batch, rates
 from tests.inspection.faulty import CLASSES, rows
 
 
@@ -28,6 +29,13 @@ def test_a_fault_is_found(build, batch, check, severity, name):
     found = [each for each in inspection.findings if each.check == check]
     assert severity in [each.severity for each in found], str(inspection)
     assert any(name in each.parameters for each in found)
+
+
+@pytest.mark.parametrize("seed", [101, 103])
+def test_a_gate_explains_decades_of_gradients(seed):
+    """LayerScale of 1e-5 scales the gradient of a branch, and not what passes it."""
+    found = rates.findings(partial(innocent.Residual, "layerscale"), rows, seed)
+    assert not [each for each in found if each.severity == "warn"]
 
 
 def test_layers_are_in_the_order_of_their_calls():
