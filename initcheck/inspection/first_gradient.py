@@ -24,13 +24,16 @@ from initcheck.inspection.slopes import MOST, Slopes
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named
 
+#: In float64 a tensor and its gradient are four times as large as the tensor in float32.
+_SHARE = 1 / 4
+
 
 def check_first_gradient(start: Start) -> Iterator[Finding]:
     """Compare the gradient with float64 on the CPU, and that with the slope of the loss."""
-    if _ordinary(start):
+    if _too_large(start):
         why = (
-            f"more than {LARGE:,} numbers in float32 on the CPU, without a backward of your own: "
-            "float64 would take more than three times the module's memory"
+            f"it has more than {LARGE:,} numbers in float32 on the CPU, and a fourth of them in "
+            "one tensor: float64 would take more than three times the module's memory"
         )
         start.not_judged.append(NotJudged("first_gradient", "", why))
         return
@@ -54,11 +57,16 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
         yield from _slopes(start, exact_runner, exact)
 
 
-def _ordinary(start: Start) -> bool:
-    """Whether a large module runs on torch's own float32 operations on the CPU alone."""
+def _too_large(start: Start) -> bool:
+    """Whether a tensor in float64, next to its gradient, would take twice the module's memory.
+
+    A module with a backward of its own, or off the CPU, is judged whatever its size is.
+    """
     parameters = list(start.built.module.parameters())
+    numbers = sum(each.numel() for each in parameters)
     return (
-        sum(each.numel() for each in parameters) > LARGE
+        numbers > LARGE
+        and max(each.numel() for each in parameters) > numbers * _SHARE
         and start.subject.device == "cpu"
         and all(each.dtype == torch.float32 for each in parameters)
         and not first_step(start).functions
