@@ -321,3 +321,35 @@ def test_a_table_of_the_user_stops_no_check():
 
     inspection = inspect_model(build, rows)
     assert inspection.ok
+
+
+class FilledLater(nn.Linear):
+    """A buffer of which the first forward pass writes as much as it is asked to."""
+
+    def __init__(self, entries):
+        super().__init__(8, CLASSES)
+        self.entries = entries
+        self.register_buffer("places", torch.empty(8))
+
+    def forward(self, x):
+        self.places[: self.entries] = torch.arange(1.0 * self.entries)
+        return super().forward(x + self.places)
+
+
+@pytest.mark.parametrize(
+    ("entries", "batch", "severity"), [(8, rows, "note"), (7, rows, "fail"), (8, None, "fail")]
+)
+def test_a_buffer_that_the_first_pass_fills_is_a_note(entries, batch, severity):
+    inspection = inspect_model(lambda: FilledLater(entries), batch, name="model")
+    (finding,) = [each for each in inspection.findings if each.check == "written"]
+    assert (finding.severity, finding.parameters) == (severity, ("places",))
+
+
+def test_a_build_that_seeds_the_global_generator_is_noted():
+    def build(seed):
+        torch.manual_seed(seed)
+        return nn.Linear(8, CLASSES)
+
+    (finding,) = inspect_model(build, rows).findings
+    assert (finding.check, finding.severity) == ("rebuilt", "note")
+    assert "global generator" in finding.message
