@@ -158,6 +158,7 @@ class _Watch(TorchFunctionMode):
                 if not any(True for _ in module.children()):
                     self.sources.note(module, output)
                 out = _tensor(output)
+                self.result.outputs += 0 if out is None else out.numel()
                 if path in self.result.layers or out is None:
                     return
                 layer = Layer(path, module, _mean_square(out))

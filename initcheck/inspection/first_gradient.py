@@ -24,16 +24,16 @@ from initcheck.inspection.slopes import MOST, Slopes
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named
 
-#: In float64 a tensor and its gradient are four times as large as the tensor in float32.
-_SHARE = 1 / 4
+#: In float64, outputs are kept for the backward pass, with those of layers without parameters.
+_KEPT = 3
 
 
 def check_first_gradient(start: Start) -> Iterator[Finding]:
     """Compare the gradient with float64 on the CPU, and that with the slope of the loss."""
     if _too_large(start):
         why = (
-            f"it has more than {LARGE:,} numbers in float32 on the CPU, and a fourth of them in "
-            "one tensor: float64 would take more than three times the module's memory"
+            f"it has more than {LARGE:,} numbers, in float32 on the CPU: float64 would take more "
+            "than three times the module's memory for its largest tensor and its outputs"
         )
         start.not_judged.append(NotJudged("first_gradient", "", why))
         return
@@ -58,19 +58,23 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
 
 
 def _too_large(start: Start) -> bool:
-    """Whether a tensor in float64, next to its gradient, would take twice the module's memory.
+    """Whether one sample in float64 would take more than twice the memory of a large module.
 
-    A module with a backward of its own, or off the CPU, is judged whatever its size is.
+    That is held: the largest tensor, its gradient, and the outputs. A module with a backward of
+    its own, or off the CPU, is judged whatever its size is.
     """
     parameters = list(start.built.module.parameters())
     numbers = sum(each.numel() for each in parameters)
-    return (
-        numbers > LARGE
-        and max(each.numel() for each in parameters) > numbers * _SHARE
-        and start.subject.device == "cpu"
-        and all(each.dtype == torch.float32 for each in parameters)
-        and not first_step(start).functions
-    )
+    if (
+        numbers <= LARGE
+        or start.subject.device != "cpu"
+        or any(each.dtype != torch.float32 for each in parameters)
+    ):
+        return False
+    first = first_step(start)
+    outputs = _KEPT * first.outputs / max(first.samples, 1)
+    largest = max(each.numel() for each in parameters)
+    return not first.functions and 2 * largest + outputs > numbers
 
 
 def _confirmed(start: Start, wrong: list[Compared]) -> list[Compared]:

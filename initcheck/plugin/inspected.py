@@ -218,7 +218,8 @@ class _Check(pytest.Item):
             reasons = [
                 each.why for each in inspection.not_judged if each.check in {self.name, "all"}
             ]
-            pytest.skip("; ".join(dict.fromkeys(reasons)) or "nothing was judged")
+            reason = "; ".join(dict.fromkeys(reasons)) or "nothing was judged"
+            pytest.skip(reason.replace(" --batch ", " --initcheck-batch "))
         mine += [each for each in inspection.allowed if each.check == self.name]
         if mine:
             self.add_report_section("call", "findings", "\n".join(finding_lines(mine)))

@@ -32,7 +32,7 @@ def test_each_check_is_one_item(models):
 def test_a_check_that_was_not_judged_is_skipped_with_its_reason(models):
     result = models.run(f"{ALL}:good", "-rs")
     assert f"{ITEMS - SKIPPED} passed, {SKIPPED} skipped" in result.output
-    assert "it needs a batch" in result.text
+    assert "it needs a batch: --initcheck-batch MODULE:FUNCTION" in result.text
 
 
 def test_a_fault_fails_its_check_alone(models):
