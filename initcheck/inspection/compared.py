@@ -18,6 +18,7 @@ from initcheck.inspection.passes import (
 )
 from initcheck.inspection.sketches import jittered, length
 from initcheck.inspection.start import Start
+from initcheck.inspection.tensors import named_tensors
 from initcheck.inspection.unchanged import cloned
 
 #: A gradient may differ from float64 by so many times what flipping last bits changes. Sound
@@ -131,13 +132,29 @@ def _with_envelope(
     return found
 
 
-def of_second_seed(start: Start) -> list[Compared]:
-    """All gradients from the second seed.
+def of_second_seed(start: Start, *, moved: bool = False) -> list[Compared]:
+    """All gradients from the second seed; with ``moved``, after a random move of all parameters.
 
     Raises:
         InspectionError: as `exact_gradients`.
     """
-    runner = runner_of(start, start.subject(start.seeds[1], None).module)
+    seed = start.seeds[1]
+    runner = runner_of(start, start.subject(seed, None).module)
+    wide = on_cpu(runner, seed)
+    if moved:
+        for each in {id(runner): runner, id(wide): wide}.values():
+            _move(each.module, seed)
     low = runner.gradients(SameRandom())
-    _, exact = exact_gradients(on_cpu(runner, start.seeds[1]))
+    _, exact = exact_gradients(wide)
     return compared_with(runner, low, exact)
+
+
+@torch.no_grad()
+def _move(module: torch.nn.Module, seed: int) -> None:
+    """Move each trainable parameter by a tenth of its size, and zeros by a hundredth."""
+    generator = torch.Generator().manual_seed(seed)
+    for each in named_tensors(module):
+        if each.trainable and each.tensor.is_floating_point():
+            noise = torch.randn(each.tensor.shape, generator=generator)
+            size = float(each.tensor.float().square().mean().sqrt()) or 0.1
+            each.tensor.add_((0.1 * size * noise).to(each.tensor))

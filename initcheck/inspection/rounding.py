@@ -59,14 +59,14 @@ def rounding_alone(start: Start, compared: list[Compared]) -> Iterator[Finding]:
     start.rounded |= {each.name for each in named}
     whole = _whole_layers(start, named)
     if whole:
-        again = {each.name for each in of_second_seed(start) if each.rounding_alone}
+        again = {each.name for each in of_second_seed(start, moved=True) if each.rounding_alone}
         whole = _whole_layers(start, [each for each in whole if each.name in again])
     for owner in dict.fromkeys(type(each.owner) for each in whole):
         layer = [each for each in whole if type(each.owner) is owner]
         yield start.finding(
             "asleep", "warn", layer, value=max(alone[each.name].length for each in layer),
-            message=f"{_shown(alone, layer)} These whole layers never learn: the loss does not "
-            "depend on them, as on a router of one expert whose weight is divided by itself.",
+            message=f"{_shown(alone, layer)} The loss does not depend on these whole layers, with "
+            "other values too, as on a router of one expert whose weight is divided by itself.",
             repair="Let their outputs reach the loss: do not normalize the weight of one expert.",
         )  # fmt: skip
     known = {each.name for each in whole}

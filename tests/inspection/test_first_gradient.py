@@ -167,6 +167,25 @@ def test_a_router_that_never_learns_warns_and_its_rounding_is_no_signal():
     assert "rounding alone" in finding.message
 
 
+class EqualExperts(nn.Module):
+    """Experts that start as copies of one layer, so that the router wakes once they part."""
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.head = nn.Linear(8, 4), nn.Linear(8, CLASSES)
+        self.experts = nn.Parameter((torch.randn(8, 8) / 3).repeat(4, 1, 1))
+
+    def forward(self, x):
+        weights = self.router(x).softmax(-1)
+        return self.head(torch.einsum("bi,eij,be->bj", x, self.experts, weights))
+
+
+def test_a_router_of_experts_that_start_equal_is_a_note():
+    inspection = inspect_model(EqualExperts, rows)
+    assert [each.check for each in inspection.of_severity("warn")] == ["distinct"]
+    assert any("router.weight" in each.parameters for each in inspection.of_severity("note"))
+
+
 def test_a_module_in_float64_is_judged_in_all():
     def batch():
         inputs, labels = rows()
