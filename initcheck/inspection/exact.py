@@ -212,16 +212,19 @@ class BiasAfterwards(TorchFunctionMode):
     Attributes:
         hooks: how many hooks on gradients the forward pass registered.
         cuts: how many results it hides from autograd, by ``detach`` or ``.data``.
+        differentiates: whether the forward pass takes gradients itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks = 0
         self.cuts = 0
+        self.differentiates = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         self.hooks += func is Tensor.register_hook
+        self.differentiates |= func in (torch.autograd.grad, Tensor.backward)
         if func in CUTS or (func is torch.autograd.grad and not kwargs.get("create_graph")):
             given = tree_leaves(args)
             self.cuts += any(each.requires_grad for each in given if isinstance(each, Tensor))

@@ -157,6 +157,19 @@ def inspect_model(
     )
 
 
+def try_out(build: Build, *, name: str, against: Path | None = None) -> None:
+    """Build the module once and read the recorded start, so that a run can be refused early.
+
+    Raises:
+        InspectionError: the module cannot be built, or the recorded start cannot be read.
+    """
+    subject = Subject(name, build)
+    if against is not None:
+        recorded.read(Path(against))
+    with left_as_found(subject.device):
+        subject(SEEDS[0], None)
+
+
 def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
     """Run every check; one that cannot run is named in ``start.not_judged``."""
     findings: list[Finding] = []

@@ -20,6 +20,7 @@ def page(inspection: Inspection) -> str:
     """The page: findings first, then the signals over the depth, then a row for each layer."""
     laws = {row["name"]: row.get("law") for row in inspection.tensors}
     layers = [_layer(row, laws) for row in inspection.layers]
+    called = [row for row in inspection.layers if row["forward"] is not None]
     scales = {name: _scale(row[name] for row in inspection.layers) for name in _SIGNALS}
     for layer in layers:
         layer["strips"] = [
@@ -35,7 +36,7 @@ def page(inspection: Inspection) -> str:
         not_judged=_not_judged(inspection),
         layers=layers,
         charts=[
-            {"name": name, **_chart([row[name] for row in inspection.layers])}
+            {"name": name, **_chart([row[name] for row in called])}
             for name in _SIGNALS
             if scales[name]
         ],
