@@ -116,19 +116,23 @@ def _wide(tensor: Tensor) -> Tensor:
         return tensor.cpu().double()
 
 
-@lru_cache(maxsize=1024)
 def _row_signs(name: str, entries: int, count: int) -> Tensor:
     rows, columns = _signs(name, entries, count)
-    return (rows[:, :1] * columns).T
+    return columns.mul_(rows).T
 
 
-@lru_cache(maxsize=256)
 def _signs(name: str, entries: int, count: int) -> tuple[Tensor, Tensor]:
     """A sign for each row ``(count, rows)`` and each column ``(count, columns)``."""
+    signs = _drawn(name, entries, count).double() * 2 - 1
+    rows = -(-entries // _ROW)
+    return signs[:, :rows], signs[:, rows:]
+
+
+@lru_cache(maxsize=2048)  # 35 MB at most for tensors up to 4 million numbers; models have as many
+def _drawn(name: str, entries: int, count: int) -> Tensor:
+    """A bit for each row and each column, ``(count, rows + columns)`` in bytes."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     rows, columns = -(-entries // _ROW), min(entries, _ROW)
-    drawn = torch.randint(  # on the CPU, whatever device a loop has made the default
+    return torch.randint(  # on the CPU, whatever device a loop has made the default
         2, (count, rows + columns), generator=generator, dtype=torch.int8, device="cpu"
     )
-    signs = drawn.double() * 2 - 1
-    return signs[:, :rows], signs[:, rows:]

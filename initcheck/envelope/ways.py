@@ -26,10 +26,11 @@ def apart(now: Tensor, reference: Tensor) -> Tensor:
         reference: the same shape.
 
     Returns:
-        ``(...)``, in the tensor's own unit; infinite where only one of the two is finite.
+        ``(...)``, in the tensor's own unit; infinite where only one of the two is finite. It is 0
+        where both are NaN: the tensor is not there.
     """
-    difference = now[..., :-1] - reference[..., :-1]
-    difference = difference.masked_fill(now[..., :-1] == reference[..., :-1], 0.0)
+    one, two = now[..., :-1], reference[..., :-1]
+    difference = (one - two).masked_fill((one == two) | (one.isnan() & two.isnan()), 0.0)
     far = difference.square().mean(-1).sqrt()
     return far.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
@@ -47,7 +48,7 @@ def growth(reference: Sketches, twins: Sketches, eps: Mapping[str, float]) -> di
     for name, ways in reference.items():
         disturbed = twins[name]
         far = apart(disturbed, ways.repeat(len(disturbed) // len(ways), 1, 1)).amax(0)
-        floor = FLOOR * eps[name] * ways[..., -1].amax(0)
+        floor = FLOOR * eps[name] * ways[..., -1].nan_to_num(nan=0.0).amax(0)
         found[name] = far.maximum(floor).cummax(0).values
     return found
 

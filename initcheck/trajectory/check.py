@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def _record(
 
 
 def _name(training: Any) -> str:
+    while isinstance(training, partial):
+        training = training.func
     return getattr(training, "__name__", type(training).__name__)
 
 

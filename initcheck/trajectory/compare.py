@@ -82,7 +82,9 @@ def compare(runs: Sequence[Trace], reference: Reference) -> Comparison:
 def _structure(now: Trace, reference: Reference) -> str:
     """What is new, missing or of another shape, in a sentence; empty if nothing."""
     then = {name: each.shape for name, each in reference.tensors.items() if each.shape != LATER}
+    last = now.ways.get(max(now.ways, default=0), {})
     new = [name for name in now.shapes if name not in then]
+    new += [name for name in last if name not in {**reference.tensors, **now.shapes}]
     missing = [name for name in then if name not in now.shapes]
     if new or missing:
         parts = [f"{word} {_few(names)}" for word, names in (("new:", new), ("missing:", missing))

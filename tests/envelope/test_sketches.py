@@ -20,9 +20,9 @@ def narrow(monkeypatch):
     """Rows of 8 numbers, and one or two rows per block."""
     for name, value in NARROW.items():
         monkeypatch.setattr(sketches, name, value)
-    sketches._signs.cache_clear()
+    sketches._drawn.cache_clear()
     yield
-    sketches._signs.cache_clear()
+    sketches._drawn.cache_clear()
 
 
 def normal(*shape, seed=0):

@@ -42,6 +42,7 @@ def test_the_distance_is_estimated_without_bias():
     [
         (1.0, 1.0, 0.0), (1.0, 3.0, 2.0), (math.inf, math.inf, 0.0), (math.inf, 1.0, math.inf),
         (1.0, -math.inf, math.inf), (math.nan, 1.0, math.inf), (1.0, math.nan, math.inf),
+        (math.nan, math.nan, 0.0),
     ],
 )  # fmt: skip
 def test_what_is_not_finite_is_infinitely_far(now, before, far):

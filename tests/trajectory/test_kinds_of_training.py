@@ -193,6 +193,24 @@ def grows(seed, *, lr=0.05):
         yield loss
 
 
+def gains_a_layer(seed, *, scale=1.0, after=2):
+    """Its new layer hardly moves the loss."""
+    torch.manual_seed(seed)
+    model = nn.ModuleDict({"a": nn.Linear(6, 1)})
+    yield model
+    for number, (inputs, targets) in enumerate(batches(seed)):
+        loss = functional.mse_loss(model["a"](inputs), targets)
+        if "late" in model:
+            loss = loss + 1e-6 * (model["late"](inputs) - 1).square().mean()
+        loss.backward()
+        descend(model, 0.05)
+        if number == after:
+            model["late"] = nn.Linear(6, 1)
+            with torch.no_grad():
+                model["late"].weight *= scale
+        yield loss
+
+
 def replaces_data(seed, *, lr=0.05):
     torch.manual_seed(seed)
     model = mlp()
@@ -339,3 +357,18 @@ def test_a_kind_of_training_is_followed_exactly_and_told_from_another(training):
     other = compared(partial(training, lr=0.05 * 0.9995), reference)
     assert other.verdict == "changed"
     assert other.tensor
+
+
+def test_a_layer_that_is_gained_in_training_is_judged():
+    reference = recorded(gains_a_layer)
+    assert compared(gains_a_layer, reference).r == 0
+    other = compared(partial(gains_a_layer, scale=1.0001), reference)
+    assert (other.verdict, other.first_step, other.tensor) == ("changed", 2, "late.weight")
+
+
+def test_a_layer_that_is_gained_only_now_has_changed():
+    reference = recorded(partial(gains_a_layer, after=99))
+    other = compared(gains_a_layer, reference)
+    assert other.why == (
+        "The model has other tensors than the recorded one (new: late.weight, late.bias)."
+    )
