@@ -31,13 +31,30 @@ _TORCH = str(Path(torch.__file__).parent)
 
 #: Random functions that return whole numbers unless they are asked for others.
 WHOLE = frozenset({"randint", "randperm"})
+_DECISIONS = frozenset({torch.bool, torch.int32, torch.int64})
 
 
 class SameRandom(OperationMode):  # type: ignore[no-untyped-call]
-    """Draws random numbers in float64 and rounds them, so that every dtype gets the same ones."""
+    """Draws random numbers in float64 and rounds them, so that every dtype gets the same ones.
+
+    Attributes:
+        decisions: the size and the sum of each whole-number or logical result: comparisons,
+            indices of maxima, orders. They differ where float64 decides otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decisions: list[tuple[int, int]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        result = self._run(func, args, kwargs or {})
+        self.decisions += [
+            (each.numel(), int(each.sum())) for each in tree_leaves(result)
+            if isinstance(each, Tensor) and each.dtype in _DECISIONS and not each.is_meta
+        ]  # fmt: skip
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         if _named(func) in RANDOM:
             return _drawn(func, args, kwargs)
         return func(*args, **kwargs)
@@ -67,13 +84,12 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         self.padding: dict[int, int] = {}
         self.on_purpose: set[str] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = _named(func)
         if name in RANDOM:
             return _drawn(func, args, kwargs, exact=True)
         if not self.backward:
-            self._note(name, args, sys._getframe(1))  # noqa: SLF001
+            self._note(name, args, sys._getframe(2))  # noqa: SLF001
         if _is_view(func) or (self.backward and name == "_to_copy") or name == "copy_":
             if name == "copy_" and self.moved:
                 args = (args[0], *tree_map(self._wide, args[1:]))

@@ -37,6 +37,7 @@ class Gradients:
         padding: a row that gets no gradient by design, by parameter.
         on_purpose: operations of torch whose gradient is not the slope.
         differentiates: whether the loss contains gradients, as a penalty on them does.
+        decisions: of the forward pass; see `SameRandom`.
     """
 
     loss: float = 0.0
@@ -48,6 +49,7 @@ class Gradients:
     padding: dict[str, int] = field(default_factory=dict)
     on_purpose: set[str] = field(default_factory=set)
     differentiates: bool = False
+    decisions: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Runner:
             loss = self._loss()
             if not loss.requires_grad:
                 raise InspectionError("The loss does not depend on any trainable parameter.")
+            result.decisions = tuple(mode.decisions)
             if isinstance(mode, Exact):
                 result.functions = functions_of(loss)
                 result.cuts, result.hooks = mode.cuts + functions.cuts, functions.hooks

@@ -241,3 +241,19 @@ class Twins(nn.Module):
             target = self.encoder(x.flip(0))
         loss = nn.functional.mse_loss(self.predictor(self.encoder(x)), target)
         return {"loss": loss + self.unused(x).mean()}
+
+
+class DecidesByRounding(nn.Module):
+    """Which branch is taken depends on a sum that is exactly 1 in float32, and not in float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(8, CLASSES), nn.Linear(8, CLASSES)
+        for part in (self.one, self.two):
+            nn.init.normal_(part.weight, std=0.01)
+            nn.init.zeros_(part.bias)
+
+    def forward(self, x):
+        thirds = torch.full((len(x), 3), 1.0, dtype=x.dtype) / 3
+        chosen = thirds.sum(-1, keepdim=True) + 1e-9 > 1
+        return torch.where(chosen, self.one(x), self.two(x))

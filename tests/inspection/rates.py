@@ -19,7 +19,7 @@ from initcheck.inspection.start import Start
 from initcheck.inspection.subject import Subject
 from initcheck.inspection.surroundings import left_as_found
 from tests.inspection.faulty import rows
-from tests.inspection.libraries import LANGUAGE_MODELS, language_model
+from tests.inspection.libraries.language import LANGUAGE_MODELS, language_model
 from tests.inspection.test_innocent import INNOCENT
 
 SEEDS = range(100, 110)

@@ -261,3 +261,10 @@ def test_a_loss_with_a_gradient_in_it_is_judged_by_its_slope():
     assert not [each for each in inspection.not_judged if each.check == "first_gradient"]
     inspection = inspect_model(faulty_batch.HalfGain, rows, loss=penalized)
     assert "_HalfGain is not the derivative" in str(inspection)
+
+
+def test_a_decision_that_rounding_changes_is_not_judged():
+    inspection = inspect_model(innocent_batch.DecidesByRounding, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    (why,) = [each.why for each in inspection.not_judged if each.what == "rounding"]
+    assert "falls otherwise in float64" in why
