@@ -183,7 +183,8 @@ def whole(*entries):
     return {"schema": 1, "claim": "a_claim", "environments": list(entries)}
 
 
-WAY = ("arms", "A", "reference", "ways", "w")
+ARM = ("arms", "A", "reference")
+WAY = (*ARM, "ways", "w")
 
 
 def test_valid_evidence_is_accepted(tmp_path):
@@ -210,6 +211,7 @@ def test_evidence_of_older_releases_without_sketches_is_accepted(tmp_path):
         (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
         (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
+        ((*ARM, "ways"), {}, "arms/A/reference/ways"),
         ((*WAY, "sketches"), "none", "arms/A/reference/ways/w/sketches"),
         ((*WAY, "surprise"), 1, "arms/A/reference/ways/w: Additional properties"),
         ((*WAY, "envelope", 0), "x", "arms/A/reference/ways/w/envelope/0"),
@@ -245,9 +247,6 @@ def test_invalid_evidence_is_refused_with_its_place(tmp_path, path, value, place
     assert place in str(error.value)
     assert str(tmp_path / "a_claim.json") in str(error.value)
     assert "Restore it from version control" in str(error.value)
-
-
-ARM = ("arms", "A", "reference")
 
 
 @pytest.mark.parametrize(
