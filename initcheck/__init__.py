@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from initcheck.claims import claim
     from initcheck.inspection import inspect_model
     from initcheck.networks import Network, mlp
+    from initcheck.trajectory import Watch, unchanged
 
 __version__ = "0.1.0"
 
@@ -23,10 +24,12 @@ __all__ = [
     "Network",
     "RMSprop",
     "Recipe",
+    "Watch",
     "__version__",
     "claim",
     "inspect_model",
     "mlp",
+    "unchanged",
 ]
 
 _HOME = {
@@ -41,6 +44,8 @@ _HOME = {
     "mlp": "networks",
     "claim": "claims",
     "inspect_model": "inspection",
+    "Watch": "trajectory",
+    "unchanged": "trajectory",
 }
 
 
@@ -55,5 +60,5 @@ def __getattr__(name: str) -> object:
     return value
 
 
-def __dir__() -> "list[str]":  # quoted: Pythons too old for it must reach bootstrap's message
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from initcheck.datasets import DataError
-from initcheck.initializers import Initializer, InitializerError
-from initcheck.networks import Network, NetworkError
+from initcheck.initializers import Initializer
+from initcheck.initializers.fill import fill
+from initcheck.networks import Network
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -131,29 +129,13 @@ class Arm:
         """Return the module at its start, on the CPU, in the recipe's dtype, in training mode.
 
         Raises:
-            InitializerError: the initializer raised an error.
+            DataError: the data that the initializer learns from are missing or damaged.
+            InitializerError: the initializer raised any other error.
             NetworkError: ``build`` returned no new module with values; see ``Network.fresh``.
         """
         module = self.network.fresh(derived(seed, "constructor"))
-        try:
-            self.initializer(module, stream(seed, "weights"))
-        except (InitializerError, NetworkError, DataError):
-            raise  # a sentence already
-        except Exception as error:
-            raise InitializerError(
-                f"The initializer '{self.initializer.name}' raised {type(error).__name__}: {error} "
-                f"({_users_line(error)})"
-            ) from error
+        fill(module, self.initializer, stream(seed, "weights"))
         return module.to(DTYPES[self.recipe.dtype]).train()
-
-
-def _users_line(error: Exception) -> str:
-    """Where the innermost line of the user's own code is, and the line."""
-    frames = traceback.extract_tb(error.__traceback__)
-    installed = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
-    own = [frame for frame in frames if not frame.filename.startswith(installed)]
-    frame = (own or frames)[-1]
-    return f"line {frame.lineno} of {Path(frame.filename).name}: {frame.line}"
 
 
 _PURPOSES = ("constructor", "weights", "order", "twin", "training")

@@ -17,7 +17,6 @@ import pytest
 
 MARKER = "initcheck_claim"
 KINDS = ("exact", "theorem", "measured")
-PACKAGE = "initcheck_benchmarks"  # the name of benchmarks/ in a wheel
 LISTED_DEVICE = "cpu"  # claims are listed for this device only, so listing works on any machine
 FULL_SCALE = "full_scale"  # a fixture of the claims' authors; it skips a claim at brief scale
 

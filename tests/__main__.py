@@ -2,6 +2,6 @@
 
 import sys
 
-from initcheck.bootstrap import run_pytest
+from benchmarks.bootstrap import run_pytest
 
 sys.exit(run_pytest("tests", sys.argv[1:]))

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from initcheck import bootstrap
+from benchmarks import bootstrap
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = """
@@ -205,7 +205,7 @@ def test_two_commands_at_the_same_time_install_once(checkout, machine, capfd):
 
 def test_a_killed_process_leaves_no_lock(checkout, machine):
     hold = (
-        "import sys, time; from initcheck import bootstrap\n"
+        "import sys, time; from benchmarks import bootstrap\n"
         "with bootstrap._lock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", hold, str(checkout / ".venv.lock")]
@@ -307,7 +307,7 @@ def test_an_interpreter_without_initcheck_is_not_used(checkout, installed):
 
 def handed_over(code):
     """Exit code and output of a process that hands over to this code."""
-    program = "import sys; from initcheck import bootstrap; print('before'); "
+    program = "import sys; from benchmarks import bootstrap; print('before'); "
     program += "raise SystemExit(bootstrap._hand_over([sys.executable, '-c', sys.argv[1]]))"
     done = subprocess.run(
         [sys.executable, "-c", program, code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -343,7 +343,7 @@ def test_the_output_of_a_quiet_command_is_returned():
 def test_folder_runs_as_a_module(folder):
     """`python3 -m FOLDER` passes its own name and its arguments to the set-up."""
     code = (
-        "import runpy, sys; from initcheck import bootstrap\n"
+        "import runpy, sys; from benchmarks import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"
         f"sys.argv = ['x', '-k', 'y']; runpy.run_module({folder!r}, run_name='__main__')"
     )

@@ -14,13 +14,14 @@ PACKAGE = ROOT / "initcheck"
 # These modules are imported in every pytest run or by every command, so they must be light.
 LIGHT = (
     "__init__",
-    "bootstrap",
     "claims",
     "plugin/__init__",
     "plugin/hooks",
     "plugin/lazy_session",
     "plugin/options",
     "plugin/reporting",
+    "plugin/unmet",
+    "plugin/values",
     "cli/__init__",
     "cli/main",
     "cli/doctor",

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from initcheck.gate.jobs import jobs, seeds_of
 from initcheck.plugin.lazy_session import opened
 
 ROOT = Path(__file__).parents[2]
@@ -26,11 +25,10 @@ class Plan:
 
     def pytest_collection_finish(self, session):
         """Add every arm that the claims compare on the CPU."""
-        verdicts = opened(session.config).declared(session.items, "cpu").values()
-        for job in jobs(verdicts):
+        for job in opened(session.config).jobs_of(session.items, "cpu"):
             self.steps += job.steps
-            for arm, uses in job.uses.items():
-                self._note(arm, len(seeds_of(uses)))
+            for arm in job.uses:
+                self._note(arm, job.replicas(arm))
 
     def _note(self, arm, replicas):
         recipe, widths = arm.recipe, _widths(arm) if arm.recipe.steps else None

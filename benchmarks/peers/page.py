@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.peers import goals, names
 from benchmarks.peers.agreement import FIRST, LAST, is_same, tolerance
 from benchmarks.peers.names import EACH_CORE, FREE, ONE_CORE, OURS
-from initcheck.report.tables import table
+from initcheck.files.templates import table
 
 LAYOUTS = {
     ONE_CORE: "One core: all replicas in one process with one thread",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from initcheck.baselines.evidence import BaselineError
-from initcheck.claims import PACKAGE
 
 CHECKOUT = Path(__file__).resolve().parents[2]  # or the folder that initcheck is installed in
+PACKAGE = "initcheck_benchmarks"  # the name of benchmarks/ in a wheel, with its baselines/
 INSTALLED = ("site-packages", "dist-packages")
 
 

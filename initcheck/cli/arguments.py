@@ -136,6 +136,22 @@ def _add_inspect(commands: Any) -> None:
     command.set_defaults(command="inspect")
 
 
+def _add_unchanged(commands: Any) -> None:
+    """Add the subcommand `unchanged`."""
+    command = commands.add_parser("unchanged", help="is a training loop as it was recorded?")
+    add = command.add_argument
+    add("training", metavar="MODULE:FUNCTION", help="trains from a seed, and shows each step")
+    add("--file", type=Path, required=True, metavar="FILE", help="the reference")
+    add("--record", type=_reason, metavar="REASON", help="write the reference; why, in quotes")
+    add("--steps", type=_positive, metavar="N", help="of a recording; default: 32")
+    add("--seeds", type=_positive, metavar="N", help="of a recording; default: 4")
+    add("--device", metavar="NAME", help="given to a function that takes a device")
+    add("--json", type=Path, metavar="FILE", help="write the result for machines")
+    add("--html", type=Path, metavar="FILE", help="write a page with r over steps and tensors")
+    add("-v", "--verbose", action="store_true", help="print every tensor")
+    command.set_defaults(command="unchanged")
+
+
 def parser() -> Parser:
     """The parser of the whole command; ``command`` names the function to run."""
     whole = Parser(prog="initcheck", description="Claims about weight initialization, as a gate.")
@@ -183,6 +199,7 @@ def parser() -> Parser:
     command.set_defaults(command="compare")
 
     _add_inspect(commands)
+    _add_unchanged(commands)
     _add_compare_init(commands)
 
     command = commands.add_parser("doctor", help="print versions, devices, data and baselines")

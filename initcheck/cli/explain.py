@@ -18,10 +18,11 @@ from initcheck.cli.claims import COLUMNS, comparisons, regime_of
 from initcheck.cli.declared import UndeclaredError
 from initcheck.cli.project import Found
 from initcheck.cli.sources import ids, read_sources
-from initcheck.faults import FAULTS, bound, hypotheses, refuse_unknown
+from initcheck.faults import FAULTS, bound, hypotheses
 from initcheck.gate.comparison import SIDES
 from initcheck.gate.detects import outcome, sensitivity
 from initcheck.gate.regime import judged
+from initcheck.plugin.check_baselines import refuse_unknown_faults
 
 LABEL = 14  # columns of the labels on the left
 KINDS = {  # in words
@@ -82,7 +83,7 @@ def explain(claims: Sequence[Claim], baselines: Baselines, *, parameters: bool =
     Raises:
         BaselineError: limits or evidence cannot be used.
     """
-    refuse_unknown(baselines.limits, baselines.folder / "limits.toml")
+    refuse_unknown_faults(baselines)
     parts = [*_parts(claims, baselines), _commands(claims[0], baselines, parameters=parameters)]
     return "\n".join(line for part in parts for line in part)
 

@@ -92,7 +92,8 @@ def record(options: argparse.Namespace) -> int:
     from initcheck.cli import project
     from initcheck.cli import record as recorder
     from initcheck.cli.explain import folder_of
-    from initcheck.plugin.options import REFUSED_IN_CI, in_ci
+    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.values import in_ci
 
     if in_ci():
         return _refuse(f"initcheck record {REFUSED_IN_CI}")
@@ -224,6 +225,23 @@ def inspect(options: argparse.Namespace) -> int:
         return _refuse(f"The results were not written: {error}. Name another file.")
 
 
+def unchanged(options: argparse.Namespace) -> int:
+    """Record or check a training loop; 1 unless it is unchanged, 4 if it cannot be judged."""
+    from initcheck.cli.unchanged import run
+    from initcheck.plugin.options import REFUSED_IN_CI
+    from initcheck.plugin.values import in_ci
+    from initcheck.trajectory import TrajectoryError
+
+    if options.record is not None and in_ci():
+        return _refuse(f"--record {REFUSED_IN_CI}")
+    try:
+        return DONE if run(options) else FAILED
+    except TrajectoryError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"A file was not written: {error}. Name another file.")
+
+
 def _note(sentence: str) -> None:
     """Say on standard error what is no part of the output."""
     if sentence:
@@ -254,4 +272,5 @@ def _shown(text: str) -> str:
 COMMANDS = {
     "claims": claims, "compare": compare, "compare_init": compare_init, "doctor": doctor,
     "explain": explain, "inspect": inspect, "merge": merge, "record": record, "report": report,
+    "unchanged": unchanged,
 }  # fmt: skip

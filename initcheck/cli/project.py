@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from initcheck.baselines.limits import nearest
-from initcheck.baselines.place import CHECKOUT
-from initcheck.claims import EVERYTHING, PACKAGE, Claim, CollectionError, NoClaimError, collect
+from initcheck.baselines.place import CHECKOUT, PACKAGE
+from initcheck.claims import EVERYTHING, Claim, CollectionError, NoClaimError, collect
 
 FOLDER = "benchmarks"
 INI_FILES = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "setup.py")

@@ -44,17 +44,17 @@ class Rounding:
                 for parameter in leaves:
                     exact = parameter.frexp().mantissa.abs().mul_(2).remainder_(1) == 0
                     before = parameter[exact]
-                    _multiply(parameter, self.start, self.generator)
+                    multiply(parameter, self.start, self.generator)
                     parameter[exact] = before
                 self.start = None
             for parameter in leaves:
-                _multiply(parameter, self.pool, self.generator)
+                multiply(parameter, self.pool, self.generator)
 
     def shares(self, shares: Tensor) -> Tensor:
         """A disturbed copy of the share of each image."""
         self._move_to(shares)
         disturbed = shares.clone()
-        _multiply(disturbed, self.pool, self.generator)
+        multiply(disturbed, self.pool, self.generator)
         return disturbed
 
     def _move_to(self, tensor: Tensor) -> None:
@@ -63,12 +63,24 @@ class Rounding:
         self.start = None if self.start is None else self.start.to(tensor.device)
 
 
-def _multiply(parameter: Tensor, pool: Tensor, generator: torch.Generator) -> None:
-    """Multiply by consecutive numbers of the pool, from a new random offset whenever it ends."""
-    flat = parameter.view(-1)
+def multiply(tensor: Tensor, pool: Tensor, generator: torch.Generator) -> None:
+    """Multiply in place by consecutive factors of the pool, from a new offset whenever it ends.
+
+    The factors follow the order of the tensor's numbers in memory.
+    """
+    dense = tensor
+    if not tensor.is_contiguous():
+        strides = tensor.stride()
+        dense = tensor.permute(sorted(range(tensor.dim()), key=lambda axis: -strides[axis]))
+    if not dense.is_contiguous():
+        copy = tensor.contiguous()
+        multiply(copy, pool, generator)
+        tensor.copy_(copy)
+        return
+    flat = dense.view(-1)
     done = 0
     while done < len(flat):
-        start = int(torch.randint(len(pool), (1,), generator=generator))
+        start = int(torch.randint(len(pool), (1,), generator=generator, device="cpu"))
         part = pool[start : start + len(flat) - done]
         flat[done : done + len(part)].mul_(part)
         done += len(part)

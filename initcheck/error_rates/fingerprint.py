@@ -20,13 +20,15 @@ from typing import Any
 from initcheck.gate.comparison import code_text
 
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
-_NOT_READ = ("error_rates", "cli", "bootstrap.py", "inspection", "faults")
+_NOT_READ = ("error_rates", "cli", "inspection", "faults")
+#: The same of benchmarks/.
+_NO_CLAIMS = ("peers", "bootstrap.py")
 LENGTH = 12  # digits that are kept
 
 
 def of_gate(root: Path) -> str:
     """A hash of everything in the checkout ``root`` that the result of a whole run depends on."""
-    tests = [*_files(root / "benchmarks", without=("peers",))]
+    tests = [*_files(root / "benchmarks", without=_NO_CLAIMS)]
     baselines = [root / "baselines" / "limits.toml", *_evidence(root)]
     return _digest(root, [*_gate(root), *tests, *baselines], _pytest_settings(root))
 
@@ -39,7 +41,7 @@ def of_fault(root: Path, claims: Collection[str]) -> str:
     names = "|".join(map(re.escape, claims))
     test = re.compile(rf"^\s*def test_({names})\(", re.MULTILINE)
     tests = [
-        path for path in _files(root / "benchmarks", without=("peers",))
+        path for path in _files(root / "benchmarks", without=_NO_CLAIMS)
         if path.name in ("conftest.py", "__init__.py") or test.search(_text(path))
     ]  # fmt: skip
     evidence = [path for path in _evidence(root) if path.stem.partition("[")[0] in {*claims}]

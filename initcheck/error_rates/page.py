@@ -17,7 +17,7 @@ from initcheck.error_rates import false_alarms, power, rates
 from initcheck.error_rates.runs import KINDS, Run
 from initcheck.faults import FAULTS, bound
 from initcheck.faults.innocent import INNOCENT
-from initcheck.report.tables import single_blank_lines, template
+from initcheck.files.templates import markdown_template, single_blank_lines
 from initcheck.stats import decisions
 
 FARTHEST = 10  # arms shown of another machine's evidence
@@ -38,7 +38,7 @@ def page(runs: Sequence[Run], baselines: Path, left_out: Mapping[str, int] | Non
     known = Baselines(baselines)
     seeded = [run for run in kinds["fault"] if run.name in FAULTS]
     limits = known.limits
-    text = template("error_rates", "operating.md.j2").render(
+    text = markdown_template("error_rates", "operating.md.j2").render(
         limit=f"{FACTOR:g}",
         splits=rates.SPLITS,
         seeds=SEEDS,

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
+from typing import Protocol
 
-from initcheck.baselines.evidence import BaselineError
-from initcheck.baselines.limits import LimitEntry
 from initcheck.faults import (
     arithmetic,
     counterexamples,
@@ -24,7 +22,7 @@ from initcheck.faults import (
 )
 from initcheck.faults.fault import Fault
 
-__all__ = ["FAULTS", "Fault", "bound", "find", "missing", "refuse_unknown", "unbound"]
+__all__ = ["FAULTS", "Fault", "bound", "find", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -34,7 +32,16 @@ FAULTS: dict[str, Fault] = {
 
 HINT = "`initcheck explain CLAIM` names those that a claim must notice."
 
-Limits = Mapping[str, Mapping[str, LimitEntry]]
+
+class NamesFault(Protocol):
+    """A limit, of which only the fault matters here that its claim must notice."""
+
+    @property
+    def fault(self) -> str:
+        """The name of the fault."""
+
+
+Limits = Mapping[str, Mapping[str, NamesFault]]  # by claim, then by probe
 
 
 def find(name: str) -> Fault:
@@ -50,20 +57,6 @@ def find(name: str) -> Fault:
     return FAULTS[name]
 
 
-def refuse_unknown(limits: Limits, file: Path) -> None:
-    """Refuse limits that name a fault which does not exist, as no run can seed it.
-
-    Raises:
-        BaselineError: the message names the first such limit in this file.
-    """
-    for claim, probes in limits.items():
-        for entry in probes.values():
-            try:
-                find(entry.fault)
-            except ValueError as error:
-                raise BaselineError(f"{file}: [{claim}.{entry.probe}]: {error}") from None
-
-
 def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
     """For each fault the claims, sorted, that must fail under it and that have limits."""
     named = {(entry.fault, claim) for claim, probes in limits.items() for entry in probes.values()}
@@ -73,16 +66,6 @@ def bound(limits: Limits) -> dict[str, tuple[str, ...]]:
         name: tuple(sorted(claim for fault, claim in named if fault == name and claim in limits))
         for name in FAULTS
     }
-
-
-def missing(limits: Limits) -> dict[str, tuple[str, ...]]:
-    """Faults that limits.toml names and that do not exist, with the claims that name them."""
-    unknown: dict[str, set[str]] = {}
-    for claim, probes in limits.items():
-        for entry in probes.values():
-            if entry.fault not in FAULTS:
-                unknown.setdefault(entry.fault, set()).add(claim)
-    return {fault: tuple(sorted(claims)) for fault, claims in sorted(unknown.items())}
 
 
 def unbound(limits: Limits) -> tuple[str, ...]:

@@ -30,7 +30,11 @@ class Job:
     @property
     def steps(self) -> int:
         """Replica-steps; building the starts is not counted."""
-        return sum(len(seeds_of(uses)) * arm.recipe.steps for arm, uses in self.uses.items())
+        return sum(self.replicas(arm) * arm.recipe.steps for arm in self.uses)
+
+    def replicas(self, arm: Arm) -> int:
+        """How many replicas of one of its arms are trained, one per seed."""
+        return len(seeds_of(self.uses[arm]))
 
     @property
     def keys(self) -> Iterator[Key]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,8 @@ from initcheck.gate import drift, holds, seeds
 from initcheck.gate.comparison import SIDES, Pair
 from initcheck.gate.drift import Drift
 from initcheck.gate.holds import Finding, Values
+from initcheck.gate.setting import Setting
+from initcheck.gate.stage import Stage
 from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import InitializerError
 from initcheck.networks import NetworkError
@@ -27,45 +29,9 @@ from initcheck.results import Comparison
 from initcheck.stats import decisions
 
 Key = tuple[str, str, str, str]  # claim with its parameters, device, comparison, side
-Judge = Literal["all", "outcomes", "record"]
 
 #: A claim is skipped for these; the second, if nobody demanded the data.
 SKIPPED_FOR = (pytest.skip.Exception, DataError)
-
-# Why a comparison without current evidence is not green in a run that requires it.
-REQUIRED = {
-    "no evidence": "there is no evidence, and this run requires it",
-    "stale": "this run requires evidence that is not stale",
-    "other start": "nothing of it can be compared with its evidence, and this run requires that",
-}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a session judges, as its options say.
-
-    Attributes:
-        count: seeds per stage, or None for the default of the claim's kind.
-        salt: draws other stage seeds.
-        require_evidence: whether a comparison without evidence is invalid.
-        recording: the reason given for recording, or None.
-        scale: ``brief`` or ``full``. Full scale demands its data sets.
-        judge: ``all``; ``outcomes`` leaves out the rounding envelope, whose seeds no salt changes;
-            ``record`` asks measured claims on the envelope's four seeds alone, which are too few
-            for their limits.
-    """
-
-    count: int | None = None
-    salt: str = ""
-    require_evidence: bool = False
-    recording: str | None = None
-    scale: str = "brief"
-    judge: Judge = "all"
-
-    @property
-    def evidence_required(self) -> bool:
-        """Evidence that is being recorded cannot be required at the same time."""
-        return self.require_evidence and self.recording is None
 
 
 @dataclass(frozen=True)
@@ -74,41 +40,6 @@ class Measured:
 
     values: list[float]
     drift: Drift
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One look at a comparison: the values, whether the claim holds, and both arms' drift.
-
-    Attributes:
-        number: 1 for the first seeds, 2 for fresh ones.
-    """
-
-    number: int
-    values: Values
-    finding: Finding
-    drifts: dict[str, Drift]
-
-    @property
-    def open(self) -> bool:
-        """Whether fresh seeds can change the result.
-
-        They cannot after a value that is not finite, and the envelope has seeds that never change.
-        """
-        if self.finding.final:
-            return False
-        moved = any(arm.get("moved") for arm in self.drifts.values())
-        return moved or self.finding.verdict != "pass"
-
-    def confirmed(self, fresh: Stage) -> Stage:
-        """Both stages as one: red takes two failures, or one value that is not finite."""
-        finding = fresh.finding
-        if not finding.final:
-            milder = results.confirmed(self.finding.verdict, finding.verdict)
-            reason = next((f.reason for f in (finding, self.finding) if f.verdict == milder), "")
-            finding = replace(finding, verdict=milder, reason=reason)
-        drifts = {side: drift.confirmed(self.drifts[side], fresh.drifts[side]) for side in SIDES}
-        return Stage(fresh.number, fresh.values, finding, drifts)
 
 
 @dataclass
@@ -236,7 +167,8 @@ class Verdict:
             self._amend(reason=problem)
             return
         try:
-            self._amend(**self._entry(self._two_stages(pair, limit)))
+            stage = self._two_stages(pair, limit)
+            self._amend(**stage.entry(required=self.setting.evidence_required))
         except (NetworkError, InitializerError, BaselineError) as error:
             self._amend(reason=str(error))
         except DataError as error:
@@ -296,30 +228,6 @@ class Verdict:
             return measured.values
         arm, drawn = pair.arms[side], self.stage_seeds(stage)
         return self.laboratory.values(pair.probe, arm, drawn, self.device)
-
-    def _entry(self, stage: Stage) -> dict[str, Any]:
-        """What the results file says of a judged comparison."""
-        drifts = {side: drift.named(stage.drifts[side], side) for side in SIDES}
-        required = self.setting.evidence_required
-        verdicts = [drift.verdict(arm, required=required) for arm in drifts.values()]
-        # dict.fromkeys: "stale" is true of both arms, and is given once
-        reasons = [stage.finding.reason, *dict.fromkeys(d.get("reason") for d in drifts.values())]
-        if required and stage.finding.verdict == "pass":
-            lacking = [
-                d["verdict"]
-                for d in drifts.values()
-                if drift.verdict(d, required=True) == "invalid"
-            ]
-            reasons += dict.fromkeys(map(REQUIRED.get, lacking))
-        return {
-            "treated": stage.values.treated, "control": stage.values.control,
-            "seeds": list(stage.values.seeds), "stage": stage.number,
-            "margin": stage.finding.margin, "margin_unit": stage.finding.margin_unit,
-            "p_value": stage.finding.p_value,
-            "verdict": results.worst([stage.finding.verdict, *verdicts]),
-            "reason": "; ".join(filter(None, reasons)),
-            "drift": {side: drift.shown(arm) for side, arm in drifts.items()},
-        }  # fmt: skip
 
     @property
     def usual_count(self) -> int:

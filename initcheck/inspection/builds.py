@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from initcheck.inspection.findings import Finding, SameModuleError
+import torch
+from torch import nn
+
+from initcheck.inspection.findings import Finding, InspectionError, SameModuleError
 from initcheck.inspection.memory import unwritten
 from initcheck.inspection.start import Start, by_name, same, telling
-from initcheck.inspection.tensors import Named
+from initcheck.inspection.subject import ELSEWHERE
+from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.tensors import Named, named_tensors, same_bits, why_not_judged
+from initcheck.inspection.unchanged import cloned, unchanged
 from initcheck.inspection.watching import other_inner_seeds
 
 
@@ -23,6 +29,7 @@ def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
         raise SameModuleError(
             f"{subject.name} returned the same module twice. Build a new one at each call."
         )
+    yield from _seeds_the_global(start)
     again = by_name(second)
     changed = [each for name, each in first.items() if not same(each, again.get(name))]
     if not changed:
@@ -30,8 +37,18 @@ def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
     same_fill = by_name(subject(seed, "nan", elsewhere=True).module)
     unstable = [each for each in changed if not same(each, same_fill.get(each.name))]
     unstable_names = {each.name for each in unstable}
+    late = [each for each in changed if not each.parameter and each.name not in unstable_names]
+    filled = _filled_by_a_pass(start, second, late)
     for each in changed:
         if each.name in unstable_names:
+            continue
+        if each.name in filled:
+            yield start.finding(
+                "written", "note", [each], value=float(each.tensor.numel()),
+                message="This buffer comes from memory that nobody wrote, until the first forward "
+                "pass fills it.",
+                repair="Fill it in the constructor, if something reads it before.",
+            )  # fmt: skip
             continue
         count = int((unwritten(each.tensor, "nan")).sum()) or each.tensor.numel()
         kind = "parameter" if each.parameter else "buffer"
@@ -43,6 +60,48 @@ def check_written_and_rebuilt(start: Start) -> Iterator[Finding]:
         )  # fmt: skip
     if unstable:
         yield from _unstable(start, unstable)
+
+
+def _seeds_the_global(start: Start) -> Iterator[Finding]:
+    """Note a build with a seed that seeds torch's global generator; call it after such a build."""
+    subject = start.subject
+    if subject.seeded_by and torch.initial_seed() != start.seeds[0] + ELSEWHERE:
+        yield Finding(
+            check="rebuilt", severity="note", parameters=(),
+            owner=type(start.built.module).__name__,
+            message=f"{subject.name} takes a seed and seeds torch's global generator with it: what "
+            "draws from that afterwards, as dropout does, repeats after each build.",
+            repair="Draw from torch.Generator().manual_seed(seed).",
+        )  # fmt: skip
+
+
+def _filled_by_a_pass(start: Start, second: nn.Module, late: list[Named]) -> set[str]:
+    """Names of buffers that a first forward pass fills before it reads them.
+
+    Both builds, with other values in unwritten memory, then give one loss and the same buffers.
+    """
+    if not late or start.subject.batch is None:
+        return set()
+    passes = []
+    for module in (start.built.module, second):
+        with unchanged(module):
+            module.train()
+            seed_everything(start.seeds[0])
+            try:
+                loss = start.subject.first_loss(module, cloned(start.subject.next_batch()))
+            except InspectionError:
+                return set()  # check ``asleep`` says why
+            tensors = {each.name: each.tensor.clone() for each in named_tensors(module)
+                       if not each.parameter and not why_not_judged(each.tensor)}  # fmt: skip
+        passes.append((loss.detach(), tensors))
+    (one, before), (two, after) = passes
+    if not same_bits(one, two):
+        return set()
+    return {
+        each.name for each in late
+        if each.name in before and each.name in after
+        and same_bits(before[each.name], after[each.name])
+    }  # fmt: skip
 
 
 def _unstable(start: Start, unstable: list[Named]) -> Iterator[Finding]:

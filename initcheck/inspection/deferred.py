@@ -30,7 +30,11 @@ def check_deferred(start: Start) -> Iterator[Finding]:
         start.not_judged.append(NotJudged("written", "deferred start", why))
         return
     with WatchedMemory("nan"):
-        module.to_empty(device="cpu")
+        try:
+            module.to_empty(device="cpu")
+        except RuntimeError as error:  # as of a scripted module
+            start.not_judged.append(NotJudged("written", "deferred start", str(error)))
+            return
         try:
             for part in module.modules():
                 reset = getattr(part, "reset_parameters", None)

@@ -125,13 +125,12 @@ def _computed_again(start: Start) -> Iterator[Finding]:
 
 def _in_vain(start: Start, sources: list[Named], name: str, line: str) -> Iterator[Finding]:
     if sources:
-        found = start.finding(
-            "effect", "fail", sources, value=float(len(sources)),
+        yield start.finding(
+            "effect", "fail", sources, value=float(len(sources)), line=line,
             message=f"{name} is written, and computed again from these parameters at the next "
             "forward pass: the write has no effect.",
             repair="Write it before it is parametrized, or write these parameters.",
         )  # fmt: skip
-        yield replace(found, line=line)
 
 
 @torch.no_grad()
@@ -174,13 +173,12 @@ def _without_values(start: Start) -> Iterator[Finding]:
         shapes = {each.tensor.shape for each in lost}
         written = [each for each in named if each.tensor.shape in shapes]
         if written:
-            found = start.finding(
-                "effect", "fail", written, value=float(len(written)),
+            yield start.finding(
+                "effect", "fail", written, value=float(len(written)), line=lost[-1].line,
                 message=f"The initialization writes {len(written)} parameters that are {what}: "
                 "nothing is stored.",
                 repair="Allocate or gather them before they are initialized.",
             )  # fmt: skip
-            yield replace(found, line=lost[-1].line)
 
 
 def _empty(tensor: Tensor) -> bool:

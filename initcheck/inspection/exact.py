@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from initcheck.inspection.memory import RANDOM
+from initcheck.inspection.modes import OperationMode
 from initcheck.inspection.tensors import storage
 
 #: What is computed in float64 instead.
@@ -33,24 +33,10 @@ _TORCH = str(Path(torch.__file__).parent)
 WHOLE = frozenset({"randint", "randperm"})
 
 
-class SameRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class SameRandom(OperationMode):  # type: ignore[no-untyped-call]
     """Draws random numbers in float64 and rounds them, so that every dtype gets the same ones."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """As in `WatchedMemory`."""
-        return False
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if _named(func) in RANDOM:
             return _drawn(func, args, kwargs)
@@ -81,13 +67,7 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
         self.padding: dict[int, int] = {}
         self.on_purpose: set[str] = set()
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = _named(func)
         if name in RANDOM:
@@ -232,22 +212,19 @@ class BiasAfterwards(TorchFunctionMode):
     Attributes:
         hooks: how many hooks on gradients the forward pass registered.
         cuts: how many results it hides from autograd, by ``detach`` or ``.data``.
+        differentiates: whether the forward pass takes gradients itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks = 0
         self.cuts = 0
+        self.differentiates = False
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         self.hooks += func is Tensor.register_hook
+        self.differentiates |= func in (torch.autograd.grad, Tensor.backward)
         if func in CUTS or (func is torch.autograd.grad and not kwargs.get("create_graph")):
             given = tree_leaves(args)
             self.cuts += any(each.requires_grad for each in given if isinstance(each, Tensor))

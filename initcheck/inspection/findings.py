@@ -204,9 +204,9 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
     """Two or three lines for each finding: which parameters, what is wrong, how to repair it."""
     lines = []
     for finding in findings:
-        names = ", ".join(grouped(finding.parameters))
+        names = ", ".join(grouped(finding.parameters)) + "  " * bool(finding.parameters)
         severity = f"allowed {finding.severity}" if finding.allowed else finding.severity
-        lines.append(f"{severity}  {finding.check}  {names}  ({finding.owner})")
+        lines.append(f"{severity}  {finding.check}  {names}({finding.owner})")
         lines.append(f"      {finding.message}")
         if finding.allowed:
             lines.append(f"      Allowed: {finding.allowed}.")

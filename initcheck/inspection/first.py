@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.findings import InspectionError, NotJudged
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, observed_loss
 from initcheck.inspection.observed import First, Layer, Relu
+from initcheck.inspection.sources import Sources
 from initcheck.inspection.start import Start
 from initcheck.inspection.surroundings import seed_everything
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
+_MADE = (
+    "the forward pass makes it, so an optimizer that was made before does not move it. Make it in "
+    "the constructor, or call the module once in the build function"
+)
 RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
@@ -36,23 +42,20 @@ def first_step(start: Start) -> First:
 
 def _taken(start: Start) -> First:
     module = start.built.module
-    batch = cloned(start.subject.next_batch())
-    result = First(samples=_samples(batch))
-    watch = _Watch(result)
+    batch = start.subject.next_batch()
+    result = First(samples=_samples(batch), batch=batch)
+    names = {id(each.tensor): each.name for each in named_tensors(module) if each.parameter}
+    watch = _Watch(result, Sources(names))
     with unchanged(module), ExitStack() as stack:
         module.train()
         for path, part in module.named_modules():
-            if any(True for _ in part.parameters(recurse=False)):
+            scripted = isinstance(part, torch.jit.ScriptModule)  # takes no hooks
+            if not scripted and any(True for _ in part.parameters(recurse=False)):
                 stack.callback(part.register_forward_hook(watch.layer(path)).remove)
-        for each in named_tensors(module):
-            if each.trainable:
-                hook = each.tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
-                    _taking(each, result)
-                )
-                stack.callback(hook.remove)
+        stack.enter_context(directions(named_tensors(module), result))
         seed_everything(start.seeds[0])
         with watch:
-            loss = start.subject.first_loss(module, batch)
+            loss = start.subject.first_loss(module, cloned(batch))
         result.loss = float(loss.detach())
         if not bool(torch.isfinite(loss.detach())):
             message = f"the loss is {result.loss} at step 1 of seed {start.seeds[0]}"
@@ -60,18 +63,43 @@ def _taken(start: Start) -> First:
         if not loss.requires_grad:
             raise InspectionError("The loss does not depend on any trainable parameter.")
         result.functions = functions_of(loss)
+        watch.sources.ends.clear()  # it keeps the graph in memory
         loss.backward()  # type: ignore[no-untyped-call]
+        made = [name for name, each in module.named_parameters() if id(each) not in names]
+    start.not_judged += [NotJudged("all", name, _MADE) for name in made]
     return result
 
 
-def _taking(named: Named, result: First) -> Callable[[Tensor], None]:
-    def hook(parameter: Tensor) -> None:
-        gradient, parameter.grad = parameter.grad, None
-        result.reached.add(named.name)
-        if gradient is not None and any_nonzero(gradient):
-            result.awake.add(named.name)
+@contextmanager
+def directions(tensors: Iterable[Named], result: First) -> Iterator[None]:
+    """Note which gradients arrive and are not zero, and keep a byte of each entry of them."""
 
-    return hook
+    def taking(name: str) -> Callable[[Tensor], None]:
+        def hook(parameter: Tensor) -> None:
+            gradient, parameter.grad = parameter.grad, None
+            result.reached.add(name)
+            if gradient is not None and any_nonzero(gradient):
+                result.awake.add(name)
+                result.moves[name] = _direction(gradient)
+
+        return hook
+
+    with ExitStack() as stack:
+        for each in tensors:
+            if each.trainable:
+                handle = each.tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    taking(each.name)
+                )
+                stack.callback(handle.remove)
+        yield
+
+
+@torch.no_grad()
+def _direction(gradient: Tensor) -> Tensor:
+    """The sign of each entry, in one byte; sparse and complex gradients as they are."""
+    if gradient.is_sparse or gradient.is_complex():
+        return gradient.detach()
+    return gradient.sign().nan_to_num_(0.0).to(torch.int8)
 
 
 def _samples(batch: Any) -> int:
@@ -87,9 +115,10 @@ def _samples(batch: Any) -> int:
 class _Watch(TorchFunctionMode):
     """Notes layers by hooks, and ReLUs and losses as functions."""
 
-    def __init__(self, result: First) -> None:
+    def __init__(self, result: First, sources: Sources) -> None:
         super().__init__()
         self.result = result
+        self.sources = sources
         self.last = ""
 
     def __torch_function__(
@@ -103,7 +132,8 @@ class _Watch(TorchFunctionMode):
         if func in LOSSES:
             loss = observed_loss(func, args, kwargs)
             if loss is not None:
-                self.result.losses.append(loss)
+                sources, cosines = self.sources.of(*args, *kwargs.values())
+                self.result.losses.append(replace(loss, sources=sources, cosines=cosines))
         if func in RELU:
             negative = bool((args[0].detach() < 0).all())
             output = func(*args, **kwargs)
@@ -125,7 +155,10 @@ class _Watch(TorchFunctionMode):
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             with torch._C.DisableTorchFunction():  # noqa: SLF001
                 self.last = path
+                if not any(True for _ in module.children()):
+                    self.sources.note(module, output)
                 out = _tensor(output)
+                self.result.outputs += 0 if out is None else out.numel()
                 if path in self.result.layers or out is None:
                     return
                 layer = Layer(path, module, _mean_square(out))

@@ -30,7 +30,10 @@ def hidden(module: nn.Module) -> list[str]:
 
 
 def _inside(prefix: str, value: Any) -> Iterator[tuple[str, nn.Parameter]]:
-    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    try:
+        items = [*value.items()] if isinstance(value, Mapping) else [*enumerate(value)]
+    except Exception:  # noqa: BLE001 -- a container of the user may do anything
+        return
     for key, each in items:
         if isinstance(each, nn.Module):
             yield from each.named_parameters(f"{prefix}.{key}")

@@ -26,6 +26,7 @@ from initcheck.inspection import (
     steps,
     ties,
 )
+from initcheck.inspection.calling import out_of_memory
 from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
@@ -46,7 +47,6 @@ from initcheck.inspection.subject import (
     Init,
     Loss,
     Subject,
-    out_of_memory,
     whole_init,
 )
 from initcheck.inspection.surroundings import left_as_found
@@ -155,6 +155,19 @@ def inspect_model(
         tensors=tuple(_row(start, each) for each in start.tensors.values()),
         layers=tuple(layer_rows(start)),
     )
+
+
+def try_out(build: Build, *, name: str, against: Path | None = None) -> None:
+    """Build the module once and read the recorded start, so that a run can be refused early.
+
+    Raises:
+        InspectionError: the module cannot be built, or the recorded start cannot be read.
+    """
+    subject = Subject(name, build)
+    if against is not None:
+        recorded.read(Path(against))
+    with left_as_found(subject.device):
+        subject(SEEDS[0], None)
 
 
 def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:

@@ -24,6 +24,8 @@ class Loss:
         without_labels: what these predictions cost if every class were the target equally often.
         classes: the number of classes; 0 for mean squares.
         targets: how many different targets there are.
+        sources: what it sees first; see `initcheck.inspection.sources`.
+        cosines: whether its logits are cosines of vectors, times a scale.
     """
 
     kind: str
@@ -32,6 +34,8 @@ class Loss:
     without_labels: float
     classes: int
     targets: int
+    sources: tuple[str, ...] = ()
+    cosines: bool = False
 
 
 @torch.no_grad()

@@ -16,9 +16,9 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from initcheck.inspection.modes import OperationMode
 from initcheck.inspection.tensors import storage
 
 #: Which of two values fills memory that is allocated but not written. What differs between two
@@ -90,7 +90,7 @@ class Lost:
     owner: nn.Module | None = None
 
 
-class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class WatchedMemory(OperationMode):
     """Fills uninitialized memory, and keeps who wrote which storage, while a module is built.
 
     Every operation on tensors passes through here, also those in legacy constructors such as
@@ -106,7 +106,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, fill: Fill) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.fill = fill
         self.lines: dict[int, str] = {}
         self.random: set[int] = set()
@@ -133,18 +133,7 @@ class WatchedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if storage(output) not in originals:
                 self._computed[module] = output
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled here, and importing the compiler takes as long as torch itself."""
-        return False
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name.rpartition("::")[2]  # noqa: SLF001
         size = args[0].untyped_storage().nbytes() if name in RESIZES else 0
         result = func(*args, **(kwargs or {}))

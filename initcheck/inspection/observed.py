@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from initcheck.inspection.losses import Loss
 
@@ -57,6 +58,9 @@ class First:
         reached: names of parameters to which autograd gave a gradient, which may be zero.
         functions: `torch.autograd.Function`s that torch does not define.
         samples: the number of samples; 0 if the batch has no such dimension.
+        outputs: how many numbers layers with parameters returned, in all calls.
+        batch: the batch on which it was taken, until check ``asleep`` is done.
+        moves: where that step would move each parameter, until check ``asleep`` is done.
     """
 
     loss: float = 0.0
@@ -67,3 +71,6 @@ class First:
     awake: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     functions: list[type[torch.autograd.Function]] = field(default_factory=list)
+    outputs: int = 0
+    batch: Any = None
+    moves: dict[str, Tensor] = field(default_factory=dict)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from initcheck.files.templates import html_template
 from initcheck.inspection.findings import Inspection, grouped
 from initcheck.inspection.layers import BINS, WIDTH
-
-if TYPE_CHECKING:
-    import jinja2
 
 #: Sizes of the drawings in their own units.
 CHART, STRIP, BARS = (720, 220), (120, 18), (128, 36)
@@ -23,13 +20,15 @@ def page(inspection: Inspection) -> str:
     """The page: findings first, then the signals over the depth, then a row for each layer."""
     laws = {row["name"]: row.get("law") for row in inspection.tensors}
     layers = [_layer(row, laws) for row in inspection.layers]
+    called = [row for row in inspection.layers if row["forward"] is not None]
     scales = {name: _scale(row[name] for row in inspection.layers) for name in _SIGNALS}
     for layer in layers:
         layer["strips"] = [
             {"name": name, "value": layer[name], "x": _place(layer[name], scales[name])}
             for name in _SIGNALS
         ]
-    return _template().render(
+    template = html_template("inspection", "inspection.html.j2", number=number)
+    return template.render(
         inspection=inspection,
         findings=[
             {"finding": each, "names": grouped(each.parameters)} for each in inspection.findings
@@ -37,7 +36,7 @@ def page(inspection: Inspection) -> str:
         not_judged=_not_judged(inspection),
         layers=layers,
         charts=[
-            {"name": name, **_chart([row[name] for row in inspection.layers])}
+            {"name": name, **_chart([row[name] for row in called])}
             for name in _SIGNALS
             if scales[name]
         ],
@@ -46,21 +45,6 @@ def page(inspection: Inspection) -> str:
 
 
 _SIGNALS = ("forward", "backward")
-
-
-@cache
-def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 -- only where a page is written
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "inspection/templates"),
-        autoescape=True,  # not by the file's name: select_autoescape does not know .html.j2
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    return environment.get_template("inspection.html.j2")
 
 
 def number(value: float | None) -> str:

@@ -36,6 +36,7 @@ class Gradients:
         functions: `torch.autograd.Function`s that torch does not define.
         padding: a row that gets no gradient by design, by parameter.
         on_purpose: operations of torch whose gradient is not the slope.
+        differentiates: whether the loss contains gradients, as a penalty on them does.
     """
 
     loss: float = 0.0
@@ -46,6 +47,7 @@ class Gradients:
     functions: list[type[torch.autograd.Function]] = field(default_factory=list)
     padding: dict[str, int] = field(default_factory=dict)
     on_purpose: set[str] = field(default_factory=set)
+    differentiates: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Runner:
             if isinstance(mode, Exact):
                 result.functions = functions_of(loss)
                 result.cuts, result.hooks = mode.cuts + functions.cuts, functions.hooks
+                result.differentiates = functions.differentiates
                 result.on_purpose, mode.backward = mode.on_purpose, True
                 hooks.enter_context(hooks_in_dtype(self.module))
             result.loss = _finite(loss)

@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import nn
 
+from initcheck.inspection.calling import called
 from initcheck.inspection.memory import shortened
-from initcheck.inspection.subject import called
 from initcheck.inspection.surroundings import without_network
 
 METHODS = frozenset({"startswith", "endswith"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,13 +30,7 @@ TABLE = 1 / 16  # of the largest entry; rounding to bfloat16 moves an entry by 1
 class _InSingle(TorchFunctionMode):
     """Replaces every low precision by float32."""
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (Tensor.bfloat16, Tensor.half):
             return args[0].float()
         args, kwargs = tree_map(_single, (args, dict(kwargs or {})))

@@ -181,7 +181,9 @@ def _by_norm(start: Start, tensors: list[Named]) -> Iterator[tuple[str, list[Nam
 def _norm_follows(start: Start, each: Named) -> bool:
     """Whether the next part of the same module is a normalization, which undoes any scale."""
     path, _, name = each.path.rpartition(".")
-    children = list(start.built.module.get_submodule(path).named_children())
+    children = list(
+        dict(start.built.module.named_modules(remove_duplicate=False))[path].named_children()
+    )
     names = [child for child, _ in children]
     if name not in names:
         return False

@@ -80,6 +80,7 @@ def _alternate(laws: list[str]) -> bool:
 def _groups(start: Start) -> Iterator[list[Named]]:
     """Weights of one class, shape and name but for one number, in the order of that number."""
     found = defaultdict(list)
+    modules = dict(start.built.module.named_modules(remove_duplicate=False))
     for each in start.tensors.values():
         law = start.laws.get(each.name)
         if law is None or law.gain is None or not law.moments.variance:
@@ -89,8 +90,8 @@ def _groups(start: Start) -> Iterator[list[Named]]:
         parts = each.path.split(".")
         for place, part in enumerate(parts):
             container, element = ".".join(parts[:place]), ".".join(parts[: place + 1])
-            if part.isdecimal() and _is_block(start.built.module, container, element, each.owner):
-                block = start.built.module.get_submodule(element)
+            if part.isdecimal() and _is_block(modules, container, element, each.owner):
+                block = modules[element]
                 rest = ".".join(parts[place + 1 :])
                 shape = tuple(each.tensor.shape)
                 key = (container, rest, each.attribute, shape, type(each.owner), type(block))
@@ -100,14 +101,16 @@ def _groups(start: Start) -> Iterator[list[Named]]:
             yield [each for _, each in sorted(members, key=lambda pair: pair[0])]
 
 
-def _is_block(module: nn.Module, container: str, element: str, owner: nn.Module) -> bool:
+def _is_block(
+    modules: dict[str, nn.Module], container: str, element: str, owner: nn.Module
+) -> bool:
     """Whether a numbered part is one of several blocks, and not one of several roles.
 
     The layers of a sequence have roles: the last may start smaller than the others.
     """
-    parts = [*module.get_submodule(container).children()]
-    if module.get_submodule(element) is owner:
-        return isinstance(module.get_submodule(container), nn.ModuleList) and (
+    parts = [*modules[container].children()]
+    if modules[element] is owner:
+        return isinstance(modules[container], nn.ModuleList) and (
             len({type(each) for each in parts}) == 1
         )
     return True

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from statistics import median
 
-from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.findings import Finding, NotJudged, Severity
 from initcheck.inspection.first import first_step
 from initcheck.inspection.losses import Loss
 from initcheck.inspection.observed import Layer
 from initcheck.inspection.start import Start
-from initcheck.inspection.tensors import Named
+from initcheck.inspection.tensors import Named, constant
 
 #: Decades of the mean square between the first and the last quarter of the layers. Sound models of
 #: torchvision and timm reach 6.0 (docs/inspect.md).
@@ -31,6 +31,9 @@ def check_signal(start: Start) -> Iterator[Finding]:
     """Mean squares of outputs and of gradients over the depth, and layers with equal units."""
     first = first_step(start)
     layers = [each for each in first.layers.values() if _owned(start, each)]
+    if not layers:
+        why = "no layer with parameters was called, or all of them are scripted"
+        start.not_judged.append(NotJudged("signal", "", why))
     for layer in layers:
         named = [each for each in _owned(start, layer) if each.tensor.dim() > 1]
         inner = any(True for _ in layer.owner.children())  # it has other parts that compute
@@ -45,14 +48,25 @@ def check_signal(start: Start) -> Iterator[Finding]:
         each for each in layers
         if not start.rounded.issuperset(named.name for named in _owned(start, each))
     ]  # fmt: skip
-    for name, values in (
-        ("outputs", [(each, each.forward) for each in layers]),
-        ("gradients", [(each, each.backward or 0.0) for each in reached]),
-    ):
-        yield from _decades(start, name, values)
+    outputs = [(each, each.forward) for each in layers]
+    gradients = [(each, each.backward or 0.0) for each in reached]
+    yield from _decades(start, "outputs", outputs, DECADES)
+    yield from _decades(start, "gradients", gradients, DECADES + _gates(start))
 
 
-def _decades(start: Start, name: str, values: list[tuple[Layer, float]]) -> Iterator[Finding]:
+def _gates(start: Start) -> float:
+    """Decades by which the smallest constant of a gate scales gradients, as LayerScale does."""
+    values = [
+        abs(float(each.tensor.detach().flatten()[0])) for each in start.tensors.values()
+        if each.trainable and each.tensor.numel() and not each.tensor.is_complex()
+        and constant(each.tensor)
+    ]  # fmt: skip
+    return max((-2 * math.log10(each) for each in values if 0 < each < 1), default=0.0)
+
+
+def _decades(
+    start: Start, name: str, values: list[tuple[Layer, float]], allowed: float
+) -> Iterator[Finding]:
     judged = [(layer, math.log10(each)) for layer, each in values if 0 < each < math.inf]
     if len(judged) < _LAYERS:
         return
@@ -60,14 +74,14 @@ def _decades(start: Start, name: str, values: list[tuple[Layer, float]]) -> Iter
     change = median(each for _, each in judged[-quarter:]) - median(
         each for _, each in judged[:quarter]
     )
-    if abs(change) > DECADES:
+    if abs(change) > allowed:
         grows = change > 0
         ends = [layer for layer, _ in (judged[-quarter:] if grows else judged[:quarter])]
         named = [each for layer in ends for each in _owned(start, layer)]
         yield start.finding(
             "signal", "warn", named, value=change,
             message=f"From the first to the last quarter of {len(judged)} layers the mean square "
-            f"of their {name} changes by {change:+.1f} decades, where {DECADES:.0f} are allowed.",
+            f"of their {name} changes by {change:+.1f} decades, where {allowed:.0f} are allowed.",
             repair="Scale the weights by their fan-in, or normalize between layers.",
         )  # fmt: skip
 
@@ -103,23 +117,19 @@ def check_start_loss(start: Start) -> Iterator[Finding]:
         why = "the loss is neither cross entropy nor mean squares, so its start is not known"
         start.not_judged.append(NotJudged("start_loss", "", why))
         return
-    layers = [each for each in first.layers.values() if _owned(start, each)]
-    if not layers:
-        return
-    head = _owned(start, layers[-1])
     for loss in dict.fromkeys(first.losses):
         if loss.classes:
-            yield from _classes(start, head, loss)
+            yield from _classes(start, loss)
         elif loss.value > _LARGE * loss.chance > 0:
-            yield start.finding(
-                "start_loss", "note", head, value=loss.value,
-                message=f"The first loss, in mean squares, is {loss.value:.4g}; a prediction of "
+            yield _finding(
+                start, "note", loss,
+                f"The first loss, in mean squares, is {loss.value:.4g}; a prediction of "
                 f"zero gives {loss.chance:.4g}.",
-                repair="Scale the targets, or start the last layer smaller.",
+                "Scale the targets, or start the layer that feeds the loss smaller.",
             )  # fmt: skip
 
 
-def _classes(start: Start, head: list[Named], loss: Loss) -> Iterator[Finding]:
+def _classes(start: Start, loss: Loss) -> Iterator[Finding]:
     """Judge a loss by the smaller of two excesses: with the labels, and for any labels.
 
     A prior in a bias has the second alone, a margin on the target's logit the first alone.
@@ -127,15 +137,32 @@ def _classes(start: Start, head: list[Named], loss: Loss) -> Iterator[Finding]:
     excess = min(loss.value, loss.without_labels) - loss.chance
     if excess <= NOTED:
         return
-    prior = _prior(start, loss)
+    meant = _prior(start, loss)
+    if loss.cosines:
+        meant = " Its logits are cosines times a scale, so the scale alone decides."
     equal = f"ln {loss.classes} = {loss.chance:.4g}"
-    yield start.finding(
-        "start_loss", "warn" if excess > FAR and not prior else "note", head, value=loss.value,
-        message=f"The first {loss.kind} is {loss.value:.4g}, and {loss.without_labels:.4g} for "
+    yield _finding(
+        start, "warn" if excess > FAR and not meant else "note", loss,
+        f"The first {loss.kind} is {loss.value:.4g}, and {loss.without_labels:.4g} for "
         f"labels at random, where equal probabilities give {equal}: the start is confident and "
-        f"wrong.{prior}",
-        repair="Start the last layer smaller, or scale its input; tied embeddings of N(0, 1) need "
-        "a scale of 1 / sqrt(width).",
+        f"wrong.{meant}",
+        "Leave it, if that is meant." if meant else
+        "Start the layer that feeds the loss smaller, or scale its input; tied embeddings of "
+        "N(0, 1) need a scale of 1 / sqrt(width).",
+    )  # fmt: skip
+
+
+def _finding(start: Start, severity: Severity, loss: Loss, message: str, repair: str) -> Finding:
+    """A finding about the parameters that feed a loss, or about the whole module."""
+    named = [each for name, each in start.tensors.items() if name in loss.sources]
+    if named:
+        return start.finding(
+            "start_loss", severity, named, value=loss.value, message=message, repair=repair
+        )
+    owner = type(start.built.module).__name__
+    return Finding(
+        check="start_loss", severity=severity, parameters=(), owner=owner, value=loss.value,
+        message=message, repair=repair,
     )  # fmt: skip
 
 

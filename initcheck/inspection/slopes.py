@@ -127,7 +127,7 @@ class Slopes:
                 moved[storage(tensor)] = partial(
                     self._moved, name, sign * step * self._scales[name]
                 )
-            losses.append(self.runner.loss(Exact(moved)))
+            losses.append(self.runner.loss(Exact(moved), grad=self.exact.differentiates))
         self._losses = losses
         return (losses[0] - losses[1]) / (2 * step)
 

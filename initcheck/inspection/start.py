@@ -77,14 +77,17 @@ class Start:
         memory = self.built.memory
         return memory.writes.get(storage(named.tensor), []) if memory else []
 
-    def finding(self, check: str, severity: str, named: Sequence[Named], **rest: object) -> Finding:
-        """A finding about these tensors, with their owner's class and the line of the first."""
+    def finding(
+        self, check: str, severity: str, named: Sequence[Named], *, line: str | None = None,
+        **rest: object,
+    ) -> Finding:  # fmt: skip
+        """A finding about these tensors, with their owner's class; the line is the first's."""
         return Finding(
             check=check,
             severity=severity,  # type: ignore[arg-type]
             parameters=tuple(each.name for each in named),
             owner=type(named[0].owner).__name__,
-            line=self.line(named[0]),
+            line=self.line(named[0]) if line is None else line,
             **rest,  # type: ignore[arg-type]
         )
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
-from initcheck.inspection.first import first_step
+from initcheck.inspection.first import directions, first_step
+from initcheck.inspection.observed import First
 from initcheck.inspection.rounding import rounded_alone
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors, same_bits
@@ -52,11 +53,14 @@ def check_asleep(start: Start) -> Iterator[Finding]:
         start.not_judged.append(NotJudged("asleep", "", "no parameter is trainable"))
         return
     trainable = [each.name for each in start.tensors.values() if each.trainable]
-    if _all_awake_at_once(start, trainable):
-        start.wakes.update(dict.fromkeys(trainable, 1))
+    first = _first(start)
+    if first is not None and first.awake.issuperset(trainable):
+        first.moves.clear()
+        start.wakes.update(dict.fromkeys(trainable, 1))  # no other step or seed changes that
         return
     watch = Watch()
-    batches = [start.subject.next_batch() for _ in range(BATCHES)]
+    batches = [start.subject.next_batch() for _ in range(BATCHES - (first is not None))]
+    batches = batches if first is None else [first.batch, *batches]
     for seed in start.seeds:
         if not _train(start, seed, batches, watch):
             return
@@ -89,15 +93,12 @@ def check_asleep(start: Start) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _all_awake_at_once(start: Start, names: list[str]) -> bool:
-    """Whether the first step of the first seed gives every parameter a gradient.
-
-    Then no other step or seed can change the answer.
-    """
+def _first(start: Start) -> First | None:
+    """The first step of the first seed; None if it cannot be taken."""
     try:
-        return first_step(start).awake.issuperset(names)
+        return first_step(start)
     except InspectionError:
-        return False  # the steps name the reason
+        return None  # the steps name the reason
 
 
 def _asleep(start: Start, asleep: list[Named]) -> Iterator[Finding]:
@@ -177,25 +178,28 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
     hooks = [
         each.register_forward_pre_hook(_feeding(path, watch))
         for path, each in module.named_modules()
-    ]
-    parameters = {each.name: each.tensor for each in named_tensors(module) if each.trainable}
+        if not isinstance(each, torch.jit.ScriptModule)  # takes no hooks
+    ]  # fmt: skip
+    tensors = [each for each in named_tensors(module) if each.trainable]
+    taken = start.first if seed == start.seeds[0] else None
     for step in range(1, STEPS + 1):
-        if all((name, seed) in watch.awake for name in parameters):
-            break  # no later step can change the answer
-        loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
-        if not bool(torch.isfinite(loss)):
-            why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-            start.not_judged.append(NotJudged("asleep", "", why, requested=True))
-            return False
-        if not loss.requires_grad:
-            raise InspectionError("The loss does not depend on any trainable parameter.")
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, tensor in parameters.items():
-            if tensor.grad is not None:
-                watch.reached.add(name)
-                if any_nonzero(tensor.grad):
-                    watch.awake.setdefault((name, seed), step)
-        _move(parameters.values())
+        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) < step for each in tensors):
+            break  # neither this step nor a later one can change the answer
+        if step > 1 or taken is None:
+            taken = First()
+            with directions(tensors, taken):
+                loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
+                if not bool(torch.isfinite(loss)):
+                    why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
+                    start.not_judged.append(NotJudged("asleep", "", why, requested=True))
+                    return False
+                if not loss.requires_grad:
+                    raise InspectionError("The loss does not depend on any trainable parameter.")
+                loss.backward()  # type: ignore[no-untyped-call]
+        watch.reached |= taken.reached
+        for name in taken.awake:
+            watch.awake.setdefault((name, seed), step)
+        _move(tensors, taken.moves)
     for hook in hooks:
         hook.remove()
     return True
@@ -214,14 +218,11 @@ def _feeding(path: str, watch: Watch) -> Callable[[nn.Module, tuple[object, ...]
 
 
 @torch.no_grad()
-def _move(parameters: Iterable[Tensor]) -> None:
-    for tensor in parameters:
-        if tensor.grad is not None:
-            if not tensor.grad.is_sparse and not tensor.is_complex():
-                tensor.sub_(tensor.grad.sign_().nan_to_num_(0.0), alpha=STEP)
-            else:
-                tensor.sub_(tensor.grad, alpha=STEP)
-            tensor.grad = None
+def _move(tensors: Iterable[Named], moves: dict[str, Tensor]) -> None:
+    for each in tensors:
+        move = moves.pop(each.name, None)
+        if move is not None:
+            each.tensor.sub_(move, alpha=STEP)
 
 
 # --- locked ---------------------------------------------------------------------------------------

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from initcheck.inspection.calling import called, what
 from initcheck.inspection.findings import InspectionError
-from initcheck.inspection.memory import Fill, WatchedMemory, shortened
-from initcheck.inspection.surroundings import DownloadRefusedError, seed_everything, without_network
+from initcheck.inspection.memory import Fill, WatchedMemory
+from initcheck.inspection.surroundings import seed_everything, without_network
 from initcheck.inspection.watching import watched
 
 #: Added to a seed for the global generators of a build that takes its seed as an argument.
@@ -93,7 +90,7 @@ class Subject:
             module = called(self.build, self.name, *given.get("*", ()), **named)
             if not isinstance(module, nn.Module):
                 raise InspectionError(
-                    f"{self.name} returned {_what(module)}, not a torch.nn.Module. "
+                    f"{self.name} returned {what(module)}, not a torch.nn.Module. "
                     "Return the module itself."
                 )
             if self.init is not None:
@@ -121,7 +118,7 @@ class Subject:
                 f"The loss has the shape {tuple(loss.shape)}. Return one number, such as its mean."
             )
         if not isinstance(loss, Tensor):
-            raise InspectionError(f"The loss is {_what(loss)}, not a tensor with one number.")
+            raise InspectionError(f"The loss is {what(loss)}, not a tensor with one number.")
         return loss.reshape(())
 
     def next_batch(self) -> Any:
@@ -177,7 +174,7 @@ def _prediction(output: Any) -> Tensor:
     first = output[0] if isinstance(output, (tuple, list)) and output else output
     if not isinstance(first, Tensor):
         raise InspectionError(
-            f"The module returned {_what(output)}, from which no loss can be computed. "
+            f"The module returned {what(output)}, from which no loss can be computed. "
             "Give a loss(module, batch)."
         )
     return first
@@ -185,7 +182,7 @@ def _prediction(output: Any) -> Tensor:
 
 def _from_targets(prediction: Tensor, targets: Any) -> Tensor:
     if not isinstance(targets, Tensor):
-        raise InspectionError(f"The targets are {_what(targets)}, not a tensor. Give a loss.")
+        raise InspectionError(f"The targets are {what(targets)}, not a tensor. Give a loss.")
     shapes = f"The output is {tuple(prediction.shape)} and the targets are {tuple(targets.shape)}"
     if targets.is_floating_point():
         if prediction.shape != targets.shape:
@@ -225,48 +222,11 @@ def whole_init(init: Init | None, init_apply: Init | None) -> Init | None:
         )
     given = init if init is not None else init_apply
     if given is not None and not callable(given):
-        raise InspectionError(f"The initialization is {_what(given)}, which cannot be called.")
+        raise InspectionError(f"The initialization is {what(given)}, which cannot be called.")
     return _Applied(init_apply) if init_apply is not None else init
 
 
-# --- calling user code ----------------------------------------------------------------------------
-
-
-def imported(name: str, folder: Path) -> Callable[..., Any]:
-    """Import ``MODULE:FUNCTION``, from the folder too.
-
-    Raises:
-        InspectionError: there is no such module or function; the sentence says which.
-    """
-    module_name, _, attribute = name.partition(":")
-    if not (module_name and attribute):
-        raise InspectionError(f"{name!r} is not MODULE:FUNCTION, as in mypackage.models:build.")
-    sys.path.insert(0, str(folder))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise InspectionError(
-            f"There is no module {error.name!r} in {folder} or on Python's path. Install it, or "
-            f"run the command in the folder that contains it."
-        ) from None
-    except Exception as error:
-        raise InspectionError(f"{module_name} cannot be imported: {_said(error)}") from error
-    finally:
-        sys.path.remove(str(folder))
-    try:
-        found: Any = module
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except AttributeError:
-        names = [each for each in dir(module) if callable(getattr(module, each)) and each[0] != "_"]
-        import difflib  # noqa: PLC0415 -- only for this sentence
-
-        close = difflib.get_close_matches(attribute, names, n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise InspectionError(f"{module_name} has no function {attribute!r}.{hint}") from None
-    if not callable(found):
-        raise InspectionError(f"{name} is {_what(found)}, which cannot be called.")
-    return found  # type: ignore[no-any-return]
+# --- the seed -------------------------------------------------------------------------------------
 
 
 def _seed_parameter(build: Build, name: str) -> str:
@@ -302,52 +262,3 @@ def _required(parameters: Any) -> list[inspect.Parameter]:
         each for each in parameters
         if each.default is inspect.Parameter.empty and each.kind not in variadic
     ]  # fmt: skip
-
-
-def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
-    """What user code returns.
-
-    Raises:
-        InspectionError: it raised, or ended the program, or connected to another machine.
-    """
-    try:
-        return function(*args, **kwargs)
-    except (InspectionError, KeyboardInterrupt):
-        raise
-    except SystemExit as error:
-        raise InspectionError(
-            f"{name} ended the program (SystemExit: {error}){_at(error)}."
-        ) from error
-    except DownloadRefusedError as error:
-        raise InspectionError(
-            f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "
-            "nothing: build the model from its configuration, without pretrained weights."
-        ) from error
-    except Exception as error:
-        if out_of_memory(error):
-            raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
-        raise InspectionError(f"{name} raised {_said(error)}{_at(error)}.") from error
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this error says that memory could not be allocated."""
-    said = "can't allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
-
-
-def _said(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
-
-
-def _at(error: BaseException) -> str:
-    """Where the user's own code raised, or else where anything did."""
-    frames = [
-        each for each in traceback.extract_tb(error.__traceback__)
-        if "initcheck/inspection" not in each.filename and "site-packages" not in each.filename
-    ]  # fmt: skip
-    return f" ({shortened(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-
-
-def _what(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"

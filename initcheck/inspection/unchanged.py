@@ -40,11 +40,9 @@ def unchanged(module: nn.Module) -> Iterator[None]:
 
 
 def _attributes(part: nn.Module) -> dict[str, Any]:
+    """Attributes with copies of the tables. A scripted module keeps its tables elsewhere."""
     kept = dict(vars(part))
-    for name in _TABLES:
-        if name in kept:
-            kept[name] = type(kept[name])(kept[name])
-    return kept
+    return kept | {name: dict(kept[name]) for name in _TABLES if isinstance(kept.get(name), dict)}
 
 
 def _put_back(part: nn.Module, kept: dict[str, Any]) -> None:
@@ -52,7 +50,7 @@ def _put_back(part: nn.Module, kept: dict[str, Any]) -> None:
     for name in [each for each in now if each not in kept]:
         del now[name]
     for name, value in kept.items():
-        if name in _TABLES:
+        if name in _TABLES and isinstance(value, dict):
             now[name].clear()
             now[name].update(value)
         else:

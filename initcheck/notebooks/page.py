@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from initcheck.files import write_atomic
+from initcheck.files.templates import markdown_template, single_blank_lines
 from initcheck.notebooks.compare import VERDICTS, Comparison, Reason, compare, read_reasons
 from initcheck.notebooks.figures import Recorded, Run, by_configuration, read_recorded, read_runs
 from initcheck.notebooks.protocols import CONFIGURATIONS, Configuration
-from initcheck.report.tables import single_blank_lines, template
 
 DATA = {
     "mnist": "MNIST",
@@ -72,7 +72,7 @@ def write(baselines: Path) -> Path:
 def page(material: Material) -> str:
     """The whole page; the same material gives the same text."""
     comparisons = compare(material.recorded, material.runs, material.configurations)
-    text = template("notebooks", "reproduction.md.j2").render(
+    text = markdown_template("notebooks", "reproduction.md.j2").render(
         verdicts=VERDICTS,
         summary=list(_summary(comparisons)),
         explained=list(_explained(material, comparisons)),

@@ -78,11 +78,26 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
             f"{limits} has limits for {', '.join(orphans)}, but there is no claim of that name. "
             "Rename the limit together with its claim, or remove it."
         )
-    faults.refuse_unknown(baselines.limits, limits)
+    refuse_unknown_faults(baselines)
     _check_evidence(baselines, defined, {id_of(item) for item in claims} if all_ids else set())
     for item in claims:
         _check_kinds(baselines, item)
     _ = baselines.registered  # reads every evidence file, so that a broken one is reported now
+
+
+def refuse_unknown_faults(baselines: Baselines) -> None:
+    """Refuse limits that name a fault which does not exist, as no run can seed it.
+
+    Raises:
+        BaselineError: the message names the first such limit.
+    """
+    for claim, probes in baselines.limits.items():
+        for entry in probes.values():
+            try:
+                faults.find(entry.fault)
+            except ValueError as error:
+                file = baselines.folder / "limits.toml"
+                raise BaselineError(f"{file}: [{claim}.{entry.probe}]: {error}") from None
 
 
 def _check_names(claims: Sequence[pytest.Item]) -> None:

@@ -13,11 +13,14 @@ from initcheck.plugin.claim_tests import refuse_no_claims
 from initcheck.plugin.lazy_session import open_session, opened
 from initcheck.plugin.options import OPTIONS, Settings
 from initcheck.plugin.reporting import REFUSAL, Reporting, ship
+from initcheck.plugin.trajectories import TRAJECTORIES, Trajectories, unchanged
 
 if TYPE_CHECKING:
     from initcheck.gate.verdict import Verdict
     from initcheck.initializers import Initializer
     from initcheck.plugin.session import Session
+
+__all__ = ["unchanged"]  # pytest finds fixtures in the module that it loads
 
 LOADED = time.perf_counter()  # start-up is counted from here, without pytest's own
 
@@ -48,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         seed_fault(config, settings.fault)
     if settings.demanded or settings.init:
         open_session(config, settings)
+    config.pluginmanager.register(Trajectories(config), TRAJECTORIES)
     config.pluginmanager.register(Reporting(config), "initcheck-reporting")
 
 

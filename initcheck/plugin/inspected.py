@@ -10,6 +10,7 @@ import pytest
 
 from initcheck.plugin.lazy_session import opened
 from initcheck.plugin.options import Settings
+from initcheck.plugin.reporting import REFUSAL
 
 if TYPE_CHECKING:
     from initcheck.inspection import Inspection
@@ -72,22 +73,42 @@ def _exception(mark: pytest.Mark) -> tuple[str, str, str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Add one item per check of the model."""
-    name = Settings.of(session.config).model
-    if name:
-        model = _Model.from_parent(
-            session, name=f"initcheck[{name}]", nodeid=f"initcheck[{name}]", model=name
-        )
-        items.extend(model.collect())
+    """Add one item per check of the model; a model that cannot be built ends the run.
+
+    Raises:
+        pytest.UsageError: a function or the recorded start is missing, or the build raises (exit
+            4). An xdist worker reports the sentence instead.
+    """
+    config = session.config
+    name = Settings.of(config).model
+    if not name:
+        return
+    model = _Model.from_parent(
+        session, name=f"initcheck[{name}]", nodeid=f"initcheck[{name}]", model=name
+    )
+    if not config.option.collectonly:
+        refusal = model.refusal()
+        if refusal:
+            items.clear()  # pytest still calls pytest_collection_finish, which would train
+            if not hasattr(config, "workeroutput"):
+                raise pytest.UsageError(refusal)
+            config.workeroutput[REFUSAL] = refusal
+            return
+    items.extend(model.collect())
 
 
 class _Model(pytest.Collector):
-    """The model that is inspected; once, when its first item runs."""
+    """The model that is inspected; once, when its first item runs.
+
+    Attributes:
+        failed: why nothing could be inspected, once that was tried.
+    """
 
     def __init__(self, *, model: str, **rest: Any) -> None:
         super().__init__(**rest)
         self.model = model
         self._inspection: Inspection | None = None
+        self.failed = ""
 
     def collect(self) -> Iterator[_Check]:
         from initcheck.inspection.findings import CHECKS
@@ -97,27 +118,64 @@ class _Model(pytest.Collector):
                 continue
             yield _Check.from_parent(self, name=check)
 
-    def inspection(self) -> Inspection:
-        """Inspect the model, unless that is done."""
-        if self._inspection is None:
-            from initcheck.inspection import inspect_model
-            from initcheck.inspection.output import write
-            from initcheck.inspection.subject import imported
+    def refusal(self) -> str:
+        """Why no item can run; empty if the functions are there and the module can be built."""
+        from initcheck.inspection import InspectionError
+        from initcheck.inspection.inspect import try_out
 
-            here = Path.cwd()
-            settings = Settings.of(self.config)
-            batch, start = settings.batch, settings.start
-            self._inspection = inspect_model(
-                imported(self.model, here),
-                imported(batch, here) if batch else None,
-                record=start if settings.record else None,
-                against=None if settings.record else start,
-                name=self.model,
-                allow=settings.allow,
-            )
-            if opened(self.config) is None:  # else these files hold the claims' results
-                write(self._inspection, json_file=settings.json, html_file=settings.html)
+        settings = Settings.of(self.config)
+        try:
+            build, _ = self._functions()
+            try_out(build, name=self.model, against=None if settings.record else settings.start)
+        except InspectionError as error:
+            return str(error)
+        return ""
+
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+        """The build function, and that of the batch.
+
+        Raises:
+            InspectionError: one of them cannot be imported.
+        """
+        from initcheck.inspection.calling import imported
+
+        batch = Settings.of(self.config).batch
+        here = Path.cwd()
+        return imported(self.model, here), imported(batch, here) if batch else None
+
+    def inspection(self) -> Inspection:
+        """Inspect the model, unless that is done.
+
+        Raises:
+            InspectionError: the module cannot be inspected; `failed` keeps why.
+        """
+        from initcheck.inspection import InspectionError
+
+        if self._inspection is None:
+            try:
+                self._inspection = self._inspected()
+            except InspectionError as error:
+                self.failed = str(error)
+                raise
         return self._inspection
+
+    def _inspected(self) -> Inspection:
+        from initcheck.inspection import inspect_model
+        from initcheck.inspection.output import write
+
+        settings = Settings.of(self.config)
+        build, batch = self._functions()
+        inspection = inspect_model(
+            build,
+            batch,
+            record=settings.start if settings.record else None,
+            against=None if settings.record else settings.start,
+            name=self.model,
+            allow=settings.allow,
+        )
+        if opened(self.config) is None:  # else these files hold the claims' results
+            write(inspection, json_file=settings.json, html_file=settings.html)
+        return inspection
 
 
 class _Check(pytest.Item):
@@ -129,6 +187,8 @@ class _Check(pytest.Item):
         from initcheck.inspection import InspectionError
         from initcheck.inspection.findings import finding_lines
 
+        if self.parent.failed:
+            pytest.skip(f"nothing was inspected: {self.parent.failed}")
         try:
             inspection = self.parent.inspection()
         except InspectionError as error:
@@ -158,7 +218,8 @@ class _Check(pytest.Item):
             reasons = [
                 each.why for each in inspection.not_judged if each.check in {self.name, "all"}
             ]
-            pytest.skip("; ".join(dict.fromkeys(reasons)) or "nothing was judged")
+            reason = "; ".join(dict.fromkeys(reasons)) or "nothing was judged"
+            pytest.skip(reason.replace(" --batch ", " --initcheck-batch "))
         mine += [each for each in inspection.allowed if each.check == self.name]
         if mine:
             self.add_report_section("call", "findings", "\n".join(finding_lines(mine)))

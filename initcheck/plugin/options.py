@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initcheck.files import is_same
+from initcheck.plugin import values
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from initcheck.gate.verdict import Judge
+    from initcheck.gate.setting import Judge
 
 SCALES = ("brief", "full")
 ENGINES = ("ensemble", "module")
 # The names in initcheck.networks.ACTIVATIONS, which would import torch.
 ACTIVATIONS = ("relu", "elu", "celu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear")
 JUDGED = ("all", "outcomes", "record")
-YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-# The smallest arm, 7,850 weights before and after training, takes 6 GB on so many seeds.
-MOST_SEEDS = 100_000
 REFUSED_IN_CI = (
     "is refused where CI is set: people record evidence on a machine they know, and review it. "
     "Record it there and commit the files."
@@ -90,135 +88,44 @@ class Option:
             raise pytest.UsageError(f"{where}: {error}") from None
 
 
-def _devices(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise ValueError("names no device. Give one or more, separated by commas, or auto.")
-    return names
-
-
-def _count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a whole number. Give 1 or more seeds.") from None
-    if number < 1:
-        raise ValueError(f"{number} seeds would judge nothing. Give 1 or more.")
-    if number > MOST_SEEDS:
-        raise ValueError(
-            f"{text} seeds fit into the memory of no machine. Give {MOST_SEEDS} at most."
-        )
-    return number
-
-
-def _one_of(*names: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"{text!r} is none of {', '.join(names)}.")
-        return text
-
-    return read
-
-
-def in_ci() -> bool:
-    """Whether this is a CI job: ``CI`` is set, and to more than a word for no."""
-    return os.environ.get("CI", "").strip().lower() not in ("", *NO)
-
-
-def _yes(text: str) -> bool:
-    if text.lower() not in (*YES, *NO):
-        raise ValueError(f"{text!r} is neither yes nor no. Give true or false.")
-    return text.lower() in YES
-
-
-def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise ValueError(f"there is no folder {path}. Name one that exists.")
-    return path
-
-
-def _file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder. Name a file.")
-    target = path.resolve()  # a link may lead to a place where no file can be
-    parent = next((place for place in target.parents if place.exists()), path)
-    if not (parent.is_dir() and os.access(path if path.exists() else parent, os.W_OK)):
-        raise ValueError(f"{path} cannot be written. Name a file in a folder that can be.")
-    return path
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise ValueError("a reason is needed. Say why the evidence may change.")
-    return text.strip()
-
-
-def _name(text: str) -> str:
-    if not text.strip():
-        raise ValueError("names nothing. Give a name, or leave the option out.")
-    return text.strip()
-
-
-def function_name(text: str) -> str:
-    """The text itself, if it is ``MODULE:FUNCTION``.
-
-    Raises:
-        ValueError: it is something else; the message shows what to write.
-    """
-    module, _, function = text.partition(":")
-    if not (module and function):
-        raise ValueError(f"{text!r} is not MODULE:FUNCTION, as in mypackage.inits:my_init_.")
-    return text
-
-
-def _exception(text: str) -> str:
-    if len(text.split(maxsplit=2)) < 3:
-        raise ValueError(
-            f"{text.strip()!r} is not PATTERN CHECK REASON, as in "
-            "'blocks.*.gate asleep adaLN-Zero'."
-        )
-    return text.strip()
-
-
 OPTIONS = (
-    Option("device", "devices that must run, or auto", _devices, ("auto",), "NAME,…"),
-    Option("seeds", "replicas per arm and stage", _count, None, "N"),
+    Option("device", "devices that must run, or auto", values.devices, ("auto",), "NAME,…"),
+    Option("seeds", "replicas per arm and stage", values.count, None, "N"),
     Option("scale", "brief (minutes) or full (the notebooks' own protocols)",
-           _one_of(*SCALES), "brief", "brief|full"),
+           values.one_of(*SCALES), "brief", "brief|full"),
     Option("engine", "ensemble (all replicas at once) or module (plain loops)",
-           _one_of(*ENGINES), "ensemble", "ensemble|module"),
-    Option("data-root", "where torchvision's data lies", _folder, None, "DIR"),
-    Option("download", "allow data to be fetched", _yes, False, flag=True),
-    Option("baselines", "another folder of limits and evidence", _folder, None, "DIR"),
+           values.one_of(*ENGINES), "ensemble", "ensemble|module"),
+    Option("data-root", "where torchvision's data lies", values.folder, None, "DIR"),
+    Option("download", "allow data to be fetched", values.yes, False, flag=True),
+    Option("baselines", "another folder of limits and evidence", values.folder, None, "DIR"),
     Option("record", "write evidence, for this reason; the run then fails once",
-           _reason, None, "REASON"),
+           values.reason, None, "REASON"),
     Option("accept-drift", "record although outcomes moved from the first record, and why",
-           _reason, None, "REASON"),
-    Option("require-evidence", "a comparison without evidence is invalid", _yes, False, flag=True),
+           values.reason, None, "REASON"),
+    Option("require-evidence", "a comparison without evidence is invalid", values.yes, False,
+           flag=True),
     Option("init", "judge your own initializer by the conformance claims; repeatable",
-           function_name, (), "MODULE:FUNCTION", many=True),
+           values.function_name, (), "MODULE:FUNCTION", many=True),
     Option("activation", "the activation of the networks in which --initcheck-init is judged",
-           _one_of(*ACTIVATIONS), "relu", "NAME"),
+           values.one_of(*ACTIVATIONS), "relu", "NAME"),
     Option("model", "inspect the module that this function builds, one item per check",
-           function_name, None, "MODULE:FUNCTION"),
+           values.function_name, None, "MODULE:FUNCTION"),
     Option("batch", "returns (inputs, targets) for the inspected model",
-           function_name, None, "MODULE:FUNCTION"),
+           values.function_name, None, "MODULE:FUNCTION"),
     Option("start", "the recorded start of the inspected model: compared with it, or written with "
-           "--initcheck-record", _file, None, "FILE"),
+           "--initcheck-record", values.file, None, "FILE"),
     Option("allow", "what may be found in the inspected model, with the reason; repeatable",
-           _exception, (), "'PATTERN CHECK REASON'", many=True, lines=True),
-    Option("json", "write results for machines", _file, None, "FILE"),
-    Option("html", "write a report for people", _file, None, "FILE"),
+           values.exception, (), "'PATTERN CHECK REASON'", many=True, lines=True),
+    Option("json", "write results for machines", values.file, None, "FILE"),
+    Option("html", "write a report for people", values.file, None, "FILE"),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
-           _yes, False, flag=True),
+           values.yes, False, flag=True),
     Option("judge", "all, or a part of it for measuring error rates: outcomes without the rounding "
            "envelope, or the record without measured limits",
-           _one_of(*JUDGED), "all", "|".join(JUDGED)),
+           values.one_of(*JUDGED), "all", "|".join(JUDGED)),
     Option("salt", "draw other stage seeds", str, "", "TEXT"),
     Option("fault", "break one thing on purpose, to see a claim go red; such a run never passes "
-           "(initcheck explain CLAIM lists the faults)", _name, None, "NAME"),
+           "(initcheck explain CLAIM lists the faults)", values.name, None, "NAME"),
 )  # fmt: skip
 
 
@@ -257,7 +164,7 @@ class Settings:
             pytest.UsageError: an option is wrong, or recording is refused.
         """
         settings = cls(**{option.key: option.value(config) for option in OPTIONS})
-        if settings.record is not None and in_ci():
+        if settings.record is not None and values.in_ci():
             raise pytest.UsageError(f"--initcheck-record {REFUSED_IN_CI}")
         if settings.json and settings.html and is_same(settings.json, settings.html):
             raise pytest.UsageError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from initcheck.plugin import unmet
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.plugin.trajectories import TRAJECTORIES, Trajectories
 from initcheck.results import ClaimResult, NotJudged, Run, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class Reporting:
         self.aborted = False
         self.tries_init = False
         self.is_worker = hasattr(config, "workerinput")
+        trajectories = config.pluginmanager.get_plugin(TRAJECTORIES)
+        assert isinstance(trajectories, Trajectories)  # noqa: S101 -- registered before
+        self._trajectories = trajectories
 
     @property
     def results(self) -> list[ClaimResult]:
@@ -98,11 +101,11 @@ class Reporting:
         """Collect each claim's result from the process that ran it."""
         if report.skipped and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
-            self.skipped[report.nodeid] = _reason(str(reason))
+            self.skipped[report.nodeid] = unmet.reason(str(reason))
         if report.when == "call":
             self.reported.add(report.nodeid)
         if report.failed and report.when != "teardown":
-            self.failed[report.nodeid] = _why_failed(report)
+            self.failed[report.nodeid] = unmet.why_failed(report)
         for name, value in report.user_properties:
             if name == PROPERTY and report.when == "call" and isinstance(value, dict):
                 self.parcels.append(value)
@@ -145,7 +148,7 @@ class Reporting:
             return
         for trouble in self.troubles:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
-        for line in _skipped([*self.skipped.values()]):
+        for line in unmet.skipped([*self.skipped.values()]):
             _say(terminalreporter, line)
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
@@ -190,8 +193,15 @@ class Reporting:
         if ours is not None and not self.aborted:
             trouble = _write(ours, self._whole(ours, status))
             self.troubles += [trouble] if trouble else []
+        trouble = self._trajectories.written()
+        self.troubles += [trouble] if trouble else []
         if not self.troubles and session.exitstatus in (0, 1, 5):
-            self.troubles += self._not_done()
+            self.troubles += unmet.without_effect(
+                self.config.option,
+                judges=ours is not None,
+                tries_init=self.tries_init,
+                trains=self._trajectories.used,
+            )
         session.exitstatus = self.exit_status(int(session.exitstatus))
 
     def _whole(self, session: Session, status: int) -> Run:
@@ -212,33 +222,6 @@ class Reporting:
             )
             for node, name in selected.items() if node not in self.judged
         ]  # fmt: skip
-
-    def _not_done(self) -> list[str]:
-        """Sentences on what the command line requested and no test of this run could do.
-
-        Variables and ini files do not count: a run of other tests merely inherits them.
-        """
-        requested = {
-            name: getattr(self.config.option, f"initcheck_{name}")
-            for name in ("json", "html", "record", "fault", "init")
-        }
-        if self.config.option.initcheck_model is not None:  # these are of the inspection then
-            requested |= {"json": None, "html": None}
-            if self.config.option.initcheck_start is not None:
-                requested["record"] = None
-        sentences = [
-            f"--initcheck-{name} {requested[name]}: no claim ran, so it had no effect. "
-            "Name a path with claims, as in `pytest benchmarks`, or leave the option out."
-            for name in ("json", "html", "record", "fault")
-            if requested[name] is not None and opened(self.config) is None
-        ]
-        if requested["init"] and not self.tries_init:
-            sentences.append(
-                f"--initcheck-init {' '.join(requested['init'])}: no selected test uses an "
-                "initializer, so none was tried. Name a path with conformance claims, as in "
-                "`pytest benchmarks/test_conformance.py`, or leave the option out."
-            )
-        return sentences
 
     def exit_status(self, status: int) -> int:
         """The status of pytest, unless it would be green without reason.
@@ -264,29 +247,6 @@ class Reporting:
     def _is_meant(self, session: Session) -> bool:
         """Whether the requested devices concern this run; a variable also reaches other runs."""
         return self.config.option.initcheck_device is not None or session.folder is not None
-
-
-def _skipped(reasons: Sequence[str]) -> list[str]:
-    """How many claims were skipped, a sentence per reason."""
-    from initcheck.report import formatting
-
-    return [
-        f"{formatting.counted(number, 'claim')} skipped: {reason or 'no reason was given'}"
-        for reason, number in Counter(reasons).items()
-    ]
-
-
-def _reason(text: str) -> str:
-    """What pytest's text says after the word Skipped, if it says more."""
-    return text.removeprefix("Skipped").removeprefix(":").strip()
-
-
-def _why_failed(report: pytest.TestReport) -> str:
-    """Why a test failed before it could be judged, in one line."""
-    message = getattr(getattr(report.longrepr, "reprcrash", None), "message", None)
-    lines = str(message or report.longrepr).strip().splitlines() or ["it failed without a reason"]
-    where = "its fixture failed: " if report.when in ("setup", "teardown") else ""
-    return f"{where}{lines[0][:200] if message else lines[-1][:200]}"
 
 
 def _write(session: Session, whole: Run) -> str:

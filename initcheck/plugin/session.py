@@ -18,8 +18,9 @@ from initcheck.claims import claim_of, id_of, node_of, statement_of
 from initcheck.devices import compute
 from initcheck.gate import jobs
 from initcheck.gate import record as recorder
+from initcheck.gate.setting import Setting
 from initcheck.gate.trainer import Laboratory
-from initcheck.gate.verdict import Setting, Verdict
+from initcheck.gate.verdict import Verdict
 from initcheck.initializers import Initializer, InitializerError, user
 from initcheck.plugin import check_baselines, plan, prefetch
 from initcheck.plugin.environment import Conditions
@@ -147,6 +148,10 @@ class Session:
             node: verdict for node, (item, verdict) in verdicts.items()
             if plan.call_before_its_turn(item, verdict)
         }  # fmt: skip
+
+    def jobs_of(self, items: Sequence[pytest.Item], device: str) -> list[jobs.Job]:
+        """What worker processes train for the claims among these tests, on one device."""
+        return jobs.jobs(self.declared(items, device).values())
 
     def close(self) -> None:
         """Stop what is still training."""

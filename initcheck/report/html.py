@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from initcheck.files.templates import html_template
 from initcheck.report import about, formatting, highlights, plots, terminal
 from initcheck.results import (
     ENVELOPE_LIMIT,
@@ -18,9 +18,6 @@ from initcheck.results import (
     Settings,
     worst,
 )
-
-if TYPE_CHECKING:
-    import jinja2
 
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
@@ -46,7 +43,7 @@ def page(run: Run, *more_runs: Run) -> str:
     results = [entry.result for entry in entries]
     claims = _claims(entries)
     ratios = highlights.ratios(results)
-    return _template().render(
+    return html_template("report", "page.html.j2").render(
         notes=[
             f"{name}: {note}" if name else formatting.sentence(note)
             for name, run in zip(names or [""], runs, strict=True)
@@ -63,20 +60,6 @@ def page(run: Run, *more_runs: Run) -> str:
         red=[claim for claim in claims if claim["verdict"] != "pass"],
         groups=_groups(claims),
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "report/templates"),
-        autoescape=True,  # not by the file's name: select_autoescape does not know .html.j2
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")
 
 
 def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -2,23 +2,19 @@
 
 from initcheck.results.file import ResultsError, read, write
 from initcheck.results.plain import from_plain, to_plain
+from initcheck.results.run import SCHEMA, Environment, NotJudged, Run, Settings
 from initcheck.results.types import (
     ENVELOPE_LIMIT,
     GAIN_P,
     LACKING,
     ORDER,
-    SCHEMA,
     SIDES,
     ClaimResult,
     Comparison,
     Drift,
     DriftVerdict,
-    Environment,
     Form,
     Kind,
-    NotJudged,
-    Run,
-    Settings,
     Verdict,
     confirmed,
     worst,

@@ -11,7 +11,7 @@ from typing import Any
 
 from initcheck.files import parse_json, read_text, write_atomic
 from initcheck.results.plain import run_from_plain, to_plain
-from initcheck.results.types import SCHEMA, Run
+from initcheck.results.run import SCHEMA, Run
 
 
 class ResultsError(ValueError):

@@ -7,16 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from initcheck.results.types import (
-    LACKING,
-    ClaimResult,
-    Comparison,
-    Drift,
-    Environment,
-    NotJudged,
-    Run,
-    Settings,
-)
+from initcheck.results.run import Environment, NotJudged, Run, Settings
+from initcheck.results.types import LACKING, ClaimResult, Comparison, Drift
 
 # JSON has no NaN. What is not finite is written as one of these strings, and read back in the
 # fields that hold numbers, so that a message that happens to read "NaN" stays a message.

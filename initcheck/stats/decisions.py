@@ -10,11 +10,13 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from initcheck.results import Verdict
+#: What the values alone decide. Whether training has drifted is decided apart from it.
+Decision = Literal["pass", "inconclusive", "refuted", "invalid"]
 
 SUITE_FALSE_ALARMS = 0.01  # share of runs of the whole suite on unchanged code, per device
 POWER = 0.95  # share of runs in which a fault that a claim names is caught
@@ -67,7 +69,7 @@ def finite(*arms: ArrayLike) -> bool:
     return all(bool(np.isfinite(arm).all()) for arm in arms)
 
 
-def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> Verdict:
+def holds(treated: Sequence[float], control: Sequence[float], limit: Limit) -> Decision:
     """Whether every treated value is inside the limit and every control value outside.
 
     If the control is inside too, the limit separates nothing and the comparison is invalid.
@@ -116,7 +118,7 @@ def _room(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
     return gap / widest if widest else math.copysign(math.inf, gap)
 
 
-def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Verdict:
+def gains(difference: ArrayLike, margin_: float, *, p_value: float = GAIN_P) -> Decision:
     """Whether the mean paired difference exceeds the margin: shown, excluded, or neither."""
     d = np.asarray(difference, dtype=float) - margin_
     if not finite(d):
@@ -228,7 +230,7 @@ def least_of(share: float, now: int, alpha1: float) -> int:
     return max(k for k in range(now + 1) if binom.cdf(k - 1, now, share) <= alpha1)
 
 
-def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Verdict:
+def rate(treated: Sequence[float], control: Sequence[float], least: int) -> Decision:
     """The verdict on a rate: ``pass`` if enough treated seeds succeed, and too few control seeds.
 
     Enough are ``least`` or more. Values are 1 for a success, else 0; anything else is invalid.

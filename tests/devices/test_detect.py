@@ -2,82 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from initcheck import devices
 from initcheck.devices import (
     DeviceError,
     available,
-    backends,
-    describe,
     detect,
     examine,
-    forks,
-    hardware,
     require,
 )
+from tests.devices.conftest import ABSENT, FAKE, raising, right_product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-FAKE = "xpu"  # a device type that every torch can name and no test machine has
-ABSENT = "hpu"  # likewise, without a module in torch
-
-
-@pytest.fixture(autouse=True)
-def fresh_findings() -> Iterator[None]:
-    examine.cache_clear()
-    yield
-    examine.cache_clear()
-
-
-def right_product(_name: str) -> torch.Tensor:
-    return detect._integers() @ detect._integers()
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
-    """Install a backend of type FAKE that works, with these attributes."""
-    real = backends.module_of
-
-    def install(
-        *, product: Callable[[str], torch.Tensor] = right_product, **attributes: Any
-    ) -> SimpleNamespace:
-        properties = SimpleNamespace(name="Fake 9000", driver_version="1.2", total_memory=64)
-        backend = SimpleNamespace(
-            __name__="fake",
-            is_available=lambda: True,
-            device_count=lambda: 2,
-            get_device_properties=lambda device: properties,
-        )
-        vars(backend).update(attributes)
-        multiply = detect._product
-        monkeypatch.setattr(
-            backends, "module_of", lambda kind: backend if kind == FAKE else real(kind)
-        )
-        monkeypatch.setattr(
-            detect,
-            "_product",
-            lambda name: product(name) if name.startswith(FAKE) else multiply(name),
-        )
-        return backend
-
-    return install
-
-
-def raising(error: Exception) -> Callable[..., Any]:
-    def fail(*_args: object, **_options: object) -> Any:
-        raise error
-
-    return fail
+    from collections.abc import Callable
 
 
 # ---- examine -------------------------------------------------------------------------------------
@@ -199,92 +141,6 @@ def test_a_device_is_examined_once(fake: Callable[..., SimpleNamespace]) -> None
     assert calls == [FAKE]
 
 
-# ---- an accelerator that is not started ----------------------------------------------------------
-
-
-@pytest.fixture
-def unstarted(fake: Callable[..., SimpleNamespace]) -> Callable[..., list[str]]:
-    """Install a working backend that is not started; returns the products of this process."""
-
-    def install(multiply: Callable[[str], torch.Tensor] = right_product, **more: Any) -> list[str]:
-        here: list[str] = []
-
-        def product(name: str) -> torch.Tensor:
-            here.append(name)
-            return multiply(name)
-
-        fake(product=product, **{"is_initialized": lambda: False, **more})
-        return here
-
-    return install
-
-
-FORKS = pytest.mark.skipif(not forks.supported(), reason="no process can be forked here")
-
-
-@FORKS
-def test_accelerator_is_tested_in_a_forked_process(unstarted: Callable[..., list[str]]) -> None:
-    here = unstarted()
-    assert examine(FAKE) == detect.Finding(FAKE, True, "", "Fake 9000")
-    assert describe(FAKE)["driver"] == "1.2"
-    assert here == []
-
-
-@FORKS
-def test_accelerator_that_ends_its_process_does_not_end_ours(
-    unstarted: Callable[..., list[str]],
-) -> None:
-    here = unstarted(lambda _: os._exit(9))
-    assert examine(FAKE).reason == "The process that multiplied on it ended with exit code 9."
-    assert here == []
-
-
-@FORKS
-def test_accelerator_that_does_not_answer_is_given_up(
-    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detect, "TIMEOUT", 0.5)
-    unstarted(lambda _: threading.Event().wait(60))  # type: ignore[arg-type, return-value]
-    assert examine(FAKE).reason == "The process that multiplied on it gave no answer in 0.5 s."
-
-
-@FORKS
-def test_accelerator_that_a_fork_cannot_use_is_tested_in_this_process(
-    unstarted: Callable[..., list[str]],
-) -> None:
-    """A driver that something started without torch's knowledge fails in forked processes."""
-    parent = os.getpid()
-
-    def multiply(name: str) -> torch.Tensor:
-        if os.getpid() != parent:
-            raise RuntimeError("initialization error")
-        return right_product(name)
-
-    here = unstarted(multiply)
-    assert examine(FAKE).works
-    assert here == [FAKE]
-
-
-@pytest.mark.parametrize("started", [True, False])
-def test_started_accelerator_is_tested_in_this_process(
-    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, started: bool
-) -> None:
-    monkeypatch.setattr(forks, "supported", lambda: started)  # or where nothing can be forked
-    here = unstarted(is_initialized=lambda: started)
-    assert examine(FAKE).works
-    assert here == [FAKE]
-
-
-@FORKS
-@pytest.mark.parametrize("started", [True, False])
-def test_process_that_started_an_accelerator_is_not_to_be_forked(
-    unstarted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, *, started: bool
-) -> None:
-    unstarted(is_initialized=lambda: started)
-    monkeypatch.setattr(detect, "candidates", lambda: (FAKE, ABSENT))
-    assert detect.forkable() is not started
-
-
 # ---- available and require -----------------------------------------------------------------------
 
 
@@ -348,79 +204,3 @@ def test_require_names_every_missing_device_once() -> None:
 def test_require_refuses_an_empty_list() -> None:
     with pytest.raises(DeviceError, match="No device was requested"):
         require([])
-
-
-# ---- what a device is ----------------------------------------------------------------------------
-
-
-def test_describe_cpu() -> None:
-    described = describe("cpu")
-    assert described["name"] == described["type"] == "cpu"
-    assert described["hardware"] == examine("cpu").hardware
-    assert described["capability"]
-
-
-def test_describe_gives_driver_and_memory_of_an_accelerator(
-    fake: Callable[..., SimpleNamespace],
-) -> None:
-    fake()
-    assert describe(f"{FAKE}:1") == {
-        "name": f"{FAKE}:1",
-        "type": FAKE,
-        "hardware": "Fake 9000",
-        "driver": "1.2",
-        "memory_bytes": 64,
-    }
-
-
-def test_describe_refuses_a_device_that_does_not_work() -> None:
-    with pytest.raises(DeviceError, match="'nonsense' was requested"):
-        describe("nonsense")
-
-
-def test_the_processor_has_a_name_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "read_text", raising(OSError()))
-    assert hardware._processor()
-
-
-def test_the_nvidia_driver_version_is_read_from_the_kernel_module(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024"
-    monkeypatch.setattr(Path, "read_text", lambda *_args, **_more: line + "\nGCC version: 12.2.0\n")
-    assert hardware._nvidia_driver() == "550.54.15"
-
-
-@pytest.mark.parametrize("name", ["cpu", FAKE, "cuda", "nonsense"])
-def test_examining_leaves_the_environment_unchanged(name: str) -> None:
-    before = dict(os.environ)
-    examine(name)
-    assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize(("hardware", "listed"), [("TPU", True), ("CPU", False)])
-def test_xla_is_automatic_only_if_it_drives_other_hardware(
-    monkeypatch: pytest.MonkeyPatch, hardware: str, listed: bool
-) -> None:
-    cpu = examine("cpu")
-    xla = detect.Finding("xla", works=True, reason="", hardware=f"XLA on {hardware}")
-    monkeypatch.setattr(detect, "candidates", lambda: ("xla",))
-    monkeypatch.setattr(detect, "examine", {"cpu": cpu, "xla": xla}.__getitem__)
-    assert ("xla" in available()) is listed
-    assert require(["xla"]) == ("xla",)
-
-
-# ---- only this package names them ----------------------------------------------------------------
-
-
-def test_no_other_package_names_an_accelerator() -> None:
-    """Everywhere else a device is an opaque string."""
-    here = Path(devices.__file__).parent
-    guilty = [
-        path.name
-        for path in here.parent.rglob("*.py")
-        if path.parent != here
-        for word in ("cuda", "torch.mps", "torch.xpu", "torch_xla")
-        if word in path.read_text(encoding="utf-8")
-    ]
-    assert guilty == []

@@ -16,8 +16,9 @@ from initcheck.datasets import DataSet
 from initcheck.devices import compute
 from initcheck.faults import FAULTS
 from initcheck.faults.hypotheses import HYPOTHESES, unlisted
+from initcheck.gate.setting import Setting
 from initcheck.gate.trainer import Laboratory
-from initcheck.gate.verdict import Setting, Verdict
+from initcheck.gate.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 BASELINES = Baselines(ROOT / "baselines")

@@ -20,8 +20,9 @@ from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry
 from initcheck.gate import record, reference
 from initcheck.gate.drift import nothing_judged
+from initcheck.gate.setting import Setting
 from initcheck.gate.trainer import Laboratory
-from initcheck.gate.verdict import Setting, Verdict
+from initcheck.gate.verdict import Verdict
 from initcheck.probes import final_loss
 from initcheck.results import LACKING
 from tests.helpers import toy

@@ -14,7 +14,8 @@ from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import LimitEntry
 from initcheck.gate import seeds
 from initcheck.gate.comparison import Pair
-from initcheck.gate.verdict import Setting, Verdict
+from initcheck.gate.setting import Setting
+from initcheck.gate.verdict import Verdict
 from initcheck.initializers import he, zeros
 from initcheck.results import to_plain
 

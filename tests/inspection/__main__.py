@@ -24,9 +24,9 @@ from scipy.stats import beta
 
 from initcheck import inspect_model
 from initcheck.files import write_atomic
+from initcheck.files.templates import table
 from initcheck.inspection import InspectionError
 from initcheck.inspection.findings import grouped
-from initcheck.report.tables import table
 from tests.inspection import layers
 from tests.inspection.faulty import rows
 from tests.inspection.libraries import MODELS

@@ -187,3 +187,57 @@ def dirac():
     middle = nn.Linear(8, 8, bias=False)
     nn.init.eye_(middle.weight)
     return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), middle, nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+class Cosines(nn.Module):
+    """A head whose logits are cosines times 64, with a margin, as in ArcFace."""
+
+    def __init__(self, scale=64.0):
+        super().__init__()
+        self.inner = nn.Linear(8, 16)
+        self.centres = nn.Parameter(torch.randn(CLASSES, 16))
+        self.scale = nn.Parameter(torch.tensor(scale))
+
+    def forward(self, x, labels=None):
+        directions = nn.functional.normalize(self.inner(x), dim=-1)
+        cosines = nn.functional.linear(directions, nn.functional.normalize(self.centres, dim=-1))
+        logits = self.scale * cosines
+        if labels is None:
+            return logits
+        angles = cosines.clamp(-0.999, 0.999).arccos()
+        margin = 0.5 * nn.functional.one_hot(labels, CLASSES)
+        return {"loss": nn.functional.cross_entropy(self.scale * (angles + margin).cos(), labels)}
+
+
+class Quantized(nn.Module):
+    """An autoencoder with a table of codes, whose latents are far from zero at the start."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(8, 4), nn.Linear(4, 8)
+        self.codes = nn.Parameter(torch.randn(6, 4) / 100)
+        nn.init.constant_(self.encoder.bias, 9.0)
+
+    def forward(self, x):
+        latent = self.encoder(x)
+        code = self.codes[torch.cdist(latent, self.codes).argmin(-1)]
+        latents = nn.functional.mse_loss(latent, code.detach())
+        codes = nn.functional.mse_loss(code, latent.detach())
+        pictures = nn.functional.mse_loss(self.decoder(latent + (code - latent).detach()), x)
+        return {"loss": pictures + latents + codes}
+
+
+class Twins(nn.Module):
+    """Two sides of one encoder: the first is to predict the second, as in BYOL."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.predictor = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.unused = nn.Linear(8, 8)
+        nn.init.constant_(self.predictor.bias, 99.0)
+
+    def forward(self, x):
+        with torch.no_grad():
+            target = self.encoder(x.flip(0))
+        loss = nn.functional.mse_loss(self.predictor(self.encoder(x)), target)
+        return {"loss": loss + self.unused(x).mean()}

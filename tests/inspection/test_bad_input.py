@@ -17,7 +17,7 @@ from torch import nn
 
 from initcheck import inspect_model
 from initcheck.inspection import InspectionError
-from initcheck.inspection.subject import imported
+from initcheck.inspection.calling import imported
 from tests.inspection.faulty import CLASSES, nan_from_the_start, rows
 
 

@@ -8,45 +8,46 @@ import pytest
 
 from initcheck import inspect_model
 from tests.helpers.projects import ROOT
+from tests.inspection import faulty_later as later
 from tests.inspection import faulty_more as more
 from tests.inspection.faulty import rows
 
 FOUND = [
     (more.AttentionVector, "written", "fail", "attention"),
     (more.SkippedByAFlag, "written", "fail", "weight"),
-    (more.PlainEmpty, "written", "fail", "positions"),
-    (more.uninitialized_transitions, "written", "fail", "transitions"),
-    (more.BufferOfGarbage, "written", "fail", "mean"),
-    (more.WrittenByHalf, "written", "fail", "weight"),
-    (more.ResizedInPlace, "written", "fail", "embedding.weight"),
-    (more.EmptyOfNumpy, "written", "fail", "weight"),
-    (more.NumbersOfNumpy, "rebuilt", "fail", "weight"),
-    (more.FixedNumbersOfNumpy, "rebuilt", "fail", "weight"),
-    (more.seed_that_is_dropped, "rebuilt", "fail", "1.weight"),
+    (later.PlainEmpty, "written", "fail", "positions"),
+    (later.uninitialized_transitions, "written", "fail", "transitions"),
+    (later.BufferOfGarbage, "written", "fail", "mean"),
+    (later.WrittenByHalf, "written", "fail", "weight"),
+    (later.ResizedInPlace, "written", "fail", "embedding.weight"),
+    (later.EmptyOfNumpy, "written", "fail", "weight"),
+    (later.NumbersOfNumpy, "rebuilt", "fail", "weight"),
+    (later.FixedNumbersOfNumpy, "rebuilt", "fail", "weight"),
+    (later.seed_that_is_dropped, "rebuilt", "fail", "1.weight"),
     (more.same_seed_for_each_layer, "distinct", "warn", "2.weight"),
-    (more.ClonesOfALayer, "distinct", "warn", "layers.2.bias"),
-    (more.EnsembleOfOne, "distinct", "fail", "critics.1.2.bias"),
-    (more.TiedByData, "distinct", "warn", "head.weight"),
+    (later.ClonesOfALayer, "distinct", "warn", "layers.2.bias"),
+    (later.EnsembleOfOne, "distinct", "fail", "critics.1.2.bias"),
+    (later.TiedByData, "distinct", "warn", "head.weight"),
     (more.ReusedSlot, "asleep", "fail", "b"),
-    (more.adapter_zeroed_by_the_model, "asleep", "fail", "a"),
-    (more.ZeroGateAndZeroNorm, "asleep", "fail", "gate"),
-    (more.SaturatedGate, "asleep", "fail", "gate.bias"),
-    (more.ExpandedQueries, "units", "warn", "queries"),
-    (more.HeadsOfOneDraw, "units", "warn", "projection.weight"),
-    (more.TableOfOneRow, "units", "warn", "embedding.weight"),
+    (later.adapter_zeroed_by_the_model, "asleep", "fail", "a"),
+    (later.ZeroGateAndZeroNorm, "asleep", "fail", "gate"),
+    (later.SaturatedGate, "asleep", "fail", "gate.bias"),
+    (later.ExpandedQueries, "units", "warn", "queries"),
+    (later.HeadsOfOneDraw, "units", "warn", "projection.weight"),
+    (later.TableOfOneRow, "units", "warn", "embedding.weight"),
     (more.brackets_missing, "start_loss", "warn", "2.weight"),
     (more.dead_by_random_biases, "start_loss", "warn", "2.weight"),
 ]
 
 MISSED = [
     more.GainsOfANorm, more.AttentionWithoutBias, more.DepthScaledGate, more.InitOfATensor,
-    more.BothFactorsRandom, more.TransposedCopy, more.ShardsOfOneSeed,
+    later.BothFactorsRandom, later.TransposedCopy, later.ShardsOfOneSeed,
 ]  # fmt: skip
 
 
 def test_parameters_in_a_list_are_named():
     """No parameter can be blamed, so they are not judged."""
-    inspection = inspect_model(more.ParameterInAList, rows)
+    inspection = inspect_model(later.ParameterInAList, rows)
     assert "not judged  all: hidden.0-1.weight, hidden.0-1.bias: it is in a plain" in str(
         inspection
     )
@@ -72,10 +73,10 @@ def test_what_is_missed_is_said(build):
 
 
 def test_every_fault_is_in_one_list():
-    listed = [build for build, *_ in FOUND] + MISSED + [more.ParameterInAList]
+    listed = [build for build, *_ in FOUND] + MISSED + [later.ParameterInAList]
     builds = [
-        each for each in vars(more).values()
-        if callable(each) and getattr(each, "__module__", "") == more.__name__
+        each for module in (more, later) for each in vars(module).values()
+        if callable(each) and getattr(each, "__module__", "") == module.__name__
     ]  # fmt: skip
     assert sorted(map(str, listed)) == sorted(map(str, builds))
     assert set(more.REPORTED) <= set(listed)

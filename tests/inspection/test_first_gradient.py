@@ -147,17 +147,43 @@ def test_flipped_bits_are_flipped_back():
 def test_a_large_module_is_judged_if_it_has_its_own_backward(monkeypatch):
     monkeypatch.setattr("initcheck.inspection.first_gradient.LARGE", 10)
     plain = inspect_model(lambda: nn.Linear(8, CLASSES), rows, name="plain")
-    assert any("without a backward of your own" in each.why for each in plain.not_judged)
+    assert any("its largest tensor and its outputs" in each.why for each in plain.not_judged)
+
+    def several():
+        return nn.Sequential(*(nn.Linear(8, 8) for _ in range(9)), nn.Linear(8, CLASSES))
+
+    inspection = inspect_model(several, rows)
+    assert "first_gradient" in inspection.judged.checks
+    assert any("it takes too long" in each.why for each in inspection.not_judged)
     (finding,), _ = of_first_gradient(faulty_batch.EluFromOutput)
     assert finding.severity == "fail"
 
 
-def test_a_router_that_never_learns_is_noted_and_its_rounding_is_no_signal():
+def test_a_router_that_never_learns_warns_and_its_rounding_is_no_signal():
     inspection = inspect_model(faulty_batch.RouterOfOne, rows)
     (finding,) = inspection.findings
-    assert (finding.check, finding.severity) == ("asleep", "note")
+    assert (finding.check, finding.severity) == ("asleep", "warn")
     assert finding.parameters == ("router.weight",)
     assert "rounding alone" in finding.message
+
+
+class EqualExperts(nn.Module):
+    """Experts that start as copies of one layer, so that the router wakes once they part."""
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.head = nn.Linear(8, 4), nn.Linear(8, CLASSES)
+        self.experts = nn.Parameter((torch.randn(8, 8) / 3).repeat(4, 1, 1))
+
+    def forward(self, x):
+        weights = self.router(x).softmax(-1)
+        return self.head(torch.einsum("bi,eij,be->bj", x, self.experts, weights))
+
+
+def test_a_router_of_experts_that_start_equal_is_a_note():
+    inspection = inspect_model(EqualExperts, rows)
+    assert [each.check for each in inspection.of_severity("warn")] == ["distinct"]
+    assert any("router.weight" in each.parameters for each in inspection.of_severity("note"))
 
 
 def test_a_module_in_float64_is_judged_in_all():
@@ -216,3 +242,22 @@ def test_a_start_at_a_kink_is_not_judged_by_its_slope():
     inspection = inspect_model(innocent_batch.dirac, rows)
     assert not [each for each in inspection.findings if each.check == "first_gradient"]
     assert any("at a kink" in each.why for each in inspection.not_judged)
+
+
+def penalized(module, batch):
+    """A penalty on the gradient with respect to the inputs, as in WGAN-GP."""
+    inputs = batch[0].detach().clone().requires_grad_()
+    output = module(inputs)
+    (gradient,) = torch.autograd.grad(output.sum(), inputs, create_graph=True)
+    return output.mean() + (gradient.norm(dim=1) - 1).square().mean()
+
+
+def test_a_loss_with_a_gradient_in_it_is_judged_by_its_slope():
+    def build():
+        return nn.Sequential(nn.Linear(8, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+
+    inspection = inspect_model(build, rows, loss=penalized, name="critic")
+    assert not inspection.findings, str(inspection)
+    assert not [each for each in inspection.not_judged if each.check == "first_gradient"]
+    inspection = inspect_model(faulty_batch.HalfGain, rows, loss=penalized)
+    assert "_HalfGain is not the derivative" in str(inspection)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
+import torch
 from torch import nn
 
 from initcheck import inspect_model
@@ -12,6 +14,14 @@ from initcheck.cli.main import main
 from initcheck.inspection.page import number, page
 from tests.inspection import faulty, innocent
 from tests.inspection.faulty import CLASSES, rows
+
+
+def features():
+    return torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(3))
+
+
+def total(module, batch):
+    return module(batch).square().mean()
 
 
 def test_each_layer_has_its_signals_its_histogram_and_its_step():
@@ -41,6 +51,24 @@ def test_the_page_needs_no_other_file_and_no_network():
     pictures = re.findall(r"<svg[^>]*>", text)
     assert pictures
     assert all('role="img"' in each and "aria-label=" in each for each in pictures)
+
+
+def test_a_layer_that_is_not_called_leaves_no_gap_in_the_line():
+    text = page(inspect_model(partial(nn.TransformerEncoderLayer, 8, 2, 16), features, loss=total))
+    assert text.count('class="layer"') == 6
+    (points,) = re.findall(r'<polyline class="forward" points="([^"]*)"', text)
+    places = [float(each.partition(",")[0]) for each in points.split()]
+    assert len(places) == 5  # the projection inside attention is not called as a module
+    step = places[1] - places[0]
+    assert places[-1] + step / 2 == pytest.approx(712, abs=1)  # the right end of the drawing
+
+
+def test_paper_keeps_the_columns_and_shows_folded_names():
+    text = page(inspect_model(innocent.zero_head, name="model"))
+    assert "@media screen and (max-width" in text
+    paper = text.partition("@media print")[2]
+    assert "details-content" in paper
+    assert "print-color-adjust: exact" in paper
 
 
 def test_without_a_batch_there_are_histograms_alone():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from initcheck import inspect_model
 from initcheck.inspection.losses import observed_loss
-from tests.inspection import faulty_batch, innocent
+from tests.inspection import faulty_batch, innocent, innocent_batch, rates
 from tests.inspection.faulty import CLASSES, rows
 
 
@@ -28,6 +29,13 @@ def test_a_fault_is_found(build, batch, check, severity, name):
     found = [each for each in inspection.findings if each.check == check]
     assert severity in [each.severity for each in found], str(inspection)
     assert any(name in each.parameters for each in found)
+
+
+@pytest.mark.parametrize("seed", [101, 103])
+def test_a_gate_explains_decades_of_gradients(seed):
+    """LayerScale of 1e-5 scales the gradient of a branch, and not what passes it."""
+    found = rates.findings(partial(innocent.Residual, "layerscale"), rows, seed)
+    assert not [each for each in found if each.severity == "warn"]
 
 
 def test_layers_are_in_the_order_of_their_calls():
@@ -101,3 +109,72 @@ def test_a_module_that_is_awake_at_once_is_not_trained():
     assert set(inspect_model(counted("random"), rows).wakes.values()) == {1}
     assert 2 in inspect_model(counted("zero"), rows).wakes.values()
     assert builds.count("zero") == builds.count("random") + 2
+
+
+def features():
+    return rows()[0]
+
+
+def test_a_loss_names_what_feeds_it():
+    for build, names in (
+        (innocent_batch.Twins, [("predictor.weight", "predictor.bias")]),
+        (innocent_batch.Quantized, [("encoder.weight", "encoder.bias")]),
+    ):
+        inspection = inspect_model(build, features)
+        found = [each for each in inspection.findings if each.check == "start_loss"]
+        assert [each.severity for each in found] == ["note"] * len(names), str(inspection)
+        assert [each.parameters for each in found] == names
+
+
+def test_a_tied_head_names_its_weight():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(CLASSES * 10, 256)
+            self.norm, self.head = nn.LayerNorm(256), nn.Linear(256, CLASSES * 10, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, x):
+            return self.head(self.norm(self.embedding(x).roll(1, 1)))
+
+    (finding,) = inspect_model(Tied, faulty_batch.tokens).of_severity("warn")
+    assert finding.parameters == ("embedding.weight",)
+
+
+def test_a_sum_of_many_branches_names_no_layer():
+    class Stream(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.branches = nn.ModuleList(nn.Linear(8, 8) for _ in range(6))
+
+        def forward(self, x):
+            for branch in self.branches:
+                x = x + branch(x)
+            return 1e3 * x[:, :CLASSES]
+
+    inspection = inspect_model(Stream, rows)
+    (finding,) = [each for each in inspection.findings if each.check == "start_loss"]
+    assert finding.parameters == ()
+    assert finding.owner == "Stream"
+
+
+def test_cosines_times_a_scale_are_noted():
+    def batch():
+        inputs, labels = rows()
+        return {"x": inputs, "labels": labels}
+
+    for given in (rows, batch):
+        inspection = inspect_model(innocent_batch.Cosines, given)
+        (finding,) = [each for each in inspection.findings if each.check == "start_loss"]
+        assert finding.severity == "note", str(inspection)
+        assert "cosines" in finding.message
+
+
+def test_a_scale_without_cosines_warns():
+    class Scaled(innocent_batch.Cosines):
+        def forward(self, x):
+            return 64 * nn.functional.linear(self.inner(x), self.centres)
+
+    found = inspect_model(Scaled, rows).of_severity("warn")
+    assert [each.check for each in found] == ["start_loss"]
+    assert found[0].parameters == ("centres", "inner.weight", "inner.bias")

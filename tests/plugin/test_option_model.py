@@ -32,7 +32,7 @@ def test_each_check_is_one_item(models):
 def test_a_check_that_was_not_judged_is_skipped_with_its_reason(models):
     result = models.run(f"{ALL}:good", "-rs")
     assert f"{ITEMS - SKIPPED} passed, {SKIPPED} skipped" in result.output
-    assert "it needs a batch" in result.text
+    assert "it needs a batch: --initcheck-batch MODULE:FUNCTION" in result.text
 
 
 def test_a_fault_fails_its_check_alone(models):
@@ -42,11 +42,35 @@ def test_a_fault_fails_its_check_alone(models):
     assert "3 of 3 entries of this parameter" in result.text
 
 
-def test_a_model_that_cannot_be_built_fails_in_a_sentence(models):
-    result = models.run(f"{ALL}:missing")
-    assert result.ret == 1
-    assert "has no function 'missing'" in result.text
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([f"{ALL}:missing"], "inspected_models has no function 'missing'"),
+        ([f"{ALL}_of_nobody:good"], "There is no module 'inspected_models_of_nobody'"),
+        ([f"{ALL}:raising"], "inspected_models:raising raised ValueError: no data"),
+        ([f"{ALL}:good", "--initcheck-batch=inspected_models:gone"], "has no function 'gone'"),
+        ([f"{ALL}:good", "--initcheck-start=start.json"], "There is no recorded start"),
+        ([f"{ALL}:missing", "-n1"], "has no function 'missing'"),
+    ],
+)
+def test_what_is_missing_ends_the_run_before_any_test(models, options, sentence):
+    models.claims("def test_first():\n    print('this test ran')\n")
+    result = models.run(*options, "-s")
+    assert result.ret == 4
+    assert result.text.count(sentence) == 1
+    assert "this test ran" not in result.text
     assert "Traceback" not in result.output
+
+
+def test_a_build_that_fails_later_is_reported_once(models):
+    models.claims(
+        "from torch import nn\nSHARED = nn.Linear(4, 3)\ndef build():\n    return SHARED\n",
+        "shared",
+    )
+    result = models.run("--initcheck-model=shared:build")
+    assert result.ret == 1
+    assert f"1 failed, 1 passed, {ITEMS - 2} skipped" in result.output
+    assert "returned the same module twice" in result.text
 
 
 def test_a_batch_needs_a_model(models):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from initcheck.plugin import reporting
+from initcheck.plugin import unmet
 from initcheck.report.markdown import summary
 from initcheck.results import read
 from tests.helpers.projects import CLAIMS
@@ -34,7 +34,7 @@ def test_every_claim_is_shown_only_with_v(project):
 
 
 def test_skipped_claims_are_counted_per_reason():
-    assert reporting._skipped(["no data", "", "no data"]) == [
+    assert unmet.skipped(["no data", "", "no data"]) == [
         "2 claims skipped: no data",
         "1 claim skipped: no reason was given",
     ]

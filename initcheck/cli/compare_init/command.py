@@ -12,7 +12,7 @@ from initcheck.cli.compare_init.table import REGIMES, USUAL, Row, compare
 from initcheck.files import write_atomic
 from initcheck.initializers import InitializerError
 from initcheck.initializers.user import import_initializers
-from initcheck.plugin.options import function_name
+from initcheck.plugin.values import function_name
 
 
 def compare_init(options: argparse.Namespace) -> str:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import jinja2
-
 from initcheck.cli.compare_init.table import BATCH, STEPS, Row
+from initcheck.files.templates import html_template
 from initcheck.probes.conformance import RATES
 
 HEAD = ("start", "law", "signal", "gradient", "distinct", "accuracy", "range", "rate")
@@ -82,15 +81,11 @@ def as_json(rows: Sequence[Row], setting: Setting) -> str:
 
 def as_svg(rows: Sequence[Row], setting: Setting) -> str:
     """A picture: the accuracy of each seed, with law, signal and gradient in words."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("initcheck", "cli/compare_init/templates"),
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     panels = [
         (regime, [(row, dict(zip(HEAD, _cells(row), strict=True)))
                   for row in rows if row.regime == regime])
         for regime in dict.fromkeys(row.regime for row in rows)
     ]  # fmt: skip
-    return environment.get_template("compare.svg.j2").render(
+    return html_template("cli/compare_init", "compare.svg.j2").render(
         panels=panels, sentence=setting.sentence()
     )

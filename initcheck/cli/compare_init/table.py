@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from initcheck import Adam, Arm, Recipe, datasets
+from initcheck import Adam, Arm, Recipe
 from initcheck.cli.compare_init.laws import implied_law
 from initcheck.gate import seeds
+from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import (
     Initializer,
     every,
@@ -25,7 +27,6 @@ from initcheck.networks import Network
 from initcheck.networks import conformance as networks
 from initcheck.probes import test_accuracy
 from initcheck.probes.conformance import RATES, VANISHED, changes
-from initcheck.training.train import Trained, train
 
 REGIMES: dict[str, Callable[[str], Network]] = {
     "plain": networks.deep,
@@ -42,6 +43,7 @@ USUAL = (
 )
 STEPS, BATCH = 60, 32
 SEEDS = 4
+DEVICE = "cpu"
 
 
 @dataclass(frozen=True)
@@ -87,39 +89,39 @@ def compare(
         activation: a key of ``initcheck.networks.ACTIVATIONS``.
         count: seeds per initializer and learning rate.
     """
-    data = datasets.load("mnist5k")
+    laboratory = Laboratory()
     chosen = seeds.stage(seeds.FIRST, count)
     for regime, network in REGIMES.items():
         for initializer in (*given, *USUAL):
             arm = Arm(network(activation), initializer, Recipe(Adam(lr=1e-3), BATCH, 0))
             try:
-                yield _row(regime, arm, chosen, data)
+                yield _row(regime, arm, chosen, laboratory)
             except Exception as error:  # noqa: BLE001 -- a user's function may raise anything
                 trouble = f"{type(error).__name__}: {error}"
                 yield Row(regime, initializer.name, trouble=trouble)
 
 
-def _row(regime: str, arm: Arm, chosen: Sequence[int], data: datasets.DataSet) -> Row:
-    start = train(arm, chosen, data)
+def _row(regime: str, arm: Arm, chosen: Sequence[int], laboratory: Laboratory) -> Row:
+    start = laboratory.trained(arm, chosen, DEVICE)
     signal, gradient = changes(start)
-    rate, accuracies = _best(arm, chosen, data)
+    weights = _weights(start.start)
+    rate, accuracies = _best(arm, chosen, laboratory)
     return Row(
-        regime, arm.initializer.name, implied_law(_weights(start)), _mean(signal), _mean(gradient),
-        min(_distinct(start)), rate, accuracies,
+        regime, arm.initializer.name, implied_law(weights), _mean(signal), _mean(gradient),
+        min(_distinct(weights)), rate, accuracies,
     )  # fmt: skip
 
 
 def _best(
-    arm: Arm, chosen: Sequence[int], data: datasets.DataSet
+    arm: Arm, chosen: Sequence[int], laboratory: Laboratory
 ) -> tuple[float | None, tuple[float, ...]]:
     """The best of three learning rates and its accuracies; one that diverges counts as none."""
     best: tuple[float | None, tuple[float, ...]] = None, ()
     for rate in RATES:
         recipe = Recipe(Adam(lr=rate), BATCH, STEPS)
-        found = test_accuracy(train(replace(arm, recipe=recipe), chosen, data))
-        finite = bool(found.isfinite().all())
-        if finite and (not best[1] or float(found.sum()) > sum(best[1])):
-            best = rate, tuple(found.tolist())
+        found = laboratory.values(test_accuracy, replace(arm, recipe=recipe), chosen, DEVICE)
+        if all(map(math.isfinite, found)) and (not best[1] or sum(found) > sum(best[1])):
+            best = rate, tuple(found)
     return best
 
 
@@ -128,18 +130,18 @@ def _mean(values: Tensor) -> float | None:
     return float(values.mean()) if there else None
 
 
-def _weights(start: Trained) -> dict[str, Tensor]:
+def _weights(start: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of all layers but the output: ``(R, O, I, *kernel)``."""
     return {
-        name: weight for name, weight in start.start.items()
+        name: weight for name, weight in start.items()
         if weight.dim() > 2 and not name.startswith("output")
     }  # fmt: skip
 
 
-def _distinct(start: Trained) -> list[float]:
+def _distinct(weights: Mapping[str, Tensor]) -> list[float]:
     shares = []
-    for replica in range(len(start.seeds)):
-        rows = [weight[replica].flatten(1) for weight in _weights(start).values()]
+    for of_replica in zip(*weights.values(), strict=True):
+        rows = [weight.flatten(1) for weight in of_replica]
         apart = sum(_units_apart(each) for each in rows)
         shares.append(apart / sum(map(len, rows)))
     return shares

@@ -14,7 +14,7 @@ import pytest
 
 from initcheck.files import write_atomic
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("broken", ["fsync", "replace"])

@@ -1,4 +1,4 @@
-"""Files: read only if regular, JSON read strictly, and written whole or not at all."""
+"""Text and JSON files: read only if regular, JSON strictly, and written whole or not at all."""
 
 from __future__ import annotations
 

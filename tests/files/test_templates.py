@@ -1,11 +1,11 @@
-"""Markdown tables and templates."""
+"""Templates of pages, and Markdown tables."""
 
 from __future__ import annotations
 
 import jinja2
 import pytest
 
-from initcheck.report.tables import single_blank_lines, table, template
+from initcheck.files.templates import html_template, markdown_template, single_blank_lines, table
 
 
 def test_cells_are_written_without_padding_and_as_they_are():
@@ -24,7 +24,8 @@ def test_table_without_rows_has_its_head():
     assert table(["claim"], []).startswith("| claim |\n|")
 
 
-def test_missing_name_in_a_template_is_an_error():
+@pytest.mark.parametrize("template", [html_template, markdown_template])
+def test_missing_name_in_a_template_is_an_error(template):
     with pytest.raises(jinja2.UndefinedError):
         template("report", "page.html.j2").render()
 

@@ -1,0 +1,1 @@
+"""Ordinary training loops, each of them one file, that `unchanged` can judge."""

@@ -1,0 +1,102 @@
+"""Importing and calling user code, whose errors become sentences that name the user's line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from initcheck.inspection.findings import InspectionError
+from initcheck.inspection.memory import shortened
+from initcheck.inspection.surroundings import DownloadRefusedError
+
+
+def imported(name: str, folder: Path) -> Callable[..., Any]:
+    """Import ``MODULE:FUNCTION``, from the folder too.
+
+    Raises:
+        InspectionError: there is no such module or function; the sentence says which.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not (module_name and attribute):
+        raise InspectionError(f"{name!r} is not MODULE:FUNCTION, as in mypackage.models:build.")
+    sys.path.insert(0, str(folder))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise InspectionError(
+            f"There is no module {error.name!r} in {folder} or on Python's path. Install it, or "
+            f"run the command in the folder that contains it."
+        ) from None
+    except Exception as error:
+        raise InspectionError(f"{module_name} cannot be imported: {said(error)}") from error
+    finally:
+        sys.path.remove(str(folder))
+    try:
+        found: Any = module
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        names = [each for each in dir(module) if callable(getattr(module, each)) and each[0] != "_"]
+        import difflib  # noqa: PLC0415 -- only for this sentence
+
+        close = difflib.get_close_matches(attribute, names, n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise InspectionError(f"{module_name} has no function {attribute!r}.{hint}") from None
+    if not callable(found):
+        raise InspectionError(f"{name} is {what(found)}, which cannot be called.")
+    return found  # type: ignore[no-any-return]
+
+
+def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+    """What user code returns.
+
+    Raises:
+        InspectionError: it raised, or ended the program, or connected to another machine.
+    """
+    try:
+        return function(*args, **kwargs)
+    except (InspectionError, KeyboardInterrupt):
+        raise
+    except SystemExit as error:
+        raise InspectionError(
+            f"{name} ended the program (SystemExit: {error}){_at(error)}."
+        ) from error
+    except DownloadRefusedError as error:
+        raise InspectionError(
+            f"{name} tried to connect to another machine{_at(error)}. An inspection downloads "
+            "nothing: build the model from its configuration, without pretrained weights."
+        ) from error
+    except Exception as error:
+        if out_of_memory(error):
+            raise InspectionError(f"{name} ran out of memory{_at(error)}.") from error
+        raise InspectionError(f"{name} raised {said(error)}{_at(error)}.") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this error says that memory could not be allocated."""
+    reported = "can't allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and reported)
+
+
+def said(error: BaseException) -> str:
+    """The type of an error with the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
+
+
+def _at(error: BaseException) -> str:
+    """Where the user's own code raised, or else where anything did."""
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__)
+        if "initcheck/inspection" not in each.filename and "site-packages" not in each.filename
+    ]  # fmt: skip
+    return f" ({shortened(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+
+
+def what(value: object) -> str:
+    """The type of a value for a sentence, such as ``a dict``."""
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,137 @@
+"""`unchanged`: record a training loop, or check it against its record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from initcheck.devices.compute import machine
+from initcheck.trajectory import file as files
+from initcheck.trajectory import layers
+from initcheck.trajectory.compare import Comparison, compare
+from initcheck.trajectory.loops import Loop, Training, TrajectoryError
+from initcheck.trajectory.recording import SEEDS, STEPS, made
+from initcheck.trajectory.reference import Reference
+from initcheck.trajectory.report import Report
+from initcheck.trajectory.run import run
+
+Progress = Callable[[int, int], None]
+
+
+def unchanged(
+    training: Training, *, file: str | os.PathLike[str], steps: int | None = None,
+    seeds: int | Sequence[int] | None = None, record: str | None = None, name: str | None = None,
+    device: str | None = None, command: str = "", progress: Progress = lambda done, total: None,
+) -> Report:  # fmt: skip
+    """Record a training loop, or check whether it trains as recorded.
+
+    The loop runs once for each seed. It is unchanged if losses and the way of every tensor from its
+    start stay within ``FACTOR`` envelopes of the record at every judged step; the envelope is what
+    rounding alone did to twins of the recorded runs. Start and first batch are compared first.
+
+    Args:
+        training: called with a seed, and with ``dtype`` and ``device`` if it has such parameters.
+            Either a generator function that yields its module, or (module, optimizer), and then the
+            loss after each step; or a function that makes a `Watch`.
+        file: the reference.
+        steps: the number of steps; 32 if it is recorded, else the recorded number.
+        seeds: how many seeds, or which; 0 to 3 if it is recorded, else the recorded ones.
+        record: why the loop is recorded; None to check it.
+        name: what messages call the loop; the function's name by default.
+        device: given to the function as ``device``.
+        command: what messages say to record the loop again.
+        progress: called with the number of runs done and of all runs.
+
+    Raises:
+        TrajectoryError: there is no reference, or the loop cannot be judged. The sentence says why.
+        OSError: the file cannot be written.
+    """
+    path = Path(file).absolute()  # a loop may change the folder
+    loop = Loop(training, name or _name(training), device)
+    again = command or f"unchanged({loop.name}, file={str(file)!r}, record='why')"
+    chosen = _seeds(seeds)
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise TrajectoryError(f"{steps!r} steps were requested. Request 1 or more.")
+    if record is not None:
+        return _record(
+            loop, path, record, steps=steps or STEPS, seeds=chosen, command=again, progress=progress
+        )
+    if not path.exists():
+        raise TrajectoryError(f"There is no reference {file}. Record one: {again}")
+    reference = files.read(path)
+    _demand_same(reference, steps, chosen, again)
+    runs = []
+    for number, seed in enumerate(reference.seeds):
+        runs.append(run(loop, seed, reference.steps))
+        progress(number + 1, len(reference.seeds))
+    comparison = compare(runs, reference)
+    here = machine(device or runs[0].device)
+    where = _where(loop, comparison, reference)
+    return Report(loop.name, comparison.verdict, comparison, reference, path, here, where, again)
+
+
+def _record(
+    loop: Loop, path: Path, reason: str, *, steps: int, seeds: Sequence[int] | None, command: str,
+    progress: Progress,
+) -> Report:  # fmt: skip
+    if not reason.strip():
+        raise TrajectoryError("A recording needs a reason, which the file keeps. Say why.")
+    if path.exists():
+        files.read(path)  # refuses a file that is no reference before anything runs
+    reference, comparison = made(
+        loop, steps=steps, seeds=seeds, reason=reason.strip(), progress=progress
+    )
+    files.write(reference, path)
+    environment = reference.environment
+    return Report(loop.name, "recorded", comparison, reference, path, environment, "", command)
+
+
+def _name(training: Any) -> str:
+    return getattr(training, "__name__", type(training).__name__)
+
+
+def _seeds(seeds: int | Sequence[int] | None) -> list[int] | None:
+    if seeds is None:
+        return None
+    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+        raise TrajectoryError(
+            f"seeds={seeds!r} was requested. Request 1 or more, such as {SEEDS}, or a list of "
+            "different ones."
+        )
+    return chosen
+
+
+def _demand_same(
+    reference: Reference, steps: int | None, seeds: Sequence[int] | None, again: str
+) -> None:
+    """Check that what is asked for was recorded.
+
+    Raises:
+        TrajectoryError: other steps or seeds were recorded.
+    """
+    if steps is not None and steps != reference.steps:
+        raise TrajectoryError(
+            f"{steps} steps were requested, and the reference has {reference.steps}. Leave the "
+            f"number out, or record it again: {again}"
+        )
+    if seeds is not None and list(seeds) != reference.seeds:
+        raise TrajectoryError(
+            f"The seeds {list(seeds)} were requested, and the reference has {reference.seeds}. "
+            f"Leave them out, or record it again: {again}"
+        )
+
+
+def _where(loop: Loop, comparison: Comparison, reference: Reference) -> str:
+    """Where the first step of a loop that left its record differs first."""
+    if comparison.first_step is None or not reference.layers:
+        return ""
+    found = layers.first_difference(loop, reference.seeds[0], reference.layers)
+    if found:
+        return f"{found} is the first that differs from the recorded one"
+    return (
+        "outputs and gradients of all layers are as recorded, so what differs comes after them: "
+        "the optimizer, its schedule, decay, clipping, or later data"
+    )
