@@ -34,7 +34,7 @@ from initcheck.gate import sketched
 from initcheck.training import randomness
 from initcheck.training.train import Trained
 
-MARK_DIGITS = 9  # of fingerprints, which are compared to ``START_TOLERANCE``
+MARK_DIGITS = 7  # of fingerprints, which are compared to ``START_TOLERANCE``
 
 
 def record(arm: Arm, trained: Trained, disturbed: Sequence[Trained]) -> dict[str, Any]:

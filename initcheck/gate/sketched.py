@@ -14,7 +14,7 @@ from initcheck.envelope.fingerprints import BEYOND
 from initcheck.envelope.ways import Outside, rounded
 from initcheck.training.train import Trained
 
-NORM_DIGITS = 3  # the length of a way only decides whether it is judged
+NORM_DIGITS = 2  # the length of a way only decides whether it is judged
 ENVELOPE_DIGITS = 3
 ALONE = "judged by its losses alone, since its record has no sketches of tensors"
 

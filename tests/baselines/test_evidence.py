@@ -52,6 +52,7 @@ def test_evidence_of_older_releases_without_sketches_is_accepted(tmp_path):
         (("arms", "A", "reference", "envelope", 2), True, "arms/A/reference/envelope/2"),
         (("arms", "A", "seeds", 1), 1.5, "arms/A/seeds/1"),
         (("surprise",), 1, "environments/0: Additional properties"),
+        (("arms", "A", "reference", "ways"), {}, "arms/A/reference/ways: {}"),
         ((*WAY, "sketches"), "none", "arms/A/reference/ways/w/sketches"),
         ((*WAY, "surprise"), 1, "arms/A/reference/ways/w: Additional properties"),
         ((*WAY, "envelope", 0), "x", "arms/A/reference/ways/w/envelope/0"),

@@ -181,7 +181,7 @@ def test_a_seeds_fingerprint_does_not_depend_on_the_other_seeds():
     it = case("Adam")
     alone = start_marks({name: p[2:3] for name, p in it.trained.start.items()})
     for name, marks in it.recorded["start"].items():
-        assert np.allclose(alone[name], marks[2:3], rtol=1e-8, atol=0)  # recorded with 9 digits
+        assert np.allclose(alone[name], marks[2:3], rtol=1e-6, atol=0)  # recorded with 7 digits
 
 
 def test_a_scalar_parameter_has_a_fingerprint():

@@ -214,15 +214,23 @@ REFERENCE = ENVELOPE[:-1]
 
 
 def without_step(place):
-    """Remove one judged step, with its losses and its envelope."""
+    """Remove some judged steps, with their losses, sketches and envelopes."""
 
     def change(reference):
         kept = [i for i in range(len(reference["steps"])) if i not in place]
-        pick = lambda values: [values[i] for i in kept]  # noqa: E731 -- used thrice in a row
-        return reference | {
+        pick = lambda values: [values[i] for i in kept]  # noqa: E731 -- used in many lines
+        ways = {
+            name: {
+                "envelope": pick(way["envelope"]),
+                "sketches": [pick(seed) for seed in way["sketches"]],
+            }
+            for name, way in reference["ways"].items()
+        }
+        new = reference | {
             "steps": pick(reference["steps"]), "envelope": pick(reference["envelope"]),
-            "losses": [pick(curve) for curve in reference["losses"]],
+            "losses": [pick(curve) for curve in reference["losses"]], "ways": ways,
         }  # fmt: skip
+        return new if kept else {key: value for key, value in new.items() if key != "ways"}
 
     return change
 

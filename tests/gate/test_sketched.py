@@ -7,24 +7,30 @@ import json
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
 
-from initcheck.arms import SGD, Adam, AdamW, Recipe
+from initcheck.arms import SGD, Adam, AdamW, Arm, Recipe
 from initcheck.baselines.evidence import BaselineError
+from initcheck.baselines.folder import Baselines
 from initcheck.envelope.compare import CHAOS, FACTOR
 from initcheck.envelope.twins import TWINS
 from initcheck.faults import FAULTS
 from initcheck.gate import reference, seeds
 from initcheck.gate.sketched import ALONE
 from initcheck.gate.sketching import PRODUCTS, following
-from initcheck.initializers import he
+from initcheck.gate.trainer import Laboratory
+from initcheck.initializers import he, torch_default
+from initcheck.networks import mlp
 from initcheck.results import Drift
 from initcheck.training.train import train
 from tests.helpers import toy
 
 SEEDS = seeds.reference()
+PROJECT = Path(__file__).parents[2]
+CLAIM = "one_more_layer_wakes_a_step[float32-momentum-relu]"
 RECIPES = {
     "SGD": Recipe(SGD(lr=0.1, momentum=0.9), batch=8, steps=33),
     "AdamW": Recipe(AdamW(lr=0.01), batch=8, steps=33),
@@ -267,3 +273,21 @@ def cut(ways):
 def test_a_record_of_other_tensors_is_refused(change, sentence):
     with pytest.raises(BaselineError, match=sentence):
         judged("SGD", record=damaged(change))
+
+
+# --- a claim's own arm and its evidence
+
+
+def test_rounded_gradients_that_the_losses_of_a_claims_arm_miss_are_seen_in_its_tensors():
+    recipe = Recipe(SGD(lr=0.1, momentum=0.9), batch=32, steps=5)
+    arm = Arm(mlp(784, 64, 32, 32, 10), torch_default, recipe)
+    entry = Baselines(PROJECT / "baselines").recorded(CLAIM, {"device type": "cpu", "device": ""})
+    made = entry["arms"][str(arm)]["reference"]
+    same = reference.compare(arm, Laboratory().trained(arm, SEEDS, "cpu"), made)
+    assert same.r < 1
+    with FAULTS["gradients_in_bfloat16"].apply():
+        departure = reference.compare(arm, Laboratory().trained(arm, SEEDS, "cpu"), made)
+    assert departure.loss_r < 3
+    assert departure.r > 100
+    assert departure.first_step == 0
+    assert departure.tensor in arm.network.fresh(0).state_dict()
