@@ -49,6 +49,8 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
         return
     compared = compared_with(runner, low, exact)
     wrong = [each for each in compared if each.wrong]
+    if wrong:
+        wrong = _confirmed(start, wrong)
     if wrong and low.decisions != exact.decisions:
         why = (
             "a comparison, a maximum or an order in the forward pass falls otherwise in float64, "
@@ -56,8 +58,6 @@ def check_first_gradient(start: Start) -> Iterator[Finding]:
         )
         start.not_judged.append(NotJudged("first_gradient", "rounding", why))
         wrong = []
-    if wrong:
-        wrong = _confirmed(start, wrong)
     yield from _differs(start, wrong)
     yield from rounding_alone(start, compared)
     if not wrong:
