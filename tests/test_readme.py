@@ -20,6 +20,21 @@ fault = "zeros_with_noise"
 """
 
 
+LOOP = """
+import torch
+
+def build():
+    model = torch.nn.Linear(4, 3)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)
+
+def batches(seed):
+    while True:
+        yield torch.randn(8, 4), torch.randint(3, (8,))
+
+loss_of = torch.nn.functional.cross_entropy
+"""
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
@@ -41,12 +56,12 @@ def test_its_first_code_block_is_the_two_commands():
 
 
 def test_its_claim_has_ten_lines():
-    (claim,) = blocks("python")
+    claim, _ = blocks("python")
     assert len([line for line in claim.splitlines() if line and "import" not in line]) <= 10
 
 
 def test_its_claim_holds_and_its_output_has_the_columns_that_are_shown(project):
-    (claim,) = blocks("python")
+    claim, _ = blocks("python")
     project.claims(claim)
     project.limits(LIMIT)
     result = project.run()
@@ -57,7 +72,7 @@ def test_its_claim_holds_and_its_output_has_the_columns_that_are_shown(project):
 
 
 def test_its_claim_fails_under_its_fault_in_the_words_that_are_shown(project):
-    (claim,) = blocks("python")
+    claim, _ = blocks("python")
     project.claims(claim)
     project.limits(LIMIT)
     result = project.run("--initcheck-fault=zeros_with_noise")
@@ -66,6 +81,17 @@ def test_its_claim_fails_under_its_fault_in_the_words_that_are_shown(project):
     labels = re.findall(r"^  ([a-z]+) {2,}", message, flags=re.MULTILINE)
     assert labels == ["measured", "because", "evidence", "reproduce"]
     assert set(labels) <= set(re.findall(r"^  ([a-z]+) {2,}", result.output, flags=re.MULTILINE))
+
+
+def test_its_loop_is_recorded_and_found_unchanged(tmp_path):
+    from initcheck import unchanged
+
+    names: dict[str, object] = {}
+    exec(LOOP + blocks("python")[1], names)  # noqa: S102 -- our own page
+    file = tmp_path / "reference.json"
+    recorded = unchanged(names["training"], file=file, steps=4, seeds=2, record="first")
+    assert recorded.verdict == "recorded"
+    assert unchanged(names["training"], file=file).ok
 
 
 def test_its_claims_and_faults_are_there():
