@@ -8,7 +8,7 @@ import torch
 from initcheck.envelope.sketches import COUNT, sketch
 from tests.trajectory.__main__ import PAGE, kept
 from tests.trajectory.faults import FAULTS
-from tests.trajectory.page import AS_ROUNDING, page
+from tests.trajectory.page import page, reason
 from tests.trajectory.variants import PRODUCTS
 
 ROW = {
@@ -38,12 +38,12 @@ def test_no_innocent_change_is_reported(rows):
     assert reported == []
 
 
-def test_only_faults_as_small_as_rounding_are_missed(rows):
-    missed = {
-        row["change"] for row in rows
+def test_only_faults_with_a_known_reason_are_missed(rows):
+    missed = [
+        (row["change"], row["example"]) for row in rows
         if row["applies"] and row["change"] in FAULTS and row["verdict"] == "unchanged"
-    }  # fmt: skip
-    assert missed <= AS_ROUNDING.keys()
+    ]  # fmt: skip
+    assert [each for each in missed if not reason(*each)] == []
 
 
 def test_a_missed_fault_and_a_false_alarm_are_counted():
