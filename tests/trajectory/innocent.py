@@ -48,10 +48,15 @@ def without_onednn(reach: Reach) -> Iterator[None]:
 
 
 def written_out(name: str, owner: Any, attribute: str, other: Callable[..., Any]) -> Change:
-    """A function of torch, written with simpler ones; ``other`` gets the original first."""
+    """A function of torch, written with simpler ones; ``other`` gets the original first.
+
+    Not under autocast, which would compute the simpler ones in other precisions.
+    """
 
     def change(original: Any, reach: Reach) -> Any:
         def changed(*args: Any, **kwargs: Any) -> Any:
+            if torch.is_autocast_enabled("cpu"):
+                return original(*args, **kwargs)
             reach()
             return other(original, *args, **kwargs)
 

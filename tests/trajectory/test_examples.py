@@ -18,10 +18,10 @@ from tests.trajectory.innocent import INNOCENT
 from tests.trajectory.measure import EXAMPLES, example
 
 STEPS, SEEDS, TWINS = 8, (0, 1), 4  # fewer than usual, so that all takes less than a minute
-#: By example: a fault, the first judged step outside, and how the tensor's name begins.
+#: By example: a fault, the first judged step outside, and a part of the tensor's name.
 NAMED = {
     "transformer": ("half of a LayerNorm's gain gradient dropped", 0, "blocks.0.norm1.weight"),
-    "resnet": ("BatchNorm's momentum .11 for .1", 0, "1.running_"),
+    "resnet": ("BatchNorm's momentum .11 for .1", 0, "running_var"),
     "lstm": ("one parameter left out of the optimizer", 0, "head.bias"),
     "mixture": ("router's gradient dropped", 0, "router.weight"),
     "diffusion": ("average of weights decays by .979 for .98", 1, "average."),
@@ -75,7 +75,7 @@ def test_a_fault_is_named_where_it_is(name):
     assert reached == [fault]
     assert found.verdict == "changed"
     assert found.first_step == step
-    assert found.tensor.startswith(tensor)
+    assert tensor in found.tensor
     assert judged(name, example(name)).r == 0, "the fault is over"
 
 
@@ -85,7 +85,7 @@ def test_a_fault_is_named_where_it_is(name):
         ("resnet", "channels_last"),
         ("transformer", "attention written out"),
         ("mixture", "fused"),
-        ("lstm", "two threads"),
+        ("lstm", "mean of squares written out"),
     ],
 )
 def test_an_innocent_change_is_not_reported(name, change):
