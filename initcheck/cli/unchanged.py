@@ -48,10 +48,12 @@ def _report(options: argparse.Namespace, here: Path, file: Path) -> Report:
         training = imported(options.training, here)
     except InspectionError as error:
         raise TrajectoryError(str(error).replace("models:build", "train:training")) from None
-    again = (
-        f"initcheck unchanged {shlex.quote(options.training)} --file "
-        f"{shlex.quote(str(options.file))} --record 'why'"
-    )
+    names = (shlex.quote(str(each)) for each in (options.training, options.file))
+    again = "initcheck unchanged {} --file {}".format(*names)
+    for name in ("steps", "seeds", "device"):
+        if getattr(options, name) is not None:
+            again += f" --{name} {getattr(options, name)}"
+    again += " --record 'why'"
     with _Progress() as progress:
         return unchanged(
             training, file=file, steps=options.steps, seeds=options.seeds, record=options.record,

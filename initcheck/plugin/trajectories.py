@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,16 +64,23 @@ def unchanged(request: pytest.FixtureRequest) -> Callable[..., Report]:
             request.node.stash.setdefault(_RECORDED, []).append(text)
         elif not report.ok:
             pytest.fail(text, pytrace=False)
-        request.node.add_report_section("call", "unchanged", text)
+        else:
+            request.node.add_report_section("call", "unchanged", text)
         return report
 
     return judge
 
 
 def _default(item: pytest.Item) -> Path:
-    """The reference of a test, from the names of its file and itself."""
-    name = re.sub(r"[^\w.=-]+", "-", item.name).strip("-")
-    return item.path.parent / FOLDER / item.path.stem / f"{name}.json"
+    """The reference of a test, from the names of its file, its class and itself.
+
+    If a name has characters that file names should not have, a checksum keeps it apart from others.
+    """
+    name = ".".join(item.nodeid.split("::")[1:])
+    plain = re.sub(r"[^\w.=-]+", "-", name).strip("-")
+    if plain != name:
+        plain += f"-{zlib.crc32(name.encode()):08x}"
+    return item.path.parent / FOLDER / item.path.stem / f"{plain}.json"
 
 
 def _keep(

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from initcheck.devices.compute import machine
 from initcheck.trajectory import file as files
 from initcheck.trajectory import layers
 from initcheck.trajectory.compare import Comparison, compare
 from initcheck.trajectory.loops import Loop, Training, TrajectoryError
-from initcheck.trajectory.recording import SEEDS, STEPS, made
+from initcheck.trajectory.recording import SEEDS, STEPS, here, made
 from initcheck.trajectory.reference import Reference
 from initcheck.trajectory.report import Report
 from initcheck.trajectory.run import run
@@ -68,9 +67,17 @@ def unchanged(
         runs.append(run(loop, seed, reference.steps))
         progress(number + 1, len(reference.seeds))
     comparison = compare(runs, reference)
-    here = machine(device or runs[0].device)
     where = _where(loop, comparison, reference)
-    return Report(loop.name, comparison.verdict, comparison, reference, path, here, where, again)
+    return Report(
+        loop.name,
+        comparison.verdict,
+        comparison,
+        reference,
+        path,
+        here(loop, runs[0]),
+        where,
+        again,
+    )
 
 
 def _record(

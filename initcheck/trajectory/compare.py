@@ -72,6 +72,16 @@ def compare(runs: Sequence[Trace], reference: Reference) -> Comparison:
             "Record it on this device, or set dropout to 0.",
             notes=notes,
         )
+    compiled = "compiled" if runs[0].compiled else "eager"
+    was = str(reference.environment["model"])
+    if compiled != was and (reference.draws or runs[0].draws):
+        return Comparison(
+            "undecided",
+            f"The model was {was} in the record and is {compiled} now, and it draws random "
+            "numbers, which a compiled model draws otherwise. Record it as it is now, or set "
+            "dropout to 0.",
+            notes=notes,
+        )
     problem = _structure(runs[0], reference) or _start(runs, reference) or _batch(runs, reference)
     problem = problem or _finite(runs, reference)
     if problem:

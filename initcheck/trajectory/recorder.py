@@ -60,11 +60,11 @@ class Recorder:
         if not isinstance(model, nn.Module):
             raise self._refused(
                 f"shows a {type(model).__name__} first. Show the torch.nn.Module that trains, or "
-                "(module, optimizer)."
+                "(module, optimizer); several modules go into a torch.nn.ModuleDict."
             )
         if self.model is not None:
             raise self._refused(
-                "shows a second model. Show one module; several go into a torch.nn.ModuleList."
+                "shows a second model. Show one module; several go into a torch.nn.ModuleDict."
             )
         tensors = self._watched(model)
         if not traces.trainable(model):
@@ -73,6 +73,7 @@ class Recorder:
         trace = self.trace
         trace.trained = traces.trainable(model)
         trace.device = next(iter(tensors.values())).device.type
+        trace.compiled = traces.is_compiled(model)
         for name, tensor in tensors.items():
             trace.shapes[name] = traces.in_words(tensor)
             trace.eps[name] = traces.epsilon(tensor)

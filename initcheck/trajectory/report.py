@@ -98,12 +98,14 @@ class Report:
         if comparison.tensors is not None:
             rows.append(("r", _r(comparison)))
         if self.verdict == "changed" and comparison.tensors is not None:
-            rows += [("farthest", each) for each in self._farthest()]
+            rows += [("outside", each) for each in self._farthest()]
         if self.where:
             rows.append(("first step", self.where))
         rows += [("optimizer", each) for each in comparison.notes]
         rows += [("machine", each) for each in self._machine()]
         rows.append(("reference", f"{self.place}: {_runs(reference)}, {reference.reason!r}"))
+        if reference.name != self.name:
+            rows.append(("recorded as", reference.name))
         if comparison.tensors is not None and (verbose or comparison.not_judged):
             rows.append(("judged", _judged(comparison, reference)))
         if verbose:
@@ -188,10 +190,15 @@ def _row(name: str, text: str) -> list[str]:
 def _runs(reference: Reference) -> str:
     environment = reference.environment
     return (
-        f"{len(reference.seeds)} seeds, {reference.steps} steps, {reference.twins} twins each; "
+        f"{_counted(len(reference.seeds), 'seed')}, {_counted(reference.steps, 'step')}, "
+        f"{_counted(reference.twins, 'twin')} each; "
         f"recorded on {reference.date} with torch {environment['torch']} on "
         f"{environment['device type']}"
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _r(comparison: Comparison) -> str:

@@ -63,7 +63,7 @@ def _drive(loop: Loop, seed: int, dtype: torch.dtype | None, recorder: Recorder)
         if isinstance(shown, Iterator):
             _step_through(name, shown, recorder)
     except (Exception, SystemExit) as error:
-        if isinstance(error, SystemExit) and (recorder.done or error.code in {None, 0}):
+        if isinstance(error, SystemExit) and recorder.done:
             return
         if isinstance(error, TrajectoryError):
             raise

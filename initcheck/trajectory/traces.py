@@ -52,6 +52,14 @@ def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
                 yield f"{prefix}.{name}".lstrip(".").replace(COMPILED, ""), tensor
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Whether torch.compile is used on the module or a part of it."""
+    return any(
+        type(each).__name__ == "OptimizedModule" or each._compiled_call_impl is not None  # noqa: SLF001 -- has no public name
+        for each in model.modules()
+    )
+
+
 def trainable(model: nn.Module) -> set[str]:
     """The names of the parameters that require gradients."""
     return {name for name, each in tensors_of(model) if each.requires_grad}
@@ -111,6 +119,7 @@ class Trace:
         eps: the machine epsilon of each tensor's dtype; 0 for integers.
         batch: sketches of the tensors of the first forward pass; None if the module was not called.
         draws: whether the first forward pass drew random numbers of torch on its device.
+        compiled: whether torch.compile is used on the module or a part of it.
         device: the type of the device of the first parameter.
         losses: of each step.
         ways: ``{step: {name: (K + 1,)}}``, after that step.
@@ -124,6 +133,7 @@ class Trace:
     eps: dict[str, float] = field(default_factory=dict)
     batch: list[Tensor] | None = None
     draws: bool = False
+    compiled: bool = False
     device: str = "cpu"
     losses: list[float] = field(default_factory=list)
     ways: dict[int, dict[str, Tensor]] = field(default_factory=dict)

@@ -90,6 +90,31 @@ def test_two_loops_in_one_test_need_two_files(loops):
     assert "calls unchanged twice with the reference a.json" in result.text
 
 
+NAMES = """
+import pytest
+from unchanged_loops import small
+
+class TestX:
+    def test_same(self, unchanged):
+        unchanged(small, steps=2, seeds=1)
+
+class TestY:
+    def test_same(self, unchanged):
+        unchanged(small, steps=3, seeds=1)
+
+@pytest.mark.parametrize("steps", [2, 3], ids=["a/b", "a:b"])
+def test_steps(unchanged, steps):
+    unchanged(small, steps=steps, seeds=1)
+"""
+
+
+def test_each_test_has_its_reference(loops):
+    loops.claims(NAMES, "test_names")
+    assert loops.run("test_names.py", "--initcheck-record=why").ret == 1
+    assert len([*(loops.path / "unchanged" / "test_names").iterdir()]) == 4
+    assert loops.run("test_names.py").ret == 0
+
+
 def test_recording_is_refused_in_ci(loops, monkeypatch):
     monkeypatch.setenv("CI", "true")
     result = loops.run("test_mine.py", "--initcheck-record=why")

@@ -192,6 +192,71 @@ def test_a_file_that_is_no_reference_is_not_replaced(tmp_path):
     assert file.read_text() == '{"mine": 1}'
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-2])
+def test_noise_in_the_data_that_is_not_seeded_is_refused_however_small(tmp_path, size):
+    noise = torch.Generator().manual_seed(0)  # goes on from run to run
+
+    def noisy(seed):
+        generator = torch.Generator().manual_seed(seed)
+        model, optimizer = next(small(seed))
+        yield model, optimizer
+        while True:
+            inputs = torch.randn(16, 6, generator=generator)
+            inputs += size * torch.randn(16, 6, generator=noise)
+            loss = model(inputs).square().mean()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            yield loss
+
+    with pytest.raises(TrajectoryError, match=r"not repeatable: .* gets different inputs"):
+        unchanged(noisy, file=tmp_path / "r.json", steps=4, seeds=2, record="why")
+
+
+def test_noise_in_the_weights_that_is_not_seeded_is_refused(tmp_path):
+    noise = torch.Generator().manual_seed(0)
+
+    def noisy(seed):
+        for number, shown in enumerate(small(seed)):
+            if not number:
+                weight = shown[0][0].weight
+            else:
+                with torch.no_grad():
+                    weight.mul_(1 + 1e-3 * torch.randn(weight.shape, generator=noise))
+            yield shown
+
+    with pytest.raises(TrajectoryError, match=r"not repeatable: \d+% of losses and tensors"):
+        unchanged(noisy, file=tmp_path / "r.json", steps=4, seeds=2, record="why")
+
+
+def test_dropout_of_a_compiled_model_is_not_compared_with_that_of_a_plain_one(recorded, tmp_path):
+    def dropped(seed, *, compiled):
+        torch.manual_seed(seed)
+        model = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.Dropout(0.5))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        if compiled:
+            model.compile(backend="eager")
+        yield model, optimizer
+        while True:
+            loss = model(torch.randn(8, 6)).square().mean()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            yield loss
+
+    file = tmp_path / "r.json"
+    unchanged(partial(dropped, compiled=False), file=file, steps=3, seeds=1, record="x")
+    report = unchanged(partial(dropped, compiled=True), file=file)
+    assert report.verdict == "undecided"
+    assert "was eager in the record and is compiled now" in report.comparison.why
+    assert "model: compiled now, eager then" in "\n".join(report.lines())
+
+
+def test_a_reference_of_another_loop_is_said(recorded):
+    lines = unchanged(small, file=recorded[0], name="other").lines()
+    assert "recorded as  small" in lines
+
+
 def test_equal_runs_are_not_several(tmp_path):
     with pytest.raises(TrajectoryError, match="does the same with seed 1 as with seed 0"):
         unchanged(lambda seed: small(0), file=tmp_path / "r.json", steps=4, record="why")

@@ -200,7 +200,7 @@ REFUSED = {
         "training is not repeatable: two runs with seed 0 start from different values of 0.weight.",
     ),
     "is not repeatable": (
-        unseeded_data(), "% of losses and tensors differ between two runs with seed 0. At step 1 ",
+        unseeded_data(), "% of losses and tensors differ between two runs with seed 0. At step ",
     ),
     "another model": (grows_apart, "training builds another model with seed 1 than with seed 0."),
     "does not move": (
