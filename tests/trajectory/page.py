@@ -33,7 +33,7 @@ CELL = (
 )
 _BFLOAT16 = "autocast gives the gradients of matrices in bfloat16 already"
 _COARSE = "rounding to bfloat16 makes the envelope wide under autocast"
-_EPS = "the variance is 1, so the output changes by 4.5e-6 of itself, and Adam removes most of it"
+_EPS = "the output changes by 4.5e-6 / variance of itself, and Adam removes the scale of gradients"
 #: Faults that stay unseen, by change and example, and why; "" stands for all examples.
 AS_ROUNDING: dict[tuple[str, str], str] = {
     ("decay x .999", ""): "it moves a weight by 3e-7 of itself per step at most; eps is 1.2e-7",
@@ -43,7 +43,7 @@ AS_ROUNDING: dict[tuple[str, str], str] = {
     ("Adam's beta1 .899 for .9", "amp"): _COARSE,
     ("AMSGrad for Adam", "amp"): _COARSE,
     ("clipped at 1.001 for 1", "amp"): _COARSE,
-    ("AMSGrad for Adam", ""): "second moments hardly fall within 32 steps",
+    ("AMSGrad for Adam", ""): "a second moment falls by a thousandth of itself per step at most",
     ("LayerNorm's eps 1e-6 for 1e-5", "mixture"): _EPS,
 }
 
