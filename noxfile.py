@@ -124,6 +124,13 @@ def callbacks(session: nox.Session) -> None:
 
 
 @nox.session
+def unchanged(session: nox.Session) -> None:
+    """Break and change the loops of examples/, and write baselines/UNCHANGED.md."""
+    session.install("--editable", ".[test]")
+    session.run("python", "-m", "tests.trajectory", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, check its size and contents, and run the gate from it elsewhere."""
     folder = Path(session.create_tmp())
