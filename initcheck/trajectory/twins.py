@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from initcheck.envelope.twins import POOL, multiply
+from initcheck.trajectory.low_precision import Steps
 from initcheck.trajectory.traces import tensors_of
 
 
@@ -16,15 +17,20 @@ class Disturbance:
     """Multiplies what training has written by 1 + eps z, z from N(0, 1), at every step.
 
     Parameters that train are disturbed before the first step as well. A frozen parameter and a
-    constant buffer keep their bits: nothing is computed there, so nothing is rounded.
+    constant buffer keep their bits: nothing is computed there, so nothing is rounded. Where
+    autocast rounds outputs to fewer bits, a few of them are moved by one step.
     """
 
     def __init__(self, seed: int, twin: int) -> None:
         self._generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {twin}".encode()))
         self._seen: dict[str, tuple[int, int]] = {}
+        self._steps: Steps | None = None
 
     def __call__(self, model: nn.Module) -> None:
         """Disturb the module in place."""
+        if self._steps is None:
+            self._steps = Steps(self._generator)
+            self._steps.follow(model)
         with torch.no_grad():
             for name, tensor in tensors_of(model):
                 numbers = _numbers(tensor)
