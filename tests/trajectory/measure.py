@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from initcheck.envelope.twins import TWINS
 from initcheck.trajectory.compare import compare
 from initcheck.trajectory.loops import Loop, TrajectoryError
 from initcheck.trajectory.recording import made
@@ -38,7 +39,7 @@ def example(name: str) -> Training:
 def reference(name: str, seeds: Sequence[int]) -> Recorded:
     """The reference of an example, in memory."""
     loop = Loop(example(name), name)
-    return recorded(lambda: made(loop, steps=STEPS, seeds=seeds, reason="measured")[0])
+    return recorded(lambda: made(loop, steps=STEPS, seeds=seeds, twins=TWINS, reason="measured")[0])
 
 
 def runs(name: str, seeds: Iterable[int], change: Change | None = None) -> tuple[list[Trace], bool]:

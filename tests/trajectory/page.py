@@ -224,7 +224,7 @@ def _settings(faults: Sequence[Row], innocent: Sequence[Row]) -> list[str]:
         found = sorted(values(innocent, key))
         below = [sum(r <= limit for r in values(faults, key)) for limit in (3, 5, FACTOR)]
         above = [sum(r > limit for r in found) for limit in (2, 3, 5)]
-        name = f"{key} (as it is)" if each == USUAL else key
+        name = f"{key} (as in the tables above)" if each == USUAL else key
         return name, _number(found[-1]), *above, *below
 
     return [

@@ -26,7 +26,7 @@ def test_a_recording_says_what_was_recorded(recorded):
     assert report.verdict == "recorded"
     assert not report.ok
     text = "\n".join(report.lines())
-    assert "2 seeds, 8 steps, 8 twins each" in text
+    assert "2 seeds, 8 steps, 6 twins each" in text
     assert "4 of 4 tensors" in text
     assert str(file) in text
 
@@ -292,7 +292,7 @@ def test_the_float64_twin_is_refused_aloud(tmp_path):
 
     report = unchanged(narrow, file=tmp_path / "r.json", steps=4, seeds=1, record="why")
     assert "float64      no twin: its model ignores the dtype" in "\n".join(report.lines())
-    assert read(tmp_path / "r.json").twins == 8
+    assert read(tmp_path / "r.json").twins == 6
 
 
 def test_progress_counts_every_run(tmp_path):
@@ -301,7 +301,7 @@ def test_progress_counts_every_run(tmp_path):
         small, file=tmp_path / "r.json", steps=2, seeds=1, record="why",
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
-    assert seen == [(k, 11) for k in range(1, 12)]  # once, again, 8 twins and one in float64
+    assert seen == [(k, 9) for k in range(1, 10)]  # once, again, 6 twins and one in float64
 
 
 def test_generators_and_flags_are_as_before(recorded):
