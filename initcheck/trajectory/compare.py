@@ -72,16 +72,6 @@ def compare(runs: Sequence[Trace], reference: Reference) -> Comparison:
             "Record it on this device, or set dropout to 0.",
             notes=notes,
         )
-    compiled = "compiled" if runs[0].compiled else "eager"
-    was = str(reference.environment["model"])
-    if compiled != was and (reference.draws or runs[0].draws):
-        return Comparison(
-            "undecided",
-            f"The model was {was} in the record and is {compiled} now, and it draws random "
-            "numbers, which a compiled model draws otherwise. Record it as it is now, or set "
-            "dropout to 0.",
-            notes=notes,
-        )
     problem = _structure(runs[0], reference) or _start(runs, reference) or _batch(runs, reference)
     problem = problem or _finite(runs, reference)
     if problem:
@@ -205,6 +195,9 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
         return Comparison(
             "unchanged", f"It follows its record within {max(r, 0.01):.2g} envelopes.", r, **common
         )
+    other_noise = _other_noise(runs[0], reference) if losses[0] > FACTOR else ""
+    if other_noise:
+        return Comparison("undecided", other_noise, r, **common)
     step, tensor = _left(found, losses, judged)
     return Comparison(
         "changed",
@@ -212,6 +205,19 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
         f"{r:.3g} envelopes of rounding away, and {FACTOR:g} are allowed.",
         r, first_step=step, tensor=tensor, **common,
     )  # fmt: skip
+
+
+def _other_noise(now: Trace, reference: Reference) -> str:
+    """Why the first loss may differ by other random numbers alone; empty if it may not."""
+    compiled = "compiled" if now.compiled else "eager"
+    was = str(reference.environment["model"])
+    if compiled == was or not (reference.draws or now.draws):
+        return ""
+    return (
+        f"The model was {was} in the record and is {compiled} now. It draws random numbers, a "
+        "compiled model may draw others, and the first loss differs. Record it as it is now, or "
+        "set dropout to 0."
+    )
 
 
 def loss_ratio(losses: Tensor, reference: Reference, count: int) -> tuple[Tensor, Tensor]:
