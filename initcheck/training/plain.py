@@ -26,12 +26,14 @@ from initcheck.training.work import (
 def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     """Train the starts one after the other, each in a plain loop."""
     outcomes = []
-    for r, (start, seed) in enumerate(zip(starts, work.seeds, strict=True)):
+    # On a lazy backend, batches[r] would be another graph for each r.
+    each = zip(starts, work.seeds, work.batches, strict=True)
+    for r, (start, seed, batches) in enumerate(each):
         # Each replica gets a copy: a jitter disturbs the start once and then forgets how.
         copied = replace(work, jitter=copy.copy(work.jitter))
         watch = work.watch(slice(r, r + 1)) if work.watch else None
         with randomness.seeded(seed, work.device):
-            outcomes.append(_one(start, copied, work.batches[r], watch))
+            outcomes.append(_one(start, copied, batches, watch))
     return join(outcomes)
 
 
