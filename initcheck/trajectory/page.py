@@ -8,9 +8,10 @@ from typing import Any
 
 from initcheck.files.templates import html_template
 
-#: Of the map, in its own units: the height of a row, the width of a column, the room for names.
-ROW, COLUMN, NAMES, HEAD = 18, 54, 330, 26
+#: Of the map, in its own units: the height of a row, the width of a column, the room for the steps.
+ROW, COLUMN, HEAD = 18, 54, 26
 _LONGEST_NAME = 44
+_LETTER = 7.3  # width of a letter of a name
 _MOST_ROWS = 300
 
 
@@ -21,7 +22,7 @@ def page(reports: Sequence[Mapping[str, Any]]) -> str:
     return template.render(
         reports=[{"report": each, "map": _map(each)} for each in ordered],
         title=ordered[0]["name"] if len(ordered) == 1 else f"{len(ordered)} training loops",
-        sizes={"row": ROW, "column": COLUMN, "names": NAMES, "head": HEAD},
+        sizes={"row": ROW, "column": COLUMN, "head": HEAD},
     )
 
 
@@ -42,7 +43,10 @@ def _map(report: Mapping[str, Any]) -> dict[str, Any] | None:
     rows = [("loss", report["losses"] or [], False)]
     rows += [(name, r, name in left) for name, r in report["tensors"].items()]
     kept = _kept(rows)
+    longest = max(min(len(name), _LONGEST_NAME) for name, _, _ in kept)
+    names = round(longest * _LETTER) + 16
     return {
+        "names": names,
         "steps": report["steps"],
         "rows": [
             {
@@ -57,7 +61,7 @@ def _map(report: Mapping[str, Any]) -> dict[str, Any] | None:
             for name, values, unjudged in kept
         ],
         "left_out": len(rows) - len(kept),
-        "width": NAMES + COLUMN * len(report["steps"]),
+        "width": names + COLUMN * len(report["steps"]),
         "height": HEAD + ROW * len(kept),
     }
 
