@@ -21,9 +21,9 @@ AXES = {
 def point(axis, value):
     """The value, seconds of the second training, and MiB that both trainings added to the peak."""
     from benchmarks.peers.job import Job  # noqa: PLC0415 -- only the child process needs torch
-    from initcheck import devices  # noqa: PLC0415 -- as above
-    from initcheck.devices import compute  # noqa: PLC0415 -- as above
-    from initcheck.training.train import train  # noqa: PLC0415 -- as above
+    from initcheck import devices  # noqa: PLC0415 -- the child alone needs torch
+    from initcheck.devices import compute  # noqa: PLC0415 -- the child alone needs torch
+    from initcheck.training.train import train  # noqa: PLC0415 -- the child alone needs torch
 
     compute.keep_freed_memory()
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
