@@ -126,7 +126,7 @@ def test_heuristic_is_resolved_per_layer(verdict):
 def test_torch_default_has_its_variance_and_bound(verdict, network):
     """Torch's linear layers and convolutions start with the variance 1 / (3 fan-in).
 
-    Weights and biases are uniform within 1 / sqrt(fan-in), the bound that a biased layer shares.
+    A layer's weights and biases are both uniform within 1 / sqrt(fan-in).
     LeCun's uniform law has three times this variance.
     """
     net, _ = NETWORKS[network]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from initcheck.baselines import checks
-from initcheck.files import parse_json, read_text
+from initcheck.files import UnreadableError, read_json
 from initcheck.stats.decisions import DELTA
 
 Entry = dict[str, Any]
@@ -63,13 +63,9 @@ def read_evidence(path: Path) -> Entry:
 @cache
 def _read(path: Path, _modified: int) -> Entry:
     try:
-        evidence: Entry = parse_json(read_text(path))
-    except UnicodeDecodeError:
-        raise BaselineError(f"{path} cannot be read: it is not UTF-8. {REPAIR}") from None
-    except OSError as error:
-        raise BaselineError(f"{path} cannot be read: {error.strerror}. {REPAIR}") from None
-    except ValueError as error:
-        raise BaselineError(f"{path} {error}. {REPAIR}") from None
+        evidence: Entry = read_json(path)
+    except UnreadableError as error:
+        raise BaselineError(f"{error}. {REPAIR}") from None
     check_evidence(path, evidence)
     if stem_of(evidence["claim"]) != path.stem:
         raise BaselineError(

@@ -75,11 +75,15 @@ def to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:
 
 
 def _check_labels(name: str, images: Bytes, labels: Labels, classes: int) -> None:
-    if not len(images) == len(labels) > 0 or labels.min() < 0 or labels.max() >= classes:
+    if not len(images) == len(labels) > 0:
         raise DataError(
             f"The data set '{name}' has {len(labels)} labels for {len(images)} images. It needs "
-            f"one label per image, from 0 to {classes - 1}, and at least one image. Replace its "
-            "files with intact copies."
+            "one label per image, and at least one image. Replace its files with intact copies."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"The data set '{name}' has labels from {labels.min()} to {labels.max()}, and they "
+            f"must be from 0 to {classes - 1}. Replace its files with intact copies."
         )
 
 

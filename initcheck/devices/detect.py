@@ -199,10 +199,10 @@ def _check_available(device: torch.device) -> None:
 def _check_count(device: torch.device) -> None:
     count = 1 if device.type == "cpu" else backends.count_devices(device)
     if count == 0:
-        raise UnusableError(f"The backend '{device.type}' is available but counts 0 devices.")
+        raise UnusableError(f"The backend '{device.type}' is available but reports 0 devices.")
     if (device.index or 0) >= count:
         raise UnusableError(
-            f"The backend '{device.type}' counts {count} device(s), numbered from 0."
+            f"The backend '{device.type}' reports {count} device(s), numbered from 0."
         )
 
 

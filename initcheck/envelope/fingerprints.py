@@ -13,7 +13,7 @@ BEYOND = 1e30  # in place of infinity, which JSON cannot hold
 
 
 def start_marks(start: dict[str, Tensor]) -> dict[str, list[list[float]]]:
-    """Two numbers per parameter and seed that almost surely change with any of its entries.
+    """Two numbers per parameter and seed that almost surely change if any entry does.
 
     They are the norm and the projection on a fixed vector of random signs: ``{name: (R, 2)}``.
     """
@@ -37,7 +37,7 @@ def as_json(numbers: Tensor) -> Any:
 
 
 def order_marks(first_batch: Tensor) -> list[int]:
-    """One number per seed that almost surely changes with the images of the first batch.
+    """One number per seed that almost surely changes if an image of the first batch does.
 
     From ``(R, B)``: the sum over images of the index in the data times the place in the batch.
     """

@@ -127,7 +127,7 @@ def _innocent(runs: Sequence[Run]) -> Innocent | None:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Changes in the order in which they are declared, then other devices and versions by name."""
+    """Sort key: innocent changes as ``INNOCENT`` has them, then devices and versions by name."""
     names = list(INNOCENT)
     return (names.index(name) if name in names else len(names), name)
 

@@ -61,6 +61,38 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+class UnreadableError(ValueError):
+    """A file has no JSON that can be read. The message is a sentence without its full stop.
+
+    Attributes:
+        missing: whether there is no such file.
+    """
+
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+def read_json(path: Path) -> Any:
+    """The value of a regular file of JSON, read as strictly as by ``parse_json``.
+
+    Raises:
+        UnreadableError: the file is missing or not a regular one, cannot be read, is not UTF-8 or
+            not such JSON. The message names the file.
+    """
+    try:
+        return parse_json(read_text(path))
+    except FileNotFoundError as error:
+        problem = f"{path} cannot be read: {error.strerror}"
+        raise UnreadableError(problem, missing=True) from None
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{path} cannot be read: it is not UTF-8") from None
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path} {error}") from None
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text in which every number is finite and every key appears once.
 

@@ -68,10 +68,12 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
         side: verdict.laboratory.values(pair.probe, arm, drawn, verdict.device)
         for side, arm in pair.arms.items()
     }
-    if not np.isfinite([values[side] for side in SIDES]).all():
-        raise BaselineError(
-            f"{pair.key} has values that are not finite, so nothing was recorded. Fix the arm."
-        )
+    for side in SIDES:
+        if not np.isfinite(values[side]).all():
+            raise BaselineError(
+                f"{pair.key} has NaN or infinite values on the {side} side. Lower the learning "
+                "rate of that arm, or correct its start or the probe."
+            )
     if verdict.kind == "measured" and pair.form in DEMANDS:
         DEMANDS[pair.form](verdict, pair, values)
     return values | {

@@ -233,7 +233,7 @@ def _grouped_without(key: str, rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _or(values: Sequence[str], *, arm: bool) -> str:
-    """``ReLU, ELU or tanh network``: a noun at the end of all values is written once."""
+    """``ReLU, ELU or tanh network``: a noun that ends every value is written once."""
     if len(values) == 1:
         return "" if values[0] in USUAL and not arm else values[0]
     listed = [value for value in values if value]

@@ -116,7 +116,7 @@ class Verdict:
     # --- what is trained for it -----------------------------------------------------------------
 
     def key(self, pair: Pair, side: str) -> Key:
-        """The name under which one side of a comparison is prefetched."""
+        """The key of one side's prefetched values: claim, device, comparison and side."""
         return self.claim_id, self.device, pair.key, side
 
     def stage_seeds(self, stage: int) -> tuple[int, ...]:

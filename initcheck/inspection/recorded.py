@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from initcheck.files import parse_json, read_text, write_atomic
+from initcheck.files import UnreadableError, read_json, write_atomic
 from initcheck.inspection.fans import moments
 from initcheck.inspection.findings import Finding, InspectionError
 from initcheck.inspection.fingerprints import (
@@ -174,15 +174,10 @@ def read(path: Path) -> Recorded:
     """
     again = f"Record it again: initcheck inspect MODULE:FUNCTION --record {path}"
     try:
-        data = parse_json(read_text(path))
-    except FileNotFoundError as error:
-        raise InspectionError(f"There is no recorded start {path}. {again}") from error
-    except OSError as error:
-        raise InspectionError(f"{path} cannot be read: {error.strerror}. {again}") from error
-    except UnicodeDecodeError:
-        raise InspectionError(f"{path} is not UTF-8. {again}") from None
-    except ValueError as error:
-        raise InspectionError(f"{path} {error}. {again}") from None
+        data = read_json(path)
+    except UnreadableError as error:
+        problem = f"There is no recorded start {path}" if error.missing else str(error)
+        raise InspectionError(f"{problem}. {again}") from None
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise InspectionError(f"{path} is not a recorded start. {again}")
     if data.get("schema") != SCHEMA:

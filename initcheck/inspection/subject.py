@@ -139,7 +139,7 @@ class Subject:
 
 
 def default_loss(module: nn.Module, batch: Any) -> Tensor:
-    """The module's own loss, or cross entropy for integer targets and mean squares for floats.
+    """The module's own loss, or else cross entropy; the mean squared error for float targets.
 
     Raises:
         InspectionError: the module raised, or its output and the targets do not fit together.
@@ -186,7 +186,10 @@ def _from_targets(prediction: Tensor, targets: Any) -> Tensor:
     shapes = f"The output is {tuple(prediction.shape)} and the targets are {tuple(targets.shape)}"
     if targets.is_floating_point():
         if prediction.shape != targets.shape:
-            raise InspectionError(f"{shapes}. For mean squares they must be equal; or give a loss.")
+            raise InspectionError(
+                f"{shapes}. The mean squared error needs equal shapes. Make them equal, or pass "
+                "a loss."
+            )
         return nn.functional.mse_loss(prediction, targets)
     if prediction.dim() > 2 and prediction.shape[:-1] == targets.shape:  # (batch, time, classes)
         prediction = prediction.movedim(-1, 1)

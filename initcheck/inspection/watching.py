@@ -31,8 +31,8 @@ def watched(memory: WatchedMemory | None) -> Iterator[None]:
 
     with (
         mock.patch.object(threading.Thread, "run", run_watched),
-        mock.patch.object(np, "empty", _filled(np.empty, memory.fill)),
-        mock.patch.object(np, "empty_like", _filled(np.empty_like, memory.fill)),
+        mock.patch.object(np, "empty", _with_fill(np.empty, memory.fill)),
+        mock.patch.object(np, "empty_like", _with_fill(np.empty_like, memory.fill)),
         memory,
     ):
         yield
@@ -46,8 +46,8 @@ def _shared(memory: WatchedMemory) -> WatchedMemory:
     return other
 
 
-def _filled(allocate: Any, fill: Fill) -> Any:
-    def filled(*args: Any, **kwargs: Any) -> Any:
+def _with_fill(allocate: Any, fill: Fill) -> Any:
+    def allocate_filled(*args: Any, **kwargs: Any) -> Any:
         array = allocate(*args, **kwargs)
         if array.dtype.kind in "fc":
             array.fill(np.nan if fill == "nan" else 12_345)
@@ -56,7 +56,7 @@ def _filled(allocate: Any, fill: Fill) -> Any:
             array.fill(largest if fill == "nan" else largest // 3)
         return array
 
-    return filled
+    return allocate_filled
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
     """
     wanted = {*baselines.limits, *(path.stem.split("[")[0] for path in baselines.files())}
     names, read = set(map(claim_of, claims)), set[Path]()
-    for path in _files_around(baselines.folder, claims):
+    for path in _test_files_nearest_first(baselines.folder, claims):
         if wanted <= names:
             break
         if path not in read:
@@ -145,7 +145,7 @@ def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
     return names
 
 
-def _files_around(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]:
+def _test_files_nearest_first(folder: Path, claims: Sequence[pytest.Item]) -> Iterator[Path]:
     """Test files, the nearest first: next to the claims, next to the baselines, in the project.
 
     The project is everything below the folder that holds the claims' own baselines. The baselines

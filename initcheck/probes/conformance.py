@@ -60,7 +60,7 @@ def changes(trained: Trained) -> tuple[Tensor, Tensor]:
 
 
 def _growth(first: Tensor, last: Tensor) -> Tensor:
-    """Decades from one second moment to another."""
+    """By how many decades the second moment grows."""
     return torch.where(last == 0, -VANISHED, (last / first).log10())
 
 

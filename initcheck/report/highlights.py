@@ -85,7 +85,7 @@ def margins(results: Results) -> Iterator[str]:
 
 
 def envelope(results: Results) -> Iterator[str]:
-    """A line on the largest envelope ratio; NaN counts as larger than all."""
+    """A line on the largest r, the distance of an arm from its record; NaN counts as infinite."""
     arms = [(name, drift.r) for name, _, drift in _drifts(results)]
     named_ratios = [(math.inf if math.isnan(r) else r, name) for name, r in arms if r is not None]
     if not named_ratios:

@@ -64,7 +64,7 @@ def _fitting(blocks: Iterable[str], what: str, limit: int) -> Iterator[str]:
 
 
 def _surroundings(run: Run) -> str:
-    """Where and how the run took place, and its extremes, a line each."""
+    """Where and how the run took place, and its extremes, one line each."""
     lines = [
         *highlights.margins(run.results),
         *highlights.envelope(run.results),

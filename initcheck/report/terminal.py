@@ -34,7 +34,7 @@ def header(
 
 
 def surroundings(environment: Environment, settings: Settings) -> list[str]:
-    """Where and how a run takes place: versions, devices, arithmetic and settings, a line each."""
+    """Where and how a run takes place, one line each on versions, devices, arithmetic, settings."""
     ours, *named = [
         f"{name} {version}".strip()
         for name in about.VERSIONS

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from initcheck.files import parse_json, read_text, write_atomic
+from initcheck.files import UnreadableError, read_json, write_atomic
 from initcheck.results.plain import run_from_plain, to_plain
 from initcheck.results.run import SCHEMA, Run
 
@@ -37,19 +37,13 @@ def read(path: str | os.PathLike[str]) -> Run:
         ResultsError: the file is missing, is not JSON or does not fit the schema.
     """
     try:
-        plain = parse_json(read_text(Path(path)))
+        plain = read_json(Path(path))
         _check(plain, str(path))
         return run_from_plain(plain)
-    except FileNotFoundError as error:
-        raise ResultsError(
-            f"{path} cannot be read: {error.strerror}; `pytest benchmarks --initcheck-json FILE` "
-            "writes one."
-        ) from None
-    except UnicodeDecodeError:
-        raise ResultsError(f"{path} cannot be read: it is not UTF-8.") from None
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from None
-    except RecursionError:
+    except UnreadableError as error:
+        hint = "; `pytest benchmarks --initcheck-json FILE` writes one" * error.missing
+        raise ResultsError(f"{error}{hint}.") from None
+    except RecursionError:  # the schema's check needs more room than reading
         raise ResultsError(f"{path} is nested too deeply.") from None
     except ResultsError:
         raise

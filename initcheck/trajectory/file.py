@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from initcheck.envelope.ways import rounded
-from initcheck.files import is_there, parse_json, read_text, write_atomic
+from initcheck.files import UnreadableError, is_there, read_json, write_atomic
 from initcheck.trajectory.layers import Layer
 from initcheck.trajectory.loops import TrajectoryError
 from initcheck.trajectory.reference import Reference, Tracked
@@ -121,17 +121,10 @@ def read(path: Path) -> Reference:
     """
     again = "Move it away, and record the loop again."
     try:
-        plain = parse_json(read_text(path))
-    except FileNotFoundError:
-        raise TrajectoryError(f"There is no reference {path}.") from None
-    except OSError as error:
-        raise TrajectoryError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise TrajectoryError(f"{path} is not UTF-8, so it is no reference. {again}") from None
-    except RecursionError:
-        raise TrajectoryError(f"{path} is nested too deeply. {again}") from None
-    except ValueError as error:
-        raise TrajectoryError(f"{path} {error}. {again}") from None
+        plain = read_json(path)
+    except UnreadableError as error:
+        problem = f"There is no reference {path}." if error.missing else f"{error}. {again}"
+        raise TrajectoryError(problem) from None
     if not isinstance(plain, dict) or plain.get("kind") != KIND:
         raise TrajectoryError(f"{path} is no reference of a training loop. {again}")
     if plain.get("schema") != SCHEMA:

@@ -59,12 +59,13 @@ class Recorder:
         """
         if not isinstance(model, nn.Module):
             raise self._refused(
-                f"shows a {type(model).__name__} first. Show the torch.nn.Module that trains, or "
-                "(module, optimizer); several modules go into a torch.nn.ModuleDict."
+                f"shows a {type(model).__name__} first. Yield or watch the torch.nn.Module "
+                "that trains, or (module, optimizer), and put several into a torch.nn.ModuleDict."
             )
         if self.model is not None:
             raise self._refused(
-                "shows a second model. Show one module; several go into a torch.nn.ModuleDict."
+                "shows a second model. Yield or watch one module, and put several into a "
+                "torch.nn.ModuleDict."
             )
         tensors = self._watched(model)
         if not traces.trainable(model):

@@ -56,7 +56,7 @@ def _numbers(tensor: Tensor) -> Tensor | None:
 
 @lru_cache(maxsize=4)
 def _pool(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Factors 1 + eps z, the same for all twins, which begin at random places."""
+    """Factors 1 + eps z that all twins share; each use starts at a random offset."""
     generator = torch.Generator().manual_seed(POOL)
     # a loop may have set another default dtype or device
     normal = torch.randn(POOL, generator=generator, dtype=torch.float32, device="cpu")

@@ -92,7 +92,7 @@ def test_labels_that_do_not_fit_the_images_are_refused(mnist: Path) -> None:
 def test_label_beyond_the_classes_is_refused(mnist: Path) -> None:
     path = mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\x0a")
-    assert "from 0 to 9" in message("mnist", root=mnist)
+    assert "labels from 0 to 10, and they must be from 0 to 9" in message("mnist", root=mnist)
 
 
 def test_root_comes_from_the_environment(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_backend_that_computes_one_wrong_number_does_not_work(
     ("attributes", "reason"),
     [
         ({"is_available": lambda: False}, f"finds the backend '{FAKE}' unavailable"),
-        ({"device_count": lambda: 0}, f"The backend '{FAKE}' is available but counts 0 devices."),
+        ({"device_count": lambda: 0}, f"The backend '{FAKE}' is available but reports 0 devices."),
         (
             {"device_count": raising(OSError("driver hangs"))},
             "Its devices cannot be counted (driver hangs).",
@@ -124,7 +124,7 @@ def test_a_type_without_a_backend_does_not_work(name: str) -> None:
 def test_an_index_beyond_the_count_does_not_work(fake: Callable[..., SimpleNamespace]) -> None:
     fake()
     assert (
-        examine(f"{FAKE}:2").reason == f"The backend '{FAKE}' counts 2 device(s), numbered from 0."
+        examine(f"{FAKE}:2").reason == f"The backend '{FAKE}' reports 2 device(s), numbered from 0."
     )
     assert not examine("cpu:1").works
 
@@ -189,7 +189,7 @@ def test_require_names_the_missing_device_the_reason_and_the_fix(
         require(["cpu", FAKE])
     assert str(caught.value) == (
         f"Device '{FAKE}' was requested but cannot be used. "
-        f"The backend '{FAKE}' is available but counts 0 devices. Devices that work here: cpu. "
+        f"The backend '{FAKE}' is available but reports 0 devices. Devices that work here: cpu. "
         "Run `initcheck doctor` to see every device, "
         "or request only these with `--initcheck-device cpu`."
     )

@@ -1,4 +1,4 @@
-"""Files are replaced atomically; those that cannot be replaced are written directly."""
+"""Files are replaced atomically, and what cannot be read is said in a sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from initcheck.files import write_atomic
+from initcheck.files import UnreadableError, read_json, write_atomic
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch, b
 WRITER = """
 import signal, sys
 from pathlib import Path
-from initcheck.files import write_atomic
+from initcheck.files import UnreadableError, read_json, write_atomic
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 path, texts = Path(sys.argv[1]), [letter * 200_000 for letter in "ab"]
 while True:
@@ -121,3 +121,36 @@ def test_a_file_that_cannot_be_replaced_is_written_in_place(tmp_path, monkeypatc
     with pytest.raises(OSError, match=os.strerror(number)):
         write_atomic(tmp_path / "b.json", "new")
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+# --- reading JSON ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff", "cannot be read: it is not UTF-8"),
+        (b"[1,", "is not JSON at line 1, column 4"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b"[NaN]", "has a bare NaN"),
+        (b'{"a": 1, "a": 2}', "has the key 'a' twice"),
+    ],
+)
+def test_a_file_that_is_no_json_is_named_with_what_is_wrong(tmp_path, content, said):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableError) as caught:
+        read_json(path)
+    assert str(caught.value).startswith(f"{path} {said}")
+    assert not caught.value.missing
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(UnreadableError, match="No such file") as caught:
+        read_json(tmp_path / "x.json")
+    assert caught.value.missing
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(UnreadableError, match="it is a folder, not a regular file"):
+        read_json(tmp_path)

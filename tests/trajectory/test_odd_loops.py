@@ -149,7 +149,7 @@ REFUSED = {
     ),
     "Watch twice": (
         partial(plain, watch=lambda model: [Watch(model), Watch(model)]),
-        "training with seed 0 shows a second model. Show one module; several go into a torch.nn.M",
+        "training with seed 0 shows a second model. Yield or watch one module, and put several",
     ),
     "stops early": (
         lambda seed: itertools.islice(train(seed), 4),
@@ -172,7 +172,7 @@ REFUSED = {
         twice,
         "Show one number, such as the loss's mean. Its model is shown once, before the first step.",
     ),
-    "no module": (a_list, "shows a list first. Show the torch.nn.Module that trains, or (module,"),
+    "no module": (a_list, "shows a list first. Yield or watch the torch.nn.Module that trains, or"),
     "frozen": (frozen, "shows a Sequential without a parameter that trains."),
     "lazy": (lazy, "weight has no shape before the first forward pass. Run one before the model"),
     "meta": (on_meta, "weight is on the meta device, so it has no numbers."),
