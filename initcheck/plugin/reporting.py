@@ -48,7 +48,8 @@ class Reporting:
         self.selected: dict[str, str] = {}  # the claims of this run: node id and id
         self.collected: list[str] = []  # node ids of all tests of xdist's workers
         self.judged: set[str] = set()  # node ids of tests with a result
-        self.reported: set[str] = set()  # node ids of tests that ran, or failed before it
+        self.told = False  # whether a worker of xdist has told which tests are claims
+        self.reported: set[str] = set()  # node ids of tests that ran or were skipped
         self.failed: dict[str, str] = {}  # why a test has no result, by node id
         self.troubles: list[str] = []
         self.headed = False
@@ -102,7 +103,7 @@ class Reporting:
         if report.skipped and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
             self.skipped[report.nodeid] = unmet.reason(str(reason))
-        if report.when == "call":
+        if report.when == "call" or report.skipped:
             self.reported.add(report.nodeid)
         if report.failed and report.when != "teardown":
             self.failed[report.nodeid] = unmet.why_failed(report)
@@ -134,6 +135,7 @@ class Reporting:
     def pytest_testnodedown(self, node: Any) -> None:
         """Note why an xdist worker refused to run; all workers give the same reason."""
         output = getattr(node, "workeroutput", {})
+        self.told |= SELECTED in output
         self.selected |= output.get(SELECTED, {})
         self.tries_init |= output.get(TRIES_INIT, False)
         refusal = output.get(REFUSAL)
@@ -212,7 +214,7 @@ class Reporting:
     def not_judged(self) -> list[NotJudged]:
         """The selected claims without a result, each with the reason."""
         selected = self.selected
-        if not selected:  # no xdist worker lived to tell which tests are claims
+        if not selected and not self.told:  # no xdist worker lived to tell which tests are claims
             lost = [node for node in self.collected if node not in self.reported]
             selected = {node: node.rpartition("::")[2].removeprefix("test_") for node in lost}
         return [

@@ -113,3 +113,17 @@ def test_a_skipped_claim_is_not_judged_but_the_run_is_finished(project):
         ("zeros_end[cpu]", "no rain today", True)
     ]
     assert run.unfinished == ""
+
+
+def test_skipped_tests_of_a_project_without_claims_are_no_unfinished_claims(project):
+    pytest.importorskip("xdist")
+    (project.path / "test_of_others.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.skip(reason='no rain today')\n"
+        "def test_rain(): pass\n"
+        "def test_sun(): pass\n"
+    )
+    result = project.start("test_of_others.py", "-n1", "-p", "no:benchmark")
+    assert result.ret == 0, result.output
+    assert "1 passed, 1 skipped" in result.output
+    assert "UNFINISHED" not in result.output
