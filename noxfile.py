@@ -155,6 +155,7 @@ def _wheel_problems(wheel: Path) -> list[str]:
         "initcheck/datasets/mnist5k.npz", "initcheck/datasets/mnist5k.txt",
         "initcheck/results/results.schema.json", "initcheck/baselines/evidence.schema.json",
         "initcheck/report/templates/page.html.j2",
+        "initcheck_benchmarks/docs/sources.md", "initcheck_benchmarks/docs/refuted.md",
     ]  # fmt: skip
     excluded = [
         baselines + "operating/", baselines + "reproduced/",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from initcheck.claims import Claim
 from initcheck.cli.declared import UndeclaredError, declared
-from initcheck.cli.sources import linked, read_sources
+from initcheck.cli.sources import UNCLAIMED, ids, linked, read_sources
 from initcheck.gate.comparison import Pair
 from initcheck.gate.regime import regime
 
@@ -37,18 +37,32 @@ def as_text(claims: Sequence[Claim]) -> str:
 
 
 def as_json(claims: Sequence[Claim]) -> str:
-    """A list with one object per claim and set of parameters."""
-    return json.dumps(
-        [
-            {
-                "claim": claim.claim, "kind": claim.kind, "source": claim.source,
-                "statement": claim.statement, "details": claim.details, "regime": regime_of(claim),
-                "file": claim.file, "line": claim.line, "node": claim.node, "scale": claim.scale,
-            }
-            for claim in claims
-        ],
-        indent=2,
-    )  # fmt: skip
+    """A list with one object per claim and set of parameters, then one per unclaimed statement.
+
+    An unclaimed statement is one that the project's ``docs/refuted.md`` lists. Its ``claim`` is
+    null, and ``not_claimed`` says why no claim tests it.
+    """
+    folders = {file: Path(file).resolve().parent for file in {claim.file for claim in claims}}
+    sources = {file: read_sources(folder) for file, folder in folders.items()}
+    written: list[dict[str, object]] = [
+        {
+            "claim": claim.claim, "kind": claim.kind, "source": claim.source,
+            "ids": ids(claim.source, sources[claim.file]), "statement": claim.statement,
+            "details": claim.details, "regime": regime_of(claim), "file": claim.file,
+            "line": claim.line, "node": claim.node, "scale": claim.scale,
+        }
+        for claim in claims
+    ]  # fmt: skip
+    unclaimed = {
+        name: row
+        for folder in folders.values()
+        for name, row in read_sources(folder, UNCLAIMED).items()
+    }
+    written += [
+        {"claim": None, "ids": [name], "statement": row.statement, "not_claimed": row.origin}
+        for name, row in unclaimed.items()
+    ]
+    return json.dumps(written, indent=2)
 
 
 def as_markdown(claims: Sequence[Claim]) -> str:

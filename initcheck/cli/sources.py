@@ -1,4 +1,7 @@
-"""What the ids in a claim's source stand for, read from the project's ``docs/sources.md``."""
+"""What the ids of statements stand for, read from the project's pages in ``docs``.
+
+``sources.md`` has the ids that claims name, ``refuted.md`` those that no claim tests.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = "sources.md"
+UNCLAIMED = "refuted.md"
 ROW = re.compile(r'^\| <a id="([^"]+)"></a>`\1` \| (.+?) \| (.+?) \|$', flags=re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the page: what an id says, and where it is from. Both are Markdown."""
+    """One row of a page. Both cells are Markdown.
+
+    Attributes:
+        statement: what the id says.
+        origin: where it is from; on the page of unclaimed ids, why no claim tests it.
+    """
 
     statement: str
     origin: str
@@ -25,14 +34,14 @@ class Source:
         return LINK.sub(r"\1", f"{self.statement} ({self.origin})").replace("`", "")
 
 
-def read_sources(start: Path) -> dict[str, Source]:
-    """The sources by id, from the nearest ``docs/sources.md`` in this folder or further up.
+def read_sources(start: Path, page: str = PAGE) -> dict[str, Source]:
+    """The rows by id of the nearest ``docs/`` page of this name, in this folder or further up.
 
     Empty if there is no such page.
     """
-    pages = (folder / "docs" / PAGE for folder in (start, *start.parents))
-    page = next((page for page in pages if page.is_file()), None)
-    text = page.read_text(encoding="utf-8") if page else ""
+    pages = (folder / "docs" / page for folder in (start, *start.parents))
+    file = next((file for file in pages if file.is_file()), None)
+    text = file.read_text(encoding="utf-8") if file else ""
     return {name: Source(statement, origin) for name, statement, origin in ROW.findall(text)}
 
 

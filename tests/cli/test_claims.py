@@ -130,6 +130,18 @@ def test_json_has_every_set_of_parameters(project, capsys):
     ]
 
 
+def test_json_ends_with_the_statements_that_no_claim_tests(project, capsys):
+    (project / "docs").mkdir()
+    row = '| <a id="{0}"></a>`{0}` | {1} | {2} |\n'
+    (project / "docs" / "sources.md").write_text(row.format("x-1", "It does.", "He"))
+    (project / "docs" / "refuted.md").write_text(row.format("x-2", "It stays.", "It is slow."))
+    *claims, last = json.loads(printed(capsys, "--json"))
+    assert [claim["ids"] for claim in claims] == [["x-1"], ["x-1"], [], []]
+    assert last == {
+        "claim": None, "ids": ["x-2"], "statement": "It stays.", "not_claimed": "It is slow."
+    }  # fmt: skip
+
+
 def test_json_has_all_that_is_known_about_a_claim(project, capsys):
     file = f"benchmarks/{project.name}.py"
     claim = json.loads(printed(capsys, "--json"))[0]
@@ -139,6 +151,7 @@ def test_json_has_all_that_is_known_about_a_claim(project, capsys):
         "claim": "he_keeps_variance[relu]",
         "kind": "measured",
         "source": "He 2015, eq. 10; x-1",
+        "ids": [],
         "statement": "He's initialization keeps the variance of pre-activations.",
         "details": "It loses none.",
         "regime": RELU,
