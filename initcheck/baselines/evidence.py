@@ -66,6 +66,15 @@ def _read(path: Path, _modified: int) -> Entry:
         evidence: Entry = read_json(path)
     except UnreadableError as error:
         raise BaselineError(f"{error}. {REPAIR}") from None
+    return checked(path, evidence)
+
+
+def checked(path: Path, evidence: Entry) -> Entry:
+    """The evidence of a file, once it is known to be sound and to belong to the file's name.
+
+    Raises:
+        BaselineError: see ``read_evidence``.
+    """
     check_evidence(path, evidence)
     if stem_of(evidence["claim"]) != path.stem:
         raise BaselineError(

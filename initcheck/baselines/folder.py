@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from initcheck.baselines import layout
+from initcheck.baselines import layout, packed
 from initcheck.baselines.evidence import (
     BaselineError,
     check_evidence,
+    checked,
     choose,
     merged,
     read_evidence,
@@ -71,12 +72,14 @@ class Baselines:
     def files(self) -> list[Path]:
         """All evidence files of the folder; none if nothing was ever recorded.
 
+        A wheel has one packed file in their place. Then these are the paths that they would have.
+
         Raises:
-            BaselineError: the folder is there and cannot be read.
+            BaselineError: the folder or the packed file is there and cannot be read.
         """
         folder = self.folder / "evidence"
         if not is_there(folder):
-            return []
+            return [folder / f"{stem}.json" for stem in self._packed()]
         try:
             return sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
         except OSError as error:
@@ -97,8 +100,26 @@ class Baselines:
         """The evidence of a claim, read and checked once, or None if nothing was recorded."""
         if claim_id not in self._evidence:
             path = self.path(claim_id)
-            self._evidence[claim_id] = read_evidence(path) if is_there(path) else None
+            self._evidence[claim_id] = (
+                read_evidence(path) if is_there(path) else self._from_pack(path)
+            )
         return self._evidence[claim_id]
+
+    def _from_pack(self, path: Path) -> dict[str, Any] | None:
+        """The evidence that a packed file has for this path, if it is there in their place."""
+        evidence = None if is_there(path.parent) else self._packed().get(path.stem)
+        return None if evidence is None else checked(path, evidence)
+
+    def _packed(self) -> dict[str, Any]:
+        """All evidence of the packed file, or nothing if there is none."""
+        path = self.folder / packed.NAME
+        try:
+            return packed.unpack(path) if is_there(path) else {}
+        except OSError as error:
+            raise BaselineError(
+                f"{path} cannot be read: {error.strerror}. Install the package again: "
+                "`pip install --force-reinstall --no-deps initcheck`."
+            ) from None
 
     def recorded(self, claim_id: str, machine: Mapping[str, Any]) -> dict[str, Any] | None:
         """The entry recorded for such a machine, or the CPU's, or None."""
