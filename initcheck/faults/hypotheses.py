@@ -42,6 +42,7 @@ HYPOTHESES = (
             "one_more_layer_wakes_a_step_on_cifar",
             "one_more_convolution_wakes_a_step",
             "zeroed_layer_keeps_atom_at_zero",
+            "zero_adapter_never_moves",
         ),
     ),
     Hypothesis(
@@ -177,6 +178,15 @@ HYPOTHESES = (
     Hypothesis(
         "The optimizer holds parameters that were replaced.", "copies_are_the_module",
         ("stale_optimizer_trains_nothing",),
+    ),
+    # adapters and copies
+    Hypothesis(
+        "One factor of an adapter is zero.", "adapter_drawn_whole",
+        ("adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "One factor of an adapter is not zero.", "adapter_zeroed_whole",
+        ("zero_factor_of_adapter_moves_first",),
     ),
 )  # fmt: skip
 
