@@ -188,6 +188,26 @@ HYPOTHESES = (
         "One factor of an adapter is not zero.", "adapter_zeroed_whole",
         ("zero_factor_of_adapter_moves_first",),
     ),
+    Hypothesis(
+        "Each shard of a weight has a seed that no other has.", "shards_from_one_seed",
+        ("sharded_start_has_full_rank",),
+    ),
+    Hypothesis(
+        "The parts of a weight are copies.", "copies_drawn_separately",
+        ("copied_experts_never_part", "shards_from_one_seed_stay_copies"),
+    ),
+    Hypothesis(
+        "A gate is divided by its own sum.", "gate_not_normalized",
+        ("normalized_top_1_gate_starves_its_router",),
+    ),
+    Hypothesis(
+        "The copies of a unit share its outgoing weights.", "outgoing_weights_whole",
+        ("widened_network_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "The copies of a unit have equal outgoing weights.", "outgoing_shares_unequal",
+        ("copied_units_never_part",),
+    ),
 )  # fmt: skip
 
 

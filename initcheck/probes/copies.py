@@ -1,0 +1,32 @@
+"""Copies: how far apart equal parts of a tensor are, and the rank that they leave a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from initcheck.probes.probe import largest
+from initcheck.probes.ranks import rank
+from initcheck.training.train import Trained
+
+
+def gap_between_parts(trained: Trained, parts: int, along: Mapping[str, int]) -> Tensor:
+    """Largest difference between an entry of a part and the same entry of the first part.
+
+    Args:
+        trained: an arm; its parameters after the last step are read.
+        parts: the number of parts of equal size.
+        along: for each parameter by name the dimension along which it has parts.
+    """
+    gaps = []
+    for name, dim in along.items():
+        first, *others = trained.parameters[name].chunk(parts, dim + 1)  # dimension 0 is the seed
+        gaps.append(torch.stack([largest((other - first).abs()) for other in others]).amax(0))
+    return torch.stack(gaps).amax(0)
+
+
+def weight_rank(trained: Trained, layer: str) -> Tensor:
+    """Numerical rank of a weight after the last step: singular values above 1e-4."""
+    return rank(trained.parameters[layer])
