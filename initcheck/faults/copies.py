@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.nn import init
+from torch.nn.modules import transformer
 
-from initcheck.faults.fault import Fault, Function, wrapped
-from initcheck.initializers import copied
+from initcheck.faults.fault import Fault, Function, wrapped, wrapped_in
+from initcheck.initializers import Initializer, copied, zeros_
 from initcheck.networks import adapters, experts, widened
 
 
@@ -33,6 +39,65 @@ def _calling(name: str) -> Function:
         return drawn
 
     return seeds
+
+
+def _redrawn(function: Function) -> Function:
+    """A function that clones a layer and then lets every clone draw its weights again."""
+
+    def clones(module: nn.Module, count: int) -> nn.ModuleList:
+        made: nn.ModuleList = function(module, count)
+        for part in made.modules():
+            for name in ("reset_parameters", "_reset_parameters"):
+                if hasattr(part, name):
+                    getattr(part, name)()
+        return made
+
+    return clones
+
+
+def _separately(function: Function) -> Function:
+    """An attention layer's reset that draws each of three packed projections alone."""
+
+    def reset(self: nn.MultiheadAttention) -> None:
+        function(self)
+        if self.in_proj_weight is not None:
+            for weight in self.in_proj_weight.chunk(3):
+                init.xavier_uniform_(weight)
+
+    return reset
+
+
+def _first_layer_only(function: Function) -> Function:
+    def rule_for(self: Initializer, module: nn.Module, name: str) -> Any:
+        later = ".bias_ih_l" in name and ".bias_ih_l0" not in name
+        return zeros_ if later else function(self, module, name)
+
+    return rule_for
+
+
+def _once(function: Function) -> Function:
+    """A reset that does nothing when it is called again."""
+
+    def reset(self: Any) -> None:
+        if not getattr(self, "was_reset", False):
+            self.was_reset = True
+            function(self)
+
+    return reset
+
+
+@contextmanager
+def _attention_resets() -> Iterator[None]:
+    """``nn.MultiheadAttention`` has a public reset that sets all its parameters."""
+
+    def reset(self: nn.MultiheadAttention) -> None:
+        self._reset_parameters()
+
+    setattr(nn.MultiheadAttention, "reset_parameters", reset)  # noqa: B010 -- a new attribute
+    try:
+        yield
+    finally:
+        delattr(nn.MultiheadAttention, "reset_parameters")
 
 
 def _normalized(always: bool) -> Function:
@@ -87,6 +152,45 @@ FAULTS = (
     Fault(
         "outgoing_shares_unequal", "The copies of a unit get shares of .3 and .7.",
         "initcheck", (), lambda: wrapped(widened.shares, lambda _: lambda share: (0.3, 0.7)),
+    ),
+    # starts of torch's layers
+    Fault(
+        "encoder_layers_redrawn",
+        "nn.TransformerEncoder draws the weights of each layer that it copies again.",
+        "torch", (), lambda: wrapped_in(transformer, "_get_clones", _redrawn),
+    ),
+    Fault(
+        "projections_drawn_separately",
+        "nn.MultiheadAttention draws each packed projection as a layer for itself.",
+        "torch", (), lambda: wrapped_in(nn.MultiheadAttention, "_reset_parameters", _separately),
+    ),
+    Fault(
+        "forget_bias_in_first_layer",
+        "Only the first layer of an LSTM gets its forget bias, as in flood-forecasting.",
+        "initcheck", (), lambda: wrapped(Initializer.rule_for, _first_layer_only),
+    ),
+    # deferred and overwritten starts
+    Fault(
+        "norm_resets_once", "The reset of a group norm does nothing when it is called again.",
+        "torch", (), lambda: wrapped_in(nn.GroupNorm, "reset_parameters", _once),
+    ),
+    Fault(
+        "attention_resets", "nn.MultiheadAttention has a reset_parameters that sets all it holds.",
+        "torch", (), _attention_resets,
+    ),
+    Fault(
+        "padding_gets_gradient", "The padding row of an embedding gets a gradient.",
+        "torch", (),
+        lambda: wrapped_in(
+            F, "embedding", lambda function: lambda given, weight, *_: function(given, weight)
+        ),
+    ),
+    Fault(
+        "zeros_overwritten", "A pass that should spare rows of zeros fills them too.",
+        "initcheck", (),
+        lambda: wrapped(
+            copied.rows_of_zeros, lambda _: lambda tensor: torch.zeros(len(tensor)).bool()
+        ),
     ),
     # mixtures of experts
     Fault(

@@ -208,6 +208,40 @@ HYPOTHESES = (
         "The copies of a unit have equal outgoing weights.", "outgoing_shares_unequal",
         ("copied_units_never_part",),
     ),
+    # starts of torch's layers
+    Hypothesis(
+        "An encoder copies its layer and draws nothing.", "encoder_layers_redrawn",
+        ("encoder_layers_start_as_copies",),
+    ),
+    Hypothesis(
+        "Packed projections are drawn as one layer.", "projections_drawn_separately",
+        ("packed_projections_start_at_half_of_xaviers_variance",),
+    ),
+    Hypothesis(
+        "Every layer of an LSTM has its forget bias.", "forget_bias_in_first_layer",
+        ("forget_bias_sets_the_memory_of_an_lstm",),
+    ),
+    Hypothesis(
+        "The recurrence is the identity.", "identity_shifted_by_one",
+        ("identity_recurrence_keeps_its_gradient",),
+    ),
+    # deferred and overwritten starts
+    Hypothesis(
+        "The reset of each layer sets all that it holds.", "norm_resets_once",
+        ("every_reset_sets_all_of_torchs_layers",),
+    ),
+    Hypothesis(
+        "An attention layer has no reset.", "attention_resets",
+        ("deferred_attention_stays_unset",),
+    ),
+    Hypothesis(
+        "A padding row gets no gradient.", "padding_gets_gradient",
+        ("padding_row_never_moves",),
+    ),
+    Hypothesis(
+        "Rows of zeros are spared.", "zeros_overwritten",
+        ("sparing_pass_keeps_zeros_of_the_constructor",),
+    ),
 )  # fmt: skip
 
 

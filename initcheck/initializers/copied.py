@@ -53,3 +53,22 @@ def _in_parts(law: TensorInitializer, parts: int, along: int, *, equal: bool) ->
 def _stacked(piece: Tensor) -> bool:
     """Whether a part is one matrix of a stack, whose fans are the matrix's."""
     return piece.dim() == 3 and len(piece) == 1
+
+
+@factory
+def sparing_(law: TensorInitializer) -> TensorInitializer:
+    """The values of ``law``, except in rows of zeros, which stay: padding rows and zero heads."""
+
+    @torch.no_grad()
+    def fill(tensor: Tensor, generator: torch.Generator) -> Tensor:
+        spared = rows_of_zeros(tensor)
+        law(tensor, generator)
+        tensor[spared] = 0
+        return tensor
+
+    return fill
+
+
+def rows_of_zeros(tensor: Tensor) -> Tensor:
+    """Which rows are zero, ``(rows,)`` bool."""
+    return ~tensor.flatten(1).any(1)

@@ -30,3 +30,18 @@ def gap_between_parts(trained: Trained, parts: int, along: Mapping[str, int]) ->
 def weight_rank(trained: Trained, layer: str) -> Tensor:
     """Numerical rank of a weight after the last step: singular values above 1e-4."""
     return rank(trained.parameters[layer])
+
+
+def gap_between_layers(trained: Trained, layers: str) -> Tensor:
+    """Largest difference between a parameter of any layer and that of the first, at the start.
+
+    ``layers`` is the name of a list of layers, such as ``encoder.layers``.
+    """
+    inside = {
+        name.removeprefix(f"{layers}."): tensor
+        for name, tensor in trained.start.items()
+        if name.startswith(f"{layers}.")
+    }
+    first = {name.partition(".")[2]: t for name, t in inside.items() if name.startswith("0.")}
+    gaps = [largest((t - first[name.partition(".")[2]]).abs()) for name, t in inside.items()]
+    return torch.stack(gaps).amax(0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
-from initcheck.initializers import copied, normal_
+from initcheck.initializers import copied, every, normal_, zeros_
+from initcheck.initializers.recurrent import forget_bias_
 from initcheck.networks import adapters, experts, widened
 
 
@@ -28,6 +31,40 @@ def gate_sum(*, normalized):
     return round(float(mixture.gate(torch.tensor([[0.4, 0.3, 0.2, 0.1]])).sum()), 6)
 
 
+def encoder_layers_are_equal():
+    """Whether both layers of a new encoder are equal."""
+    layer = nn.TransformerEncoderLayer(4, 2, 8)
+    first, second = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).layers
+    return torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+def packed_variance():
+    """The second moment of a large packed projection, times its width."""
+    weight = nn.MultiheadAttention(64, 2).in_proj_weight
+    return float(weight.detach().square().mean()) * 64
+
+
+def forget_biases():
+    """Which layers of an LSTM get a forget bias that is requested for all."""
+    module = nn.Sequential(OrderedDict(cell=nn.LSTM(2, 2, num_layers=2)))
+    every(zeros_, zeros_).but("cell.bias_ih_*", forget_bias_(1.0))(module, torch.Generator())
+    return [bool(module.cell.get_parameter(f"bias_ih_l{n}").any()) for n in (0, 1)]
+
+
+def reset_again(layer):
+    """Whether a second reset sets what was overwritten."""
+    nn.init.constant_(layer.weight, 7.0)
+    layer.reset_parameters()
+    return float(layer.weight.detach()[0]) == 1.0
+
+
+def padding_gradient():
+    """The gradient of a padding row that is looked up."""
+    embedding = nn.Embedding(3, 2, padding_idx=0)
+    embedding(torch.tensor([0, 1])).sum().backward()
+    return float(embedding.weight.grad[0, 0])
+
+
 SAYS = {
     "adapter_drawn_whole": lambda: drawn_factors() == (True, True),
     "adapter_zeroed_whole": lambda: drawn_factors() == (False, False),
@@ -37,4 +74,13 @@ SAYS = {
     "outgoing_shares_unequal": lambda: widened.shares(0.5) == (0.3, 0.7),
     "gate_normalized": lambda: gate_sum(normalized=False) == 1.0,
     "gate_not_normalized": lambda: gate_sum(normalized=True) == 0.4,
+    "encoder_layers_redrawn": lambda: not encoder_layers_are_equal(),
+    "projections_drawn_separately": lambda: packed_variance() > 0.75,
+    "forget_bias_in_first_layer": lambda: forget_biases() == [True, False],
+    "norm_resets_once": lambda: not reset_again(nn.GroupNorm(1, 2)),
+    "attention_resets": lambda: hasattr(nn.MultiheadAttention, "reset_parameters"),
+    "padding_gets_gradient": lambda: padding_gradient() == 1.0,
+    "zeros_overwritten": lambda: bool(
+        copied.sparing_(normal_(1.0))(torch.zeros(2, 2), torch.Generator()).any()
+    ),
 }
