@@ -13,8 +13,8 @@ from torch.nn import init
 from torch.nn.modules import transformer
 
 from initcheck.faults.fault import Fault, Function, wrapped, wrapped_in
-from initcheck.initializers import Initializer, copied, zeros_
-from initcheck.networks import adapters, experts, widened
+from initcheck.initializers import Initializer, copied, data_dependent, zeros_
+from initcheck.networks import adapters, experts, ranks, widened
 
 
 def _then(change: Function) -> Function:
@@ -131,6 +131,37 @@ FAULTS = (
         lambda: wrapped(
             adapters.Adapter.reset_parameters, _then(lambda self: init.zeros_(self.lora_a))
         ),
+    ),
+    Fault(
+        "principal_part_kept", "A principal adapter's frozen weight keeps what the adapter holds.",
+        "initcheck", (),
+        lambda: wrapped(
+            adapters.product, lambda _: lambda adapter: torch.zeros_like(adapter.base.weight)
+        ),
+    ),
+    Fault(
+        "magnitudes_are_one", "The magnitudes of a decomposed adapter start at one.",
+        "initcheck", (),
+        lambda: wrapped(adapters.row_lengths, lambda _: lambda weight: torch.ones(len(weight), 1)),
+    ),
+    Fault(
+        "rank_scales_swapped",
+        "Adapters to be scaled by their rank are scaled by its root, and the reverse.",
+        "initcheck", (),
+        lambda: wrapped(ranks.scale, lambda old: lambda rank, *, root: old(rank, root=not root)),
+    ),
+    # starts that look at images
+    Fault(
+        "divided_by_variance", "A start divides a layer by the variance of its outputs.",
+        "initcheck", (),
+        lambda: wrapped(
+            data_dependent.spread, lambda old: lambda out, *, by_unit: old(out, by_unit=by_unit)**2
+        ),
+    ),
+    Fault(
+        "mean_not_subtracted", "A start leaves each unit the mean of its outputs.",
+        "initcheck", (),
+        lambda: wrapped(data_dependent.shift, lambda _: lambda out: torch.zeros(out.shape[1])),
     ),
     # parts and copies
     Fault(

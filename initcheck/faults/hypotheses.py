@@ -194,7 +194,11 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The parts of a weight are copies.", "copies_drawn_separately",
-        ("copied_experts_never_part", "shards_from_one_seed_stay_copies"),
+        (
+            "copied_experts_never_part",
+            "equal_heads_never_part",
+            "shards_from_one_seed_stay_copies",
+        ),
     ),
     Hypothesis(
         "A gate is divided by its own sum.", "gate_not_normalized",
@@ -241,6 +245,36 @@ HYPOTHESES = (
     Hypothesis(
         "Rows of zeros are spared.", "zeros_overwritten",
         ("sparing_pass_keeps_zeros_of_the_constructor",),
+    ),
+    # adapters that keep the base, and their scales
+    Hypothesis(
+        "The frozen weight gives up what the adapter holds.", "principal_part_kept",
+        ("principal_adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "Magnitudes start as the lengths of the rows.", "magnitudes_are_one",
+        ("decomposed_adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "The scale is alpha over the root of the rank for SGD, over the rank for Adam.",
+        "rank_scales_swapped",
+        (
+            "plain_scale_makes_first_adam_step_blind_to_rank",
+            "root_scale_makes_first_sgd_step_blind_to_rank",
+        ),
+    ),
+    # what a start decides
+    Hypothesis(
+        "The weights are symmetric about zero.", "uniform_without_negative_half",
+        ("narrow_relu_chains_are_born_dead",),
+    ),
+    Hypothesis(
+        "A layer is divided by the standard deviation of its outputs.", "divided_by_variance",
+        ("lsuv_start_has_unit_variance",),
+    ),
+    Hypothesis(
+        "The mean of a unit's outputs is subtracted.", "mean_not_subtracted",
+        ("data_dependent_start_standardizes_units",),
     ),
 )  # fmt: skip
 

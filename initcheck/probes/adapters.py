@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcheck.arms import DTYPES, derived
 from initcheck.networks.adapters import Adapted
+from initcheck.networks.ranks import POOL
 from initcheck.probes.probe import largest
 from initcheck.training.train import Trained
 
@@ -56,3 +57,20 @@ def factors_out_of_turn(trained: Trained, first: str) -> Tensor:
 def _moved(before: Tensor, after: Tensor) -> Tensor:
     """Whether any entry of each replica changed, ``(R,)`` bool on the CPU."""
     return (before.cpu() != after.cpu()).flatten(1).any(1)
+
+
+def first_step_ratio(trained: Trained) -> Tensor:
+    """What the adapter ``high`` adds to the logits over what ``low`` adds, after training.
+
+    Each is the root of the mean square over 500 test images. The network is ``TwoRanks``.
+    """
+    images = trained.data.test_inputs[:500]
+    ratios = []
+    for seed, state in zip(trained.seeds, trained.replicas(), strict=True):
+        module = trained.arm.build(seed).to(trained.device)
+        module.load_state_dict(state)
+        x = nn.functional.avg_pool2d(images, POOL).flatten(1)
+        with torch.no_grad():
+            low, high = (module.get_submodule(name)(x).double().norm() for name in ("low", "high"))
+        ratios.append((high / low).cpu())
+    return torch.stack(ratios)

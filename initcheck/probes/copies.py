@@ -45,3 +45,14 @@ def gap_between_layers(trained: Trained, layers: str) -> Tensor:
     first = {name.partition(".")[2]: t for name, t in inside.items() if name.startswith("0.")}
     gaps = [largest((t - first[name.partition(".")[2]]).abs()) for name, t in inside.items()]
     return torch.stack(gaps).amax(0)
+
+
+def gap_between_heads(trained: Trained, name: str, heads: int) -> Tensor:
+    """Largest difference between two heads in a packed projection of queries, keys and values.
+
+    ``name`` is that of the weight, ``(3 D, D)``; the parameters after the last step are read.
+    """
+    weight = trained.parameters[name]
+    seeds, rows, width = weight.shape
+    packed = weight.view(seeds, 3, heads, rows // (3 * heads), width)
+    return largest((packed - packed[:, :, :1]).abs())

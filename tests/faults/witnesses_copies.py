@@ -7,9 +7,9 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from initcheck.initializers import copied, every, normal_, zeros_
+from initcheck.initializers import copied, data_dependent, every, normal_, zeros_
 from initcheck.initializers.recurrent import forget_bias_
-from initcheck.networks import adapters, experts, widened
+from initcheck.networks import adapters, experts, ranks, widened
 
 
 def drawn_factors():
@@ -65,9 +65,25 @@ def padding_gradient():
     return float(embedding.weight.grad[0, 0])
 
 
+def principal_remainder():
+    """The largest entry of what is left of a weight of rank one after its principal part."""
+    layer = nn.Linear(2, 2)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    adapters.principal(layer, 1)
+    return round(float(layer.weight.detach().abs().max()), 5)
+
+
 SAYS = {
     "adapter_drawn_whole": lambda: drawn_factors() == (True, True),
     "adapter_zeroed_whole": lambda: drawn_factors() == (False, False),
+    "principal_part_kept": lambda: principal_remainder() == 1.0,
+    "magnitudes_are_one": lambda: float(adapters.row_lengths(torch.ones(1, 4))) == 1.0,
+    "rank_scales_swapped": lambda: ranks.scale(4, root=True) == 0.25,
+    "divided_by_variance": lambda: (
+        float(data_dependent.spread(torch.tensor([-3.0, 3.0]), by_unit=False)) > 10
+    ),
+    "mean_not_subtracted": lambda: not data_dependent.shift(torch.ones(2, 2)).any(),
     "shards_from_one_seed": lambda: equal_parts(copied.shards_),
     "copies_drawn_separately": lambda: not equal_parts(copied.copied_),
     "outgoing_weights_whole": lambda: widened.shares(0.5) == (1.0, 1.0),
