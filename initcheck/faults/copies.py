@@ -13,7 +13,7 @@ from torch.nn import init
 from torch.nn.modules import transformer
 
 from initcheck.faults.fault import Fault, Function, wrapped, wrapped_in
-from initcheck.initializers import Initializer, copied, data_dependent, zeros_
+from initcheck.initializers import Initializer, copied, data_dependent, signs, zeros_
 from initcheck.networks import adapters, experts, ranks, widened
 
 
@@ -222,6 +222,17 @@ FAULTS = (
         lambda: wrapped(
             copied.rows_of_zeros, lambda _: lambda tensor: torch.zeros(len(tensor)).bool()
         ),
+    ),
+    # parts of a draw
+    Fault(
+        "signs_lost", "A start that keeps the signs of a draw makes all of them positive.",
+        "initcheck", (),
+        lambda: wrapped(signs.signs, lambda _: lambda drawn: torch.full_like(drawn, 1.0)),
+    ),
+    Fault(
+        "noise_lost", "A start that adds noise to a constant adds none.",
+        "initcheck", (),
+        lambda: wrapped(signs.noise_like, lambda old: lambda like, _, draw: old(like, 0.0, draw)),
     ),
     # mixtures of experts
     Fault(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from initcheck.initializers import copied, data_dependent, every, normal_, zeros_
+from initcheck.initializers import copied, data_dependent, every, normal_, signs, zeros_
 from initcheck.initializers.recurrent import forget_bias_
 from initcheck.networks import adapters, experts, ranks, widened
 
@@ -84,6 +84,8 @@ SAYS = {
         float(data_dependent.spread(torch.tensor([-3.0, 3.0]), by_unit=False)) > 10
     ),
     "mean_not_subtracted": lambda: not data_dependent.shift(torch.ones(2, 2)).any(),
+    "signs_lost": lambda: float(signs.signs(torch.tensor(-2.0))) == 1.0,
+    "noise_lost": lambda: not signs.noise_like(torch.ones(2), 1.0, torch.Generator()).any(),
     "shards_from_one_seed": lambda: equal_parts(copied.shards_),
     "copies_drawn_separately": lambda: not equal_parts(copied.copied_),
     "outgoing_weights_whole": lambda: widened.shares(0.5) == (1.0, 1.0),
