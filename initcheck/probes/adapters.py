@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from initcheck.arms import DTYPES, derived
-from initcheck.networks.adapters import Adapted
-from initcheck.networks.ranks import POOL
 from initcheck.probes.probe import largest
 from initcheck.training.train import Trained
 
 IMAGES = 50  # test images
+POOL = 2  # pixels averaged into one, a side, as in ``TwoRanks``
+
+
+@runtime_checkable
+class Adapted(Protocol):
+    """A network made from another, which it holds as ``base``."""
+
+    base: Any
 
 
 def base_gap(trained: Trained) -> Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from initcheck.networks.chains import CHAINS, DEPTH, UNITS, Chains
 from initcheck.training.train import Trained
 
 
@@ -19,12 +18,14 @@ def dead_share_error(trained: Trained) -> Tensor:
     layer before it is not: Lu et al. 2019, arXiv 1903.06733, section 3. One test image is looked
     at, since images share the weights.
     """
-    dead = 1 - (1 - 2.0**-UNITS) ** DEPTH
-    error = math.sqrt(dead * (1 - dead) / CHAINS)
+    layers = [weight for weight in trained.start.values() if weight.dim() == 4]  # (R, K, N, I)
+    chains, units = layers[0].shape[1:3]
+    dead = 1 - (1 - 2.0**-units) ** len(layers)
+    error = math.sqrt(dead * (1 - dead) / chains)
     shares = []
     for seed in trained.seeds:
-        chains = cast("Chains", trained.arm.build(seed))
+        module: Any = trained.arm.build(seed)
         with torch.no_grad():
-            ends = chains.ends(trained.data.test_inputs[:1].cpu())  # (K, 1, N)
+            ends = module.ends(trained.data.test_inputs[:1].cpu())  # (K, 1, N)
         shares.append((ends.amax((1, 2)) == 0).double().mean())
     return (torch.stack(shares) - dead).abs() / error

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcheck.arms import derived
-from initcheck.networks import Network
 from initcheck.training.train import Trained
+
+
+class Network(Protocol):
+    """What builds a module."""
+
+    def build(self) -> nn.Module:
+        """A new module."""
 
 
 def unset_tensors(trained: Trained) -> Tensor:
