@@ -13,6 +13,7 @@ from typing import Protocol
 
 from initcheck.faults import (
     arithmetic,
+    copies,
     counterexamples,
     harness,
     hypotheses,
@@ -24,11 +25,16 @@ from initcheck.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault", "bound", "find", "unbound"]
 
-FAULTS: dict[str, Fault] = {
-    fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
-    for fault in module.FAULTS
-}
+MODULES = (
+    independent,
+    structured,
+    optimizers,
+    arithmetic,
+    harness,
+    counterexamples,
+    copies,
+)
+FAULTS: dict[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 HINT = "`initcheck explain CLAIM` names those that a claim must notice."
 

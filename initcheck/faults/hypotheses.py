@@ -42,6 +42,7 @@ HYPOTHESES = (
             "one_more_layer_wakes_a_step_on_cifar",
             "one_more_convolution_wakes_a_step",
             "zeroed_layer_keeps_atom_at_zero",
+            "zero_adapter_never_moves",
         ),
     ),
     Hypothesis(
@@ -177,6 +178,103 @@ HYPOTHESES = (
     Hypothesis(
         "The optimizer holds parameters that were replaced.", "copies_are_the_module",
         ("stale_optimizer_trains_nothing",),
+    ),
+    # adapters and copies
+    Hypothesis(
+        "One factor of an adapter is zero.", "adapter_drawn_whole",
+        ("adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "One factor of an adapter is not zero.", "adapter_zeroed_whole",
+        ("zero_factor_of_adapter_moves_first",),
+    ),
+    Hypothesis(
+        "Each shard of a weight has a seed that no other has.", "shards_from_one_seed",
+        ("sharded_start_has_full_rank",),
+    ),
+    Hypothesis(
+        "The parts of a weight are copies.", "copies_drawn_separately",
+        (
+            "copied_experts_never_part",
+            "equal_heads_never_part",
+            "shards_from_one_seed_stay_copies",
+        ),
+    ),
+    Hypothesis(
+        "A gate is divided by its own sum.", "gate_not_normalized",
+        ("normalized_top_1_gate_starves_its_router",),
+    ),
+    Hypothesis(
+        "The copies of a unit share its outgoing weights.", "outgoing_weights_whole",
+        ("widened_network_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "The copies of a unit have equal outgoing weights.", "outgoing_shares_unequal",
+        ("copied_units_never_part",),
+    ),
+    # starts of torch's layers
+    Hypothesis(
+        "An encoder copies its layer and draws nothing.", "encoder_layers_redrawn",
+        ("encoder_layers_start_as_copies",),
+    ),
+    Hypothesis(
+        "Packed projections are drawn as one layer.", "projections_drawn_separately",
+        ("packed_projections_start_at_half_of_xaviers_variance",),
+    ),
+    Hypothesis(
+        "Every layer of an LSTM has its forget bias.", "forget_bias_in_first_layer",
+        ("forget_bias_sets_the_memory_of_an_lstm",),
+    ),
+    Hypothesis(
+        "The recurrence is the identity.", "identity_shifted_by_one",
+        ("identity_recurrence_keeps_its_gradient",),
+    ),
+    # deferred and overwritten starts
+    Hypothesis(
+        "The reset of each layer sets all that it holds.", "norm_resets_once",
+        ("every_reset_sets_all_of_torchs_layers",),
+    ),
+    Hypothesis(
+        "An attention layer has no reset.", "attention_resets",
+        ("deferred_attention_stays_unset",),
+    ),
+    Hypothesis(
+        "A padding row gets no gradient.", "padding_gets_gradient",
+        ("padding_row_never_moves",),
+    ),
+    Hypothesis(
+        "Rows of zeros are spared.", "zeros_overwritten",
+        ("sparing_pass_keeps_zeros_of_the_constructor",),
+    ),
+    # adapters that keep the base, and their scales
+    Hypothesis(
+        "The frozen weight gives up what the adapter holds.", "principal_part_kept",
+        ("principal_adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "Magnitudes start as the lengths of the rows.", "magnitudes_are_one",
+        ("decomposed_adapter_starts_as_its_base",),
+    ),
+    Hypothesis(
+        "The scale is alpha over the root of the rank for SGD, over the rank for Adam.",
+        "rank_scales_swapped",
+        (
+            "plain_scale_makes_first_adam_step_blind_to_rank",
+            "root_scale_makes_first_sgd_step_blind_to_rank",
+        ),
+    ),
+    # what a start decides
+    Hypothesis(
+        "The weights are symmetric about zero.", "uniform_without_negative_half",
+        ("narrow_relu_chains_are_born_dead",),
+    ),
+    Hypothesis(
+        "A layer is divided by the standard deviation of its outputs.", "divided_by_variance",
+        ("lsuv_start_has_unit_variance",),
+    ),
+    Hypothesis(
+        "The mean of a unit's outputs is subtracted.", "mean_not_subtracted",
+        ("data_dependent_start_standardizes_units",),
     ),
 )  # fmt: skip
 

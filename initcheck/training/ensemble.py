@@ -69,6 +69,8 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
         return None  # buffers are updated in place: vmap would update the template's
     if any(map(modules.replaced, starts[0].modules())):
         return None  # in a copy too, that function may use the first module's parameters
+    if any(map(modules.pads, starts[0].modules())):
+        return None  # vmap gives the padding row of every replica but the first a gradient
     if any(map(modules.holds_more, starts)):
         return None  # every replica would use the template's
     try:

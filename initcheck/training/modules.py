@@ -54,6 +54,12 @@ def of_torch(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.modules.") and not hooked(module)
 
 
+def pads(module: nn.Module) -> bool:
+    """Whether the module is an embedding whose padding row must not get a gradient."""
+    embedding = isinstance(module, nn.Embedding | nn.EmbeddingBag)
+    return embedding and module.padding_idx is not None
+
+
 def hooked(module: nn.Module) -> bool:
     """Whether calling the module itself does more than its class's forward pass."""
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")

@@ -8,8 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from initcheck.arms import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop, optimizer
+from initcheck import datasets
+from initcheck.arms import SGD, Adagrad, Adam, AdamW, Arm, Optimizer, Recipe, RMSprop, optimizer
+from initcheck.initializers import he
 from initcheck.networks import NetworkError, mlp
+from initcheck.networks.sequences import padded
+from initcheck.probes.deferred import row_movement
 from initcheck.training import ensemble
 from initcheck.training.train import train
 from initcheck.training.work import Stack
@@ -118,3 +122,11 @@ def test_a_network_that_returns_no_logits_is_refused(spoil, sentence, engine):
 def test_a_network_for_other_classes_is_refused(engine, jobs):
     with pytest.raises(NetworkError, match=r"returned shape \(8, 10\).* Change the network's last"):
         train(toy.arm(mlp(20, 16, 10)), (3, 5), toy.data(), engine=engine, jobs=jobs)
+
+
+def test_embedding_with_a_padding_row_takes_plain_steps():
+    """Under vmap, the padding row of every replica but the first would get a gradient."""
+    recipe = Recipe(SGD(lr=0.1), batch=8, steps=2)
+    trained = train(Arm(padded(), he, recipe), range(3), datasets.load("mnist5k"))
+    assert trained.engine == "module"
+    assert row_movement(trained, "embedding.weight", 0).tolist() == [0.0, 0.0, 0.0]
