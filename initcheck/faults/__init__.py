@@ -18,6 +18,7 @@ from initcheck.faults import (
     hypotheses,
     independent,
     optimizers,
+    rates,
     structured,
 )
 from initcheck.faults.fault import Fault
@@ -26,7 +27,7 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
+    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples, rates)
     for fault in module.FAULTS
 }
 

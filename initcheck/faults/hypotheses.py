@@ -133,7 +133,10 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The activation is positively homogeneous.", "elu_for_relu",
-        ("bias_free_relu_network_is_homogeneous",),
+        (
+            "bias_free_relu_network_is_homogeneous",
+            "rescaled_relu_layers_need_rescaled_rates",
+        ),
     ),
     Hypothesis(
         "The activation is differentiable almost everywhere, with that derivative.",
@@ -169,6 +172,20 @@ HYPOTHESES = (
     Hypothesis(
         "The step of a tensor depends on no other tensor.", "later_tensors_lag",
         ("optimizer_treats_parameters_alone",),
+    ),
+    Hypothesis(
+        "A learning rate goes with the square of a parameter's scale under SGD, and with the scale "
+        "itself under Adam.", "rates_of_the_other_optimizer",
+        (
+            "multiplier_is_undone_by_square_of_it_under_sgd",
+            "multiplier_is_undone_once_under_adam_with_its_eps",
+            "rescaled_relu_layers_need_rescaled_rates",
+            "weights_before_norm_set_its_learning_rate",
+        ),
+    ),
+    Hypothesis(
+        "Parameters and the optimizer's state are in bfloat16.", "bfloat16_is_float32",
+        ("unit_gains_stay_in_bfloat16",),
     ),
     Hypothesis(
         "The optimizer holds the parameters that compute.", "optimizer_holds_copies",

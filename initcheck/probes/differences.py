@@ -19,3 +19,10 @@ def logit_difference(trained: Trained, reference: Trained) -> Tensor:
     Logits are compared, not weights: arms that compute the same may hold it in other numbers.
     """
     return largest((trained.test_logits.double() - reference.test_logits.double()).abs())
+
+
+def start_logit_difference(trained: Trained, reference: Trained) -> Tensor:
+    """Largest absolute difference of the logits of the test images at the start, float64."""
+    images = trained.data.test_inputs
+    ours, theirs = (each.logits(images, at_start=True) for each in (trained, reference))
+    return largest((ours.double() - theirs.double()).abs())
