@@ -64,7 +64,8 @@ def _training(recipe: Recipe) -> dict[str, str]:
 def _optimizer(optimizer: Optimizer, rates: tuple[tuple[str, float], ...]) -> str:
     options = dict(optimizer.options)
     shown = [f"lr {number(options.pop('lr'))}"] if "lr" in options else []
-    shown += [f"x {number(factor)} for {pattern}" for pattern, factor in rates]
+    shown += [f"x {number(factor)} for {pattern}" for pattern, factor in rates
+              if (pattern, factor) != ("*", 1)]  # fmt: skip
     nesterov = "Nesterov " if options.get("momentum") and options.pop("nesterov", False) else ""
     for key, value in options.items():
         plain = key.replace("_", " ")
