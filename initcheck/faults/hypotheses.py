@@ -53,6 +53,7 @@ HYPOTHESES = (
         (
             "bias_free_relu_network_is_homogeneous",
             "equal_biases_add_at_most_one_dimension",
+            "gain_multiplies_logits_and_gradients_by_known_powers",
             "identity_caps_residual_rank",
             "identity_starts_at_loss_of_guessing",
         ),
@@ -182,6 +183,17 @@ HYPOTHESES = (
             "rescaled_relu_layers_need_rescaled_rates",
             "weights_before_norm_set_its_learning_rate",
         ),
+    ),
+    Hypothesis(
+        "The activation is odd.", "tanh_shifted", ("negated_tanh_units_train_the_same_bits",),
+    ),
+    Hypothesis(
+        "An update does not depend on the place of a weight.", "gradients_weighted_by_place",
+        ("reordered_units_train_alike",),
+    ),
+    Hypothesis(
+        "Adam adds eps to the root of the second moment.", "adam_eps_inside_root",
+        ("gradients_below_eps_hardly_move_weights_under_adam",),
     ),
     Hypothesis(
         "Parameters and the optimizer's state are in bfloat16.", "bfloat16_is_float32",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from initcheck import arms
-from initcheck.faults.fault import Context, Fault, Function, wrapped, wrapped_in
+from initcheck.faults.fault import Context, Fault, Function, before_each_step, wrapped, wrapped_in
 from initcheck.faults.optimizers import option
 
 USUAL_EPS = 2**-26  # Adam's is 1e-8, which is no power of two
@@ -52,6 +53,43 @@ def _trained_in(requested: str, used: str) -> Iterator[None]:
         arms.DTYPES[requested] = before
 
 
+# --- activations and gradients --------------------------------------------------------------------
+
+
+def _tanh_shifted() -> Context:
+    def around(function: Function) -> Function:
+        return lambda self, x: function(self, x) + 2**-10
+
+    return wrapped_in(nn.Tanh, "forward", around)
+
+
+def _by_place(parameter: Tensor) -> None:
+    if parameter.grad is not None:
+        generator = torch.Generator().manual_seed(parameter.numel())
+        factors = 0.5 + torch.rand(parameter.shape, generator=generator)
+        parameter.grad.mul_(factors.to(parameter.grad))
+
+
+@contextmanager
+def _muon_is_sgd() -> Iterator[None]:
+    """Muon's steps are those of SGD; nothing happens where torch has no Muon."""
+    if not hasattr(torch.optim, "Muon"):
+        yield
+        return
+
+    def around(_: Function) -> Function:
+        def step(self: Any, closure: Any = None) -> None:
+            del closure
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.sub_(parameter.grad, alpha=group["lr"])
+
+        return step
+
+    with wrapped_in(torch.optim.Muon, "step", around):
+        yield
+
+
 FAULTS = (
     Fault(
         "rates_ignored", "Factors on the learning rate of some parameters are accepted and not "
@@ -79,5 +117,18 @@ FAULTS = (
     Fault(
         "bfloat16_is_float32", "What is to be trained in bfloat16 is trained in float32.",
         "initcheck", (), lambda: _trained_in("bfloat16", "float32"),
+    ),
+    Fault(
+        "tanh_shifted", "tanh is 2^-10 too large everywhere, so it is not odd.",
+        "torch", (), _tanh_shifted,
+    ),
+    Fault(
+        "gradients_weighted_by_place",
+        "Each entry of a gradient has a factor from 0.5 to 1.5 that depends on its place.",
+        "torch", (), lambda: before_each_step(_by_place),
+    ),
+    Fault(
+        "muon_is_sgd", "Muon takes the steps of SGD, as in DeepSpeed issue 8441.",
+        "torch", (), _muon_is_sgd,
     ),
 )  # fmt: skip
