@@ -46,6 +46,7 @@ AS_ONE = Network(f"{NAME} g = 1", partial(gained, 0.0))
 AS_OFFSET = Network(f"{NAME} 1 + g, g = 0", partial(gained, 1.0))
 COARSE = Recipe(Adam(lr=LR), batch=32, steps=STEPS, dtype="bfloat16")
 FINE = Recipe(Adam(lr=LR), batch=32, steps=STEPS)
+TINY = Recipe(Adam(lr=1e-9), batch=32, steps=STEPS)
 
 
 def gains_moved(trained):
@@ -66,16 +67,15 @@ def test_unit_gains_stay_in_bfloat16(verdict):
     """In bfloat16, a norm's gains of one never move under Adam at 3e-4; as 1 + g, all do.
 
     Without master weights, each step of less than half the distance to the next number is rounded
-    away. In float32 every gain moves.
+    away. In float32 every gain moves at 3e-4, and at 1e-9, below half of 2^-24, none does.
     """
-    ones = Arm(AS_ONE, torch_default, COARSE, name="g = 1, bfloat16")
     verdict.holds(
         gains_moved,
-        treated=ones,
+        treated=Arm(AS_ONE, torch_default, COARSE, name="g = 1, bfloat16"),
         control=Arm(AS_OFFSET, torch_default, COARSE, name="1 + g, bfloat16"),
     )
     verdict.holds(
         gains_left,
         treated=Arm(AS_ONE, torch_default, FINE, name="g = 1, float32"),
-        control=ones,
+        control=Arm(AS_ONE, torch_default, TINY, name="g = 1, float32, lr 1e-9"),
     )
