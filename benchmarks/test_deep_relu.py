@@ -21,7 +21,8 @@ ADAM = Recipe(Adam(lr=1e-3), batch=32, steps=80)
 def test_deep_relu_network_learns_from_he_and_not_from_glorot(verdict):
     """Under momentum, 16 ReLU layers learn from He's start; from Glorot's they stall.
 
-    Glorot's stalls at the rate 0.01, at which He's learns, and at ten times that. He et al. saw 30 layers converge from their start and stall from Glorot's.
+    Glorot's stalls at the rate 0.01, at which He's learns, and at ten times that. He et al. saw 30
+    layers converge from their start and stall from Glorot's.
     """
     trained = Arm(DEEP, he, MOMENTUM)
     stalled = Arm(DEEP, glorot, MOMENTUM, name="glorot, lr 0.01")

@@ -64,10 +64,10 @@ def largest_step(trained):
 
 @claim(source="Kingma and Ba 2014, algorithm 1; arXiv 2407.05872; b-adam-eps-floor", kind="theorem")
 def test_gradients_below_eps_hardly_move_weights_under_adam(verdict):
-    """Adam's first step is lr |g| / (|g| + eps), so gradients of eps / 3 move a quarter of lr.
+    """Adam's first step is |g| / (|g| + eps) of its usual size, a quarter for eps / 3.
 
-    A start that shrinks gradients below eps therefore does not train, at any learning rate that
-    suits another. RMSprop's first step, which is not corrected, follows another law.
+    A start that shrinks gradients below eps therefore hardly trains. RMSprop's first step, which is
+    not corrected, follows another law.
     """
     verdict.holds(
         eps_law_error,

@@ -149,9 +149,10 @@ LARGE = he.but("hidden*", scaled_(he_normal_, FOUR))
 
 @claim(source="Dinh et al. 2017, arXiv 1703.04933; b-rescale-exact-then-not", kind="exact")
 def test_rescaled_relu_layers_need_rescaled_rates(verdict):
-    """ReLU layers times 8 and over 8 compute the same bits, and train so at rates times 8 squared.
+    """ReLU layers times 8 and over 8 compute the same bits, and train so at other rates.
 
-    At one rate the same function trains elsewhere: the balance of layers matters to SGD.
+    The rates are times 64 and over 64. At one rate the same function trains elsewhere: the balance
+    of layers matters to SGD.
     """
     rates = ("hidden*", EIGHT**2), ("output.weight", EIGHT**-2)
     verdict.equal(
