@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 
 import numpy as np
@@ -14,7 +16,7 @@ from initcheck.initializers import Initializer
 from initcheck.initializers.fill import fill
 from initcheck.networks import Network
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,13 @@ class Optimizer:
     options: tuple[tuple[str, float | bool | tuple[float, ...]], ...] = ()
     kind: Callable[..., torch.optim.Optimizer] | None = None
 
-    def over(self, parameters: Iterable[torch.Tensor], **engine: bool) -> torch.optim.Optimizer:
-        """Return the optimizer of these parameters; ``engine``: an engine's options (``fused``)."""
+    def over(
+        self, parameters: Iterable[torch.Tensor | dict[str, list[torch.Tensor]]], **engine: bool
+    ) -> torch.optim.Optimizer:
+        """Return the optimizer of these parameters, or groups of them.
+
+        ``engine``: an engine's options (``fused``).
+        """
         kind: Callable[..., torch.optim.Optimizer] = self.kind or getattr(torch.optim, self.name)
         return kind(list(parameters), **dict(self.options), **engine)
 
@@ -72,7 +79,11 @@ class Recipe:
         steps: number of optimizer steps.
         keep_at: steps after which the parameters in ``keep`` are stored for the probes.
         keep: names of these parameters.
-        dtype: ``float32`` or ``float64``.
+        dtype: ``float32``, ``float64`` or ``bfloat16``: that of parameters, images and the
+            optimizer's state. There are no master weights. Of logits in bfloat16, the loss is
+            computed in float32.
+        rates: pairs of a pattern and a factor on lr, such as ``(("hidden*", 0.25),)``. A parameter
+            has the factor of the first pattern (``fnmatch``) that matches its name, or else 1.
 
     Raises:
         ValueError: a value is out of range, or the dtype is another one.
@@ -84,6 +95,7 @@ class Recipe:
     keep_at: tuple[int, ...] = ()
     keep: tuple[str, ...] = ()
     dtype: str = "float32"
+    rates: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.steps < 0:
@@ -94,9 +106,48 @@ class Recipe:
             raise ValueError(
                 f"keep_at is {self.keep_at}, but each of its steps must be from 1 to {self.steps}."
             )
+        for pattern, factor in self.rates:
+            if not (math.isfinite(factor) and factor >= 0):
+                raise ValueError(
+                    f"rates gives {pattern!r} the factor {factor}, but a factor on lr must be a "
+                    "number of at least 0."
+                )
 
     def __str__(self) -> str:
-        return f"{self.optimizer}, batch {self.batch}, {self.steps} steps, {self.dtype}"
+        rates = "".join(f", lr of {pattern} x {factor:g}" for pattern, factor in self.rates)
+        return f"{self.optimizer}, batch {self.batch}, {self.steps} steps, {self.dtype}{rates}"
+
+    def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The patterns in ``rates`` that match none of these names of parameters."""
+        known = list(names)
+        return tuple(
+            pattern for pattern, _ in self.rates
+            if not any(fnmatchcase(name, pattern) for name in known)
+        )  # fmt: skip
+
+    def over(
+        self, named: Iterable[tuple[str, torch.Tensor]], **engine: bool
+    ) -> torch.optim.Optimizer:
+        """Return the optimizer of these parameters, given by name, each with its own lr.
+
+        Raises:
+            ValueError: ``rates`` has factors on lr, and the optimizer has no lr.
+        """
+        if not self.rates:
+            return self.optimizer.over((parameter for _, parameter in named), **engine)
+        groups: dict[float, list[torch.Tensor]] = {}
+        for name, parameter in named:
+            groups.setdefault(self._factor(name), []).append(parameter)
+        made = self.optimizer.over(({"params": each} for each in groups.values()), **engine)
+        for group, factor in zip(made.param_groups, groups, strict=True):
+            if "lr" not in group:
+                raise ValueError(f"rates has factors on lr, and {self.optimizer.name} has no lr.")
+            group["lr"] *= factor
+        return made
+
+    def _factor(self, name: str) -> float:
+        matches = (factor for pattern, factor in self.rates if fnmatchcase(name, pattern))
+        return next(matches, 1.0)
 
 
 @dataclass(frozen=True)

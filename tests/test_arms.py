@@ -59,7 +59,8 @@ def test_the_order_of_options_does_not_matter():
 WRONG = {
     "batch": ({"batch": 0}, "batch >= 1"),
     "steps": ({"steps": -1}, "steps >= 0"),
-    "dtype": ({"dtype": "bfloat16"}, "'bfloat16' is not one of float32, float64"),
+    "dtype": ({"dtype": "float16"}, "'float16' is not one of float32, float64, bfloat16"),
+    "rates": ({"rates": (("hidden*", -0.5),)}, r"'hidden\*' the factor -0\.5, but .* at least 0"),
     "kept at the start": ({"keep_at": (0,)}, r"keep_at is \(0,\), but .* must be from 1 to 18"),
     "kept after the end": (
         {"keep_at": (5, 19)},

@@ -121,6 +121,8 @@ def _comparison(comparison: Entry, arms: Mapping[str, Any]) -> Iterator[Problem]
             yield side, "every value must be finite"
         if comparison.get("form") == "rate" and not {*values} <= {0, 1}:
             yield side, "a rate counts successes, so every value must be 0 or 1"
+    if comparison.get("reference_arm", comparison["treated_arm"]) not in arms:
+        yield "reference_arm", "the entry holds no arm of that name"
 
 
 def _origin(origin: Entry) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ import pytest
 from initcheck import Arm
 from initcheck.claims import FULL_SCALE
 from initcheck.gate.comparison import Pair
-from initcheck.probes import Probe
+from initcheck.probes import Difference, Probe
 
 
 class UndeclaredError(Exception):
@@ -36,6 +36,12 @@ class _Declarations:
         self, probe: Probe, *, treated: Arm, control: Arm, case: str = "", only: str = ""
     ) -> None:
         self._add(Pair(probe, treated, control, case, "rate"), only)
+
+    def equal(
+        self, difference: Difference, *, treated: Arm, reference: Arm, control: Arm,
+        case: str = "", only: str = "",
+    ) -> None:  # fmt: skip
+        self._add(Pair(difference, treated, control, case, "holds", reference), only)
 
     def _add(self, pair: Pair, only: str) -> None:
         del only  # the list of claims must not depend on the device

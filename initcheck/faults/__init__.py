@@ -19,6 +19,7 @@ from initcheck.faults import (
     hypotheses,
     independent,
     optimizers,
+    rates,
     structured,
 )
 from initcheck.faults.fault import Fault
@@ -33,6 +34,7 @@ MODULES = (
     harness,
     counterexamples,
     copies,
+    rates,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 

@@ -54,6 +54,7 @@ HYPOTHESES = (
         (
             "bias_free_relu_network_is_homogeneous",
             "equal_biases_add_at_most_one_dimension",
+            "gain_multiplies_logits_and_gradients_by_known_powers",
             "identity_caps_residual_rank",
             "identity_starts_at_loss_of_guessing",
         ),
@@ -134,7 +135,10 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The activation is positively homogeneous.", "elu_for_relu",
-        ("bias_free_relu_network_is_homogeneous",),
+        (
+            "bias_free_relu_network_is_homogeneous",
+            "rescaled_relu_layers_need_rescaled_rates",
+        ),
     ),
     Hypothesis(
         "The activation is differentiable almost everywhere, with that derivative.",
@@ -170,6 +174,31 @@ HYPOTHESES = (
     Hypothesis(
         "The step of a tensor depends on no other tensor.", "later_tensors_lag",
         ("optimizer_treats_parameters_alone",),
+    ),
+    Hypothesis(
+        "A learning rate goes with the square of a parameter's scale under SGD, and with the scale "
+        "itself under Adam.", "rates_of_the_other_optimizer",
+        (
+            "multiplier_is_undone_by_square_of_it_under_sgd",
+            "multiplier_is_undone_once_under_adam_with_its_eps",
+            "rescaled_relu_layers_need_rescaled_rates",
+            "weights_before_norm_set_its_learning_rate",
+        ),
+    ),
+    Hypothesis(
+        "The activation is odd.", "tanh_shifted", ("negated_tanh_units_train_the_same_bits",),
+    ),
+    Hypothesis(
+        "An update does not depend on the place of a weight.", "gradients_weighted_by_place",
+        ("reordered_units_train_alike",),
+    ),
+    Hypothesis(
+        "Adam adds eps to the root of the second moment.", "adam_eps_inside_root",
+        ("gradients_below_eps_hardly_move_weights_under_adam",),
+    ),
+    Hypothesis(
+        "Parameters and the optimizer's state are in bfloat16.", "bfloat16_is_float32",
+        ("unit_gains_stay_in_bfloat16",),
     ),
     Hypothesis(
         "The optimizer holds the parameters that compute.", "optimizer_holds_copies",

@@ -6,14 +6,27 @@ import ast
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, cast
 
 from initcheck.arms import Arm
-from initcheck.probes import Probe, name_of
+from initcheck.probes import Difference, Probe, name_of
 
 SIDES = ("treated", "control")
+
+
+class Measures(Protocol):
+    """Trains arms, and measures them by probes and differences."""
+
+    def values(self, probe: Probe, arm: Arm, seeds: Sequence[int], device: str, /) -> list[float]:
+        """The probe's value for each seed."""
+
+    def differences(
+        self, difference: Difference, arms: tuple[Arm, Arm], seeds: Sequence[int], device: str, /
+    ) -> list[float]:
+        """The difference between two arms for each seed."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +34,18 @@ class Pair:
     """One comparison; in ``gains``, ``better`` and ``worse`` are treated and control.
 
     Attributes:
+        probe: measures an arm; or, if there is a reference, how an arm differs from it.
         case: distinguishes several uses of one probe in one claim.
         form: ``holds``, ``gains`` or ``rate``.
+        reference: the arm from which the two differ, or None.
     """
 
-    probe: Probe
+    probe: Probe | Difference
     treated: Arm
     control: Arm
     case: str = ""
     form: str = "holds"
+    reference: Arm | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could be neither trained nor stored."""
@@ -56,14 +72,28 @@ class Pair:
 
     @property
     def arms(self) -> dict[str, Arm]:
-        """Both arms by side."""
-        return {"treated": self.treated, "control": self.control}
+        """All arms by side."""
+        both = {"treated": self.treated, "control": self.control}
+        return both if self.reference is None else {**both, "reference": self.reference}
+
+    def measured(
+        self, side: str, seeds: Sequence[int], device: str, laboratory: Measures
+    ) -> list[float]:
+        """The values of a side; a reference has none, since it is compared with no limit."""
+        if side not in SIDES:
+            return []
+        arm = self.arms[side]
+        if self.reference is None:
+            return laboratory.values(cast("Probe", self.probe), arm, seeds, device)
+        difference = cast("Difference", self.probe)
+        return laboratory.differences(difference, (arm, self.reference), seeds, device)
 
     def fingerprint(self) -> str:
         """Changes with the arms and the probe's code, but not with its comments or docstring."""
         probe = self.probe.func if isinstance(self.probe, partial) else self.probe
         given = sorted(self.probe.keywords.items()) if isinstance(self.probe, partial) else []
-        text = "\n".join([str(self.treated), str(self.control), str(given), code_of(probe)])
+        arms = map(str, self.arms.values())
+        text = "\n".join([*arms, str(given), code_of(probe)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

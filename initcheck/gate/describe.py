@@ -54,16 +54,18 @@ def _training(recipe: Recipe) -> dict[str, str]:
     kept = "step " + ", ".join(map(str, recipe.keep_at))
     kept = "each step" if recipe.keep_at == (*range(1, recipe.steps + 1),) else kept
     return {
-        "optimizer": _optimizer(recipe.optimizer),
+        "optimizer": _optimizer(recipe.optimizer, recipe.rates),
         "steps": f"{recipe.steps} step{'s' * (recipe.steps > 1)}",
         "batch": f"batch {recipe.batch}",
         "checkpoints": f"checkpoint after {kept}" if recipe.keep_at else "",
     }
 
 
-def _optimizer(optimizer: Optimizer) -> str:
+def _optimizer(optimizer: Optimizer, rates: tuple[tuple[str, float], ...]) -> str:
     options = dict(optimizer.options)
     shown = [f"lr {number(options.pop('lr'))}"] if "lr" in options else []
+    shown += [f"x {number(factor)} for {pattern}" for pattern, factor in rates
+              if (pattern, factor) != ("*", 1)]  # fmt: skip
     nesterov = "Nesterov " if options.get("momentum") and options.pop("nesterov", False) else ""
     for key, value in options.items():
         plain = key.replace("_", " ")

@@ -7,7 +7,7 @@ declares goes into one job: all its seeds, measured for every comparison that us
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from initcheck.arms import Arm
@@ -46,23 +46,34 @@ class Job:
         groups: dict[object, dict[Arm, list[Use]]] = {}
         for arm, uses in self.uses.items():
             groups.setdefault(_replicas_of(arm), {})[arm] = uses
+        # A difference needs two arms at once. All others are released as soon as measured.
+        every = [*groups.values()]
         measured: dict[Key, Measured] = {}
-        for group in groups.values():
-            measured |= _run(group, laboratory)
+        for together in [every] if any(map(_has_reference, self.uses.values())) else zip(every):
+            measured |= _run(together, laboratory)
         return measured
 
 
-def _run(group: dict[Arm, list[Use]], laboratory: Laboratory) -> dict[Key, Measured]:
-    """Train arms of one network, recipe and data set together, all seeds at once."""
-    device = next(iter(group.values()))[0][0].device
-    laboratory.train_together({arm: seeds_of(uses) for arm, uses in group.items()}, device)
+Group = dict[Arm, list[Use]]
+
+
+def _run(groups: Sequence[Group], laboratory: Laboratory) -> dict[Key, Measured]:
+    """Train each group of arms of one network, recipe and data set together, then measure all."""
+    uses = {arm: of_arm for group in groups for arm, of_arm in group.items()}
+    device = next(iter(uses.values()))[0][0].device
+    for group in groups:
+        laboratory.train_together({arm: seeds_of(group[arm]) for arm in group}, device)
     measured = {
         verdict.key(pair, side): verdict.measure(pair, side, laboratory)
-        for uses in group.values() for verdict, pair, side in uses
+        for of_arm in uses.values() for verdict, pair, side in of_arm
     }  # fmt: skip
-    for arm in group:
+    for arm in uses:
         laboratory.release(arm, device)
     return measured
+
+
+def _has_reference(uses: Iterable[Use]) -> bool:
+    return any(pair.reference is not None for _, pair, _ in uses)
 
 
 def seeds_of(uses: Iterable[Use]) -> tuple[int, ...]:
@@ -79,21 +90,24 @@ def jobs(verdicts: Iterable[Verdict]) -> list[Job]:
 
     Arms that differ only in their start share a job while one chunk has room for them: a chunk of
     four replicas takes nearly as long as one of sixteen. Arms whose start is cached per process
-    share a job whatever their network, or two processes would compute the start twice.
+    share a job whatever their network, or two processes would compute the start twice. So do arms
+    that are compared with one reference, or two processes would train it.
     """
     uses: dict[Arm, list[Use]] = {}
     for verdict in verdicts:
         for pair in verdict.pairs if _can_be_trained(verdict) else ():
             for side, arm in pair.arms.items():
                 uses.setdefault(arm, []).append((verdict, pair, side))
+    linked = _linked(pair for of_arm in uses.values() for _, pair, _ in of_arm)
     planned: list[Job] = []
     open_jobs: dict[tuple[object, ...], tuple[Job, int]] = {}  # the last of each kind, room left
     for arm, of_arm in uses.items():
         cached = arm.initializer.remembers
         kind = (arm.initializer,) if cached else _replicas_of(arm)
+        kind = ("reference", linked[arm]) if arm in linked else kind
         count = len(seeds_of(of_arm))
         job, room = open_jobs.get(kind, (None, 0))
-        if job is None or (count > room and not cached):
+        if job is None or (count > room and not cached and arm not in linked):
             job, room = Job(), _room(arm, of_arm[0][0].device)
             planned.append(job)
         job.uses[arm] = of_arm
@@ -110,6 +124,17 @@ def _can_be_trained(verdict: Verdict) -> bool:
     except Exception:  # noqa: BLE001 -- any error of a user's own arm
         return False
     return True
+
+
+def _linked(pairs: Iterable[Pair]) -> dict[Arm, int]:
+    """A number for each arm that is compared with a reference, equal for arms linked by one."""
+    numbers: dict[Arm, int] = {}
+    for place, pair in enumerate(pairs):
+        if pair.reference is not None:
+            joined = {numbers.get(arm) for arm in pair.arms.values()}
+            numbers |= dict.fromkeys(pair.arms.values(), place)
+            numbers |= {arm: place for arm, number in numbers.items() if number in joined}
+    return numbers
 
 
 def _replicas_of(arm: Arm) -> tuple[object, ...]:

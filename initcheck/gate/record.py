@@ -65,8 +65,7 @@ def _seeds(verdict: Verdict) -> tuple[int, ...]:
 def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
     drawn = _seeds(verdict)
     values = {
-        side: verdict.laboratory.values(pair.probe, arm, drawn, verdict.device)
-        for side, arm in pair.arms.items()
+        side: pair.measured(side, drawn, verdict.device, verdict.laboratory) for side in SIDES
     }
     for side in SIDES:
         if not np.isfinite(values[side]).all():
@@ -79,7 +78,7 @@ def _comparison(verdict: Verdict, pair: Pair) -> dict[str, Any]:
     return values | {
         "form": pair.form, "hash": pair.fingerprint(), "treated_arm": str(pair.treated),
         "control_arm": str(pair.control),
-    }  # fmt: skip
+    } | ({"reference_arm": str(pair.reference)} if pair.reference else {})  # fmt: skip
 
 
 def _demand_room(verdict: Verdict, pair: Pair, values: dict[str, list[float]]) -> None:

@@ -30,7 +30,11 @@ USUAL = ("float32", "with biases")  # left out unless the arms of a pair differ 
 def regime(pairs: Sequence[Pair]) -> str:
     """The experiment of a claim: the facts that all arms share, then how compared arms differ."""
     rows = [(pair, describe(pair.treated), describe(pair.control)) for pair in pairs]
-    differing = [key for section in SECTIONS for key in _keys_that_differ(section, rows)]
+    with_references = rows + [
+        (pair, treated, describe(pair.reference))
+        for pair, treated, _ in rows if pair.reference is not None
+    ]  # fmt: skip
+    differing = [k for section in SECTIONS for k in _keys_that_differ(section, with_references)]
     sections = [[key for key in section if key not in differing] for section in SECTIONS]
     shared = [tuple(_only(treated, keys) for keys in sections) for _, treated, _ in rows]
     contrasts = [
@@ -46,7 +50,9 @@ def regime(pairs: Sequence[Pair]) -> str:
         if keys
     ]
     first = f"{'; '.join(filter(None, common))}."
-    return " ".join([first, *(_contrasts(contrasts) if differing else ())])
+    references = [_only(facts, differing) for _, _, facts in with_references[len(rows) :]]
+    last = [f"Reference: {_either(references, arm=True)}."] if references and differing else []
+    return " ".join([first, *(_contrasts(contrasts) if differing else ()), *last])
 
 
 def _one_by_one(shared: Sequence[tuple[Row, ...]], pairs: Sequence[Pair]) -> Iterator[str]:
@@ -66,7 +72,8 @@ def judged(pair: Pair, limit: LimitEntry) -> str:
     unitless = pair.form == "rate" or relative or {unit, unit.rstrip("s")} & set(name.split())
     case = f", {pair.case}" if pair.case and pair.case not in name.split() else ""
     sides = _sides(pair.form, limit, f" {unit}" if relative else "")
-    return f"{name}{case}{'' if unitless else f' ({unit})'}: {sides} ({limit.kind})"
+    of = " from the reference" if pair.reference else ""
+    return f"{name}{of}{case}{'' if unitless else f' ({unit})'}: {sides} ({limit.kind})"
 
 
 def _probe(pair: Pair) -> str:

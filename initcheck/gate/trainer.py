@@ -20,7 +20,7 @@ from initcheck.gate.profile import Profile
 from initcheck.gate.reference import twin_jitter
 from initcheck.gate.sketching import following
 from initcheck.networks import NetworkError
-from initcheck.probes import Probe, name_of
+from initcheck.probes import Difference, Probe, name_of
 from initcheck.training.train import How, Trained, draws, train, train_together
 
 # Trained arms are kept for the claims that share them. Beyond this size the oldest goes first.
@@ -48,6 +48,9 @@ class Laboratory:
     profile: Profile = field(default_factory=Profile)
     _trained: OrderedDict[tuple[Arm, str], Trained] = field(default_factory=OrderedDict)
     _values: dict[tuple[Arm, str, Probe], dict[int, float]] = field(default_factory=dict)
+    _differences: dict[tuple[Difference, tuple[Arm, Arm], str], dict[int, float]] = field(
+        default_factory=dict
+    )
     references: dict[tuple[Arm, str], dict[str, Any]] = field(default_factory=dict)
 
     def alone(self) -> Laboratory:
@@ -94,6 +97,29 @@ class Laboratory:
             NetworkError: the network, or the probe, changed the data in place.
         """
         known = self._values.setdefault((arm, device, probe), {})
+        return self._filled(known, probe, arm, seeds, device)
+
+    def differences(
+        self, difference: Difference, arms: tuple[Arm, Arm], seeds: Sequence[int], device: str
+    ) -> list[float]:
+        """The difference between an arm and a reference for each seed; cached as ``values`` are.
+
+        Raises:
+            NetworkError: a network, or the difference, changed the data in place.
+        """
+        arm, reference = arms
+
+        def between(trained: Trained) -> Tensor:
+            return difference(trained, self.trained(reference, trained.seeds, device))
+
+        between.__name__ = name_of(difference)
+        known = self._differences.setdefault((difference, arms, device), {})
+        return self._filled(known, between, arm, seeds, device)
+
+    def _filled(
+        self, known: dict[int, float], probe: Probe, arm: Arm, seeds: Sequence[int], device: str
+    ) -> list[float]:
+        """The values by seed, of which only missing ones are measured, and added to ``known``."""
         missing = [seed for seed in dict.fromkeys(seeds) if seed not in known]
         if missing:
             with self.profile.spent("probing"):

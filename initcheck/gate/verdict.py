@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -20,11 +20,11 @@ from initcheck.gate.comparison import SIDES, Pair
 from initcheck.gate.drift import Drift
 from initcheck.gate.holds import Finding, Values
 from initcheck.gate.setting import Setting
-from initcheck.gate.stage import Stage
+from initcheck.gate.stage import Stage, blank
 from initcheck.gate.trainer import Laboratory
 from initcheck.initializers import InitializerError
 from initcheck.networks import NetworkError
-from initcheck.probes import Probe
+from initcheck.probes import Difference, Probe
 from initcheck.results import Comparison
 from initcheck.stats import decisions
 
@@ -107,6 +107,18 @@ class Verdict:
         """
         self._declare(Pair(probe, treated, control, case, "rate"), only)
 
+    def equal(
+        self, difference: Difference, *, treated: Arm, reference: Arm, control: Arm,
+        case: str = "", only: str = "",
+    ) -> None:  # fmt: skip
+        """Declare: the treated arm's difference from the reference is in the limit, control's not.
+
+        With ``max = 0`` the treated arm equals the reference in bits and the control does not.
+        ``difference`` is called with a trained arm and the trained reference, which have the same
+        seeds, and returns one value per seed. The other arguments are those of ``holds``.
+        """
+        self._declare(Pair(difference, treated, control, case, "holds", reference), only)
+
     def _declare(self, pair: Pair, only: str) -> None:
         if only in ("", self.device.partition(":")[0]):
             self.pairs.append(pair)
@@ -129,8 +141,8 @@ class Verdict:
 
     def measure(self, pair: Pair, side: str, laboratory: Laboratory) -> Measured:
         """Train one side on the first seeds in this laboratory, and measure what `judge` needs."""
-        arm, drawn = pair.arms[side], self.stage_seeds(seeds.FIRST)
-        values = laboratory.values(pair.probe, arm, drawn, self.device)
+        drawn = self.stage_seeds(seeds.FIRST)
+        values = pair.measured(side, drawn, self.device, laboratory)
         return Measured(values, self._envelope(pair, side, self._recorded(pair), laboratory))
 
     # --- judging --------------------------------------------------------------------------------
@@ -158,7 +170,7 @@ class Verdict:
 
     def _judge(self, pair: Pair, *, twice: bool) -> None:
         limit = self.baselines.limit(self.claim, pair.name)
-        self.probes.append(_blank(pair, limit, self.kind))
+        self.probes.append(blank(pair, limit, self.kind))
         where = f"[{self.claim}.{pair.name}] in {self.baselines.folder / 'limits.toml'}"
         problem = holds.unusable(pair, limit, where)
         if twice:
@@ -195,8 +207,8 @@ class Verdict:
         """Green on the first seeds is green. Red needs fresh seeds to agree."""
         recorded = self._recorded(pair)
         first = self._stage(seeds.FIRST, pair, limit, recorded)
-        envelopes = {side: self._prefetched_envelope(pair, side, recorded) for side in SIDES}
-        first = replace(first, drifts={s: envelopes[s] | first.drifts[s] for s in SIDES})
+        envelopes = {s: self._prefetched_envelope(pair, s, recorded) for s in pair.arms}
+        first = replace(first, drifts={s: envelopes[s] | first.drifts[s] for s in pair.arms})
         if not first.open:
             return first
         return first.confirmed(self._stage(seeds.FRESH, pair, limit, recorded))
@@ -209,8 +221,8 @@ class Verdict:
             side: drift.outcomes(
                 side, measured[side], comparison, unit=limit.unit, alpha1=self._alpha1
             )
-            if comparison and pair.form != "rate" else {}
-            for side in SIDES
+            if comparison and pair.form != "rate" and side in SIDES else {}
+            for side in pair.arms
         }  # fmt: skip
         return Stage(number, values, self._finding(pair, values, limit, comparison), moved)
 
@@ -226,8 +238,7 @@ class Verdict:
         measured = self.prefetched(self.key(pair, side)) if stage == seeds.FIRST else None
         if measured is not None:
             return measured.values
-        arm, drawn = pair.arms[side], self.stage_seeds(stage)
-        return self.laboratory.values(pair.probe, arm, drawn, self.device)
+        return pair.measured(side, self.stage_seeds(stage), self.device, self.laboratory)
 
     @property
     def usual_count(self) -> int:
@@ -283,14 +294,3 @@ class Verdict:
             trained = laboratory.trained(arm, self.envelope_seeds(), self.device)
             self._envelopes[arm] = drift.envelope(arm, trained, entry)
         return self._envelopes[arm]
-
-
-def _blank(pair: Pair, limit: LimitEntry | None, kind: str) -> Comparison:
-    """A comparison before it is judged, which is invalid until it is shown to be something else."""
-    return Comparison(
-        probe=pair.name, case=pair.case, form=cast(results.Form, pair.form),
-        kind=cast(results.Kind, limit.kind if limit else kind),
-        unit=limit.unit if limit else "", why=limit.why if limit else "",
-        fault=limit.fault if limit else "", limit=limit.shown(pair.form) if limit else {},
-        treated_name=pair.treated.label, control_name=pair.control.label,
-    )  # fmt: skip

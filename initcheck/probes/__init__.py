@@ -4,6 +4,7 @@ A probe takes a ``Trained`` and returns a float64 tensor ``(R,)`` on the CPU. If
 name, pass a partial: ``partial(residual_rank, layer="hidden3.weight")``.
 """
 
+from initcheck.probes.differences import logit_difference, loss_difference
 from initcheck.probes.outcomes import (
     classes_predicted,
     epoch_loss,
@@ -12,17 +13,20 @@ from initcheck.probes.outcomes import (
     logit_spread,
     test_accuracy,
 )
-from initcheck.probes.probe import Probe, name_of
+from initcheck.probes.probe import Difference, Probe, name_of
 from initcheck.probes.ranks import rank, residual_off_pixels, residual_outside, residual_rank
 from initcheck.probes.units import rows_against_bias, unit_spread, weight_magnitude
 
 __all__ = [
+    "Difference",
     "Probe",
     "classes_predicted",
     "epoch_loss",
     "final_loss",
     "first_loss",
+    "logit_difference",
     "logit_spread",
+    "loss_difference",
     "name_of",
     "rank",
     "residual_off_pixels",

@@ -10,9 +10,11 @@ from torch import Tensor
 from initcheck.training.train import Trained
 
 Probe = Callable[[Trained], Tensor]
+#: How an arm differs from a reference, which has the same seeds: one value per seed.
+Difference = Callable[[Trained, Trained], Tensor]
 
 
-def name_of(probe: Probe) -> str:
+def name_of(probe: Probe | Difference) -> str:
     """The name of a probe's function, by which limits.toml and the tables call it."""
     return name_of(probe.func) if isinstance(probe, partial) else getattr(probe, "__name__", "")
 

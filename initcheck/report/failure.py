@@ -39,7 +39,9 @@ def _measured(probe: Comparison) -> str:
     """Both arms by name with their ranges and the unit, and the limit."""
     arms = [_arm(probe, side) for side in SIDES]
     limit = f"limit {formatting.limit(probe)}".replace(" ", KEPT)
-    return f"{probe.title}: {arms[0]}, {arms[1]}, {limit}"
+    name = probe.reference_name
+    of = f"{probe.title} from the reference ({name})" if name else probe.title
+    return f"{of}: {arms[0]}, {arms[1]}, {limit}"
 
 
 def _headline(result: ClaimResult, probe: Comparison) -> str:

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePath
 
-from initcheck.results import ENVELOPE_LIMIT, SIDES, ClaimResult, Comparison, Drift, Settings
+from initcheck.results import ARMS, ENVELOPE_LIMIT, SIDES, ClaimResult, Comparison, Drift, Settings
 
 #: What `pytest benchmarks` does without options: these values are left out of commands.
 DEFAULTS = {"activation": "relu", "scale": "brief", "engine": "ensemble"}
@@ -79,9 +79,11 @@ def margin(comparison: Comparison, digits: int = 3) -> str:
 def ratios(comparison: Comparison) -> str:
     """How far treated and control are from their record, in rounding envelopes: `0.2/0`.
 
+    A reference is a third number.
     `~0` is less than 0.05, `>10` is too far, and a dash is an arm that is not judged.
     """
-    drifts = (comparison.drift.get(side) for side in SIDES)
+    sides = ARMS if comparison.reference_name else SIDES
+    drifts = (comparison.drift.get(side) for side in sides)
     return "/".join(_ratio(drift.r if drift else None) for drift in drifts)
 
 
@@ -95,7 +97,7 @@ def _ratio(r: float | None) -> str:
 
 def drifts(comparison: Comparison) -> list[tuple[str, Drift]]:
     """The sides that were compared with their evidence, each with its drift."""
-    return [(side, comparison.drift[side]) for side in SIDES if side in comparison.drift]
+    return [(side, comparison.drift[side]) for side in ARMS if side in comparison.drift]
 
 
 def sentence(text: str) -> str:

@@ -4,6 +4,7 @@ from initcheck.results.file import ResultsError, read, write
 from initcheck.results.plain import from_plain, to_plain
 from initcheck.results.run import SCHEMA, Environment, NotJudged, Run, Settings
 from initcheck.results.types import (
+    ARMS,
     ENVELOPE_LIMIT,
     GAIN_P,
     LACKING,
@@ -21,6 +22,7 @@ from initcheck.results.types import (
 )
 
 __all__ = [
+    "ARMS",
     "ENVELOPE_LIMIT",
     "GAIN_P",
     "LACKING",

@@ -9,6 +9,8 @@ from pathlib import PurePath
 from typing import Literal
 
 SIDES = ("treated", "control")
+#: The sides that can have an arm; a reference has no values.
+ARMS = (*SIDES, "reference")
 
 #: Training is unchanged while an arm is at most this many rounding envelopes from its record.
 ENVELOPE_LIMIT = 10
@@ -129,6 +131,7 @@ class Comparison:
         treated: one value per seed, as ``control``.
         margin: the smallest distance of any seed to the limit, in ``margin_unit``.
         p_value: of a gain.
+        reference_name: the arm from which the values are differences; empty if there is none.
         drift: each arm that was compared with its evidence, by side.
     """
 
@@ -148,6 +151,7 @@ class Comparison:
     control: list[float] = field(default_factory=list)
     treated_name: str = ""
     control_name: str = ""
+    reference_name: str = ""
     margin: float | None = None
     margin_unit: str | None = "units"
     p_value: float | None = None

@@ -23,7 +23,7 @@ from initcheck.devices import compute
 from initcheck.training import modules, perceptrons, plain, stacked
 from initcheck.training.randomness import UNCOPIED
 from initcheck.training.stacked import Tensors
-from initcheck.training.work import PROGRESS_EVERY, Outcome, Stack, Work, check_logits
+from initcheck.training.work import PROGRESS_EVERY, Outcome, Stack, Work, check_logits, precise
 
 # Options by which a recipe chooses one of torch's implementations.
 IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
@@ -49,7 +49,9 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
         return plain.run(starts, work)  # stacked parameters have no hooks
     rest, images = stacked.pooled_first(starts, work.data.train_inputs)
     pooled = replace(work, data=replace(work.data, train_inputs=images))
-    stack = perceptrons.stack(rest, work.device) or stacked.stack(rest, work.device)
+    # A perceptron's parameters are one tensor, which has one learning rate.
+    stack = None if work.recipe.rates else perceptrons.stack(rest, work.device)
+    stack = stack or stacked.stack(rest, work.device)
     if stack is None:
         pooled, stack = work, _mapped(starts, work)
     if stack is None:
@@ -134,7 +136,8 @@ def _train(stack: Stack, work: Work) -> Outcome:
     inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    share = torch.full((replicas * batch,), 1 / batch, dtype=inputs.dtype, device=work.device)
+    dtype = precise(inputs[:0]).dtype
+    share = torch.full((replicas * batch,), 1 / batch, dtype=dtype, device=work.device)
     watch = work.watch(slice(replicas)) if work.watch else None
     kept, losses = {}, []
     each_step = zip(devices.rows(images), devices.rows(targets), strict=True)
@@ -147,7 +150,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
         logits = stack.forward(x)  # (R, B, classes)
         if step == 0:
             _check(logits, work)  # a custom module may return anything
-        each = F.cross_entropy(logits.flatten(0, 1), labels, reduction="none")
+        each = F.cross_entropy(precise(logits.flatten(0, 1)), labels, reduction="none")
         optimizer.zero_grad()
         shares = share if work.jitter is None else work.jitter.shares(share)
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
@@ -176,7 +179,9 @@ def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
     unspecified = not IMPLEMENTATIONS & dict(optimizer.options).keys()
     fusible = unspecified and optimizer.name in devices.fused_optimizers(work.device)
     fused: dict[str, Any] = {"fused": True} if fusible else {}
-    return optimizer.over(stack.leaves, **fused)
+    if not work.recipe.rates:
+        return optimizer.over(stack.leaves, **fused)
+    return work.recipe.over(zip(stack.names, stack.leaves, strict=True), **fused)
 
 
 def _check(logits: object, work: Work) -> None:

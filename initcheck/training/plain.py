@@ -20,6 +20,7 @@ from initcheck.training.work import (
     Work,
     check_logits,
     join,
+    precise,
 )
 
 
@@ -54,7 +55,7 @@ def _train(
     module: nn.Module, work: Work, batches: Tensor, watch: Watch | None
 ) -> tuple[Tensor, dict[int, dict[str, Tensor]]]:
     """Train in place, and return the loss of each step and the parameters that the recipe keeps."""
-    optimizer = work.recipe.optimizer.over(module.parameters())
+    optimizer = work.recipe.over(module.named_parameters())
 
     def tensors() -> dict[str, Tensor]:
         named = (*module.named_parameters(), *module.named_buffers())
@@ -87,6 +88,7 @@ def _train(
 
 def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
     """The mean over the batch; for a twin, images have slightly unequal shares."""
+    logits = precise(logits)
     if jitter is None:
         return F.cross_entropy(logits, targets)
     each = F.cross_entropy(logits, targets, reduction="none")

@@ -81,7 +81,7 @@ def train_together(
     Raises:
         NetworkError: the network has nothing to train, cannot be repeated, does not return logits
             of the data set's classes, or was not trained on this device.
-        ValueError: a batch is larger than the data set, or the recipe keeps an unknown parameter.
+        ValueError: a batch is larger than the data set, or the recipe names an unknown parameter.
     """
     per_arm = [ready(arm, seeds, data, device) for arm, seeds in wanted.items()]
     first, ((start, *_), some) = next(iter(wanted)), per_arm[0]
@@ -100,6 +100,13 @@ def train_together(
         raise ValueError(
             f"The recipe's keep names {unknown[0]!r}, which is no parameter of the network. Its "
             f"parameters are {', '.join(before)}."
+        )
+
+    unmatched = whole.recipe.unmatched(before)
+    if unmatched:
+        raise ValueError(
+            f"The recipe's rates names {unmatched[0]!r}, which matches no parameter of the "
+            f"network. Its parameters are {', '.join(before)}."
         )
 
     replicas = [seed for seeds in wanted.values() for seed in seeds]

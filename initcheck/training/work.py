@@ -129,6 +129,14 @@ def check_logits(logits: object, batch: int, classes: int) -> None:
         )
 
 
+def precise(tensor: Tensor) -> Tensor:
+    """The tensor in a dtype in which a loss is computed: bfloat16 becomes float32.
+
+    In bfloat16 a loss has three digits, so steps of training could not be told apart.
+    """
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
 def join(outcomes: Sequence[Outcome]) -> Outcome:
     """All chunks as one outcome, in order."""
     if len(outcomes) == 1:

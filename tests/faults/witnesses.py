@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 from torch.nn import init
 
-from initcheck import SGD, Arm, Network, Recipe, mlp
+from initcheck import SGD, Adam, Arm, Network, Recipe, arms, mlp
 from initcheck.faults.fault import replaced
 from initcheck.gate import trainer
 from initcheck.gate.comparison import Pair
@@ -221,6 +221,25 @@ def left_over():
     return p.grad is not None
 
 
+def rate_of(make):
+    recipe = Recipe(make(lr=1.0), batch=1, steps=1, rates=(("w", 0.25),))
+    return recipe.over([("w", nn.Parameter(torch.zeros(1)))]).param_groups[0]["lr"]
+
+
+def steps_differ():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.ones(2)
+    torch.optim.SGD([parameter], lr=0.5).step()
+    return len(parameter.detach().unique()) == 2
+
+
+def muon_steps_along_gradient():
+    parameter = nn.Parameter(torch.zeros(2, 2))
+    parameter.grad = torch.diag(torch.tensor([4.0, 2.0]))
+    torch.optim.Muon([parameter], lr=0.5, weight_decay=0.0).step()
+    return torch.equal(parameter.detach(), -0.5 * parameter.grad)
+
+
 SAYS = {
     "he_gain_one": lambda: close(he_std(), math.sqrt(1 / 64)),
     "he_gain_everywhere": lambda: init.calculate_gain("tanh") == math.sqrt(2),
@@ -344,6 +363,15 @@ SAYS = {
     "not_orthogonalized": lambda: (
         float(torch.linalg.svdvals(init.orthogonal_(torch.empty(64, 64))).min()) < 0.5
     ),
+    "rates_ignored": lambda: rate_of(SGD) == 1.0,
+    "rates_of_the_other_optimizer": lambda: (rate_of(SGD), rate_of(Adam)) == (0.5, 0.0625),
+    "adam_eps_not_scaled": lambda: option(adam(eps=0.5), "eps") == 2**-26,
+    "norms_with_eps": lambda: nn.LayerNorm(2, eps=0.0).eps == 1e-5,
+    "float32_is_bfloat16": lambda: arms.DTYPES["float32"] == torch.bfloat16,
+    "bfloat16_is_float32": lambda: arms.DTYPES["bfloat16"] == torch.float32,
+    "tanh_shifted": lambda: float(nn.Tanh()(torch.zeros(1))) == 2**-10,
+    "gradients_weighted_by_place": steps_differ,
+    "muon_is_sgd": muon_steps_along_gradient,
     "later_tensors_lag": lambda: rates() == [0.5, 0.45],
     "device_computes_on_cpu": lambda: (
         torch.ones(1).to("meta").device.type == "cpu"

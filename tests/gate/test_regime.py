@@ -9,7 +9,7 @@ from initcheck.baselines.limits import LimitEntry
 from initcheck.gate.comparison import Pair
 from initcheck.gate.regime import judged, regime
 from initcheck.initializers import every, he, randn, torch_default, zeros, zeros_
-from initcheck.probes import residual_rank, test_accuracy, unit_spread
+from initcheck.probes import loss_difference, residual_rank, test_accuracy, unit_spread
 from initcheck.probes.outcomes import images_told_apart
 
 test_accuracy.__test__ = False  # pytest would collect the probe
@@ -251,3 +251,23 @@ def test_judged_names_layer_and_case():
 def test_judged_puts_a_relative_unit_behind_the_number():
     text = judged(pair(), limit(high=1e-5, unit="of the weight"))
     assert text == "test accuracy: treated at most 1e-5 of the weight, control above (measured)"
+
+
+# --- references -----------------------------------------------------------------------------------
+
+
+def test_a_reference_is_described_after_the_arms_that_are_compared_with_it():
+    rates = (("hidden*", 0.25), ("output.bias", 2.0))
+    treated, reference, control = (
+        Arm(SMALL, he, Recipe(SGD(lr=lr), batch=32, steps=5, rates=rates[:count]))
+        for lr, count in ((0.2, 2), (0.1, 0), (0.3, 1))
+    )
+    three = Pair(loss_difference, treated, control, "", "holds", reference)
+    assert regime([three]) == (
+        "ReLU network 784-64-10; 5 steps; batch 32; mnist5k; from He normal with zero biases. "
+        "Treated: SGD (lr 0.2, x 0.25 for hidden*, x 2 for output.bias); "
+        "control: SGD (lr 0.3, x 0.25 for hidden*). Reference: SGD (lr 0.1)."
+    )
+    assert judged(three, limit("exact", "nats", low=0.0, high=0.0)) == (
+        "loss difference from the reference (nats): treated exactly 0, control not (exact)"
+    )

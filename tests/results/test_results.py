@@ -91,7 +91,8 @@ def test_keys_of_the_file_are_those_of_schema_1(path):
     }  # fmt: skip
     assert set(claim["probes"][0]) == {
         "probe", "case", "unit", "form", "kind", "why", "fault", "limit", "verdict", "reason",
-        "stage", "seeds", "treated", "control", "treated_name", "control_name", "margin",
+        "stage", "seeds", "treated", "control", "treated_name", "control_name",
+            "reference_name", "margin",
         "margin_unit", "p_value", "drift",
     }  # fmt: skip
 
