@@ -19,6 +19,7 @@ from initcheck.faults import (
     independent,
     optimizers,
     structured,
+    transformers,
 )
 from initcheck.faults.fault import Fault
 
@@ -26,7 +27,15 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
+    for module in (
+        independent,
+        structured,
+        optimizers,
+        arithmetic,
+        harness,
+        counterexamples,
+        transformers,
+    )
     for fault in module.FAULTS
 }
 

@@ -178,6 +178,11 @@ HYPOTHESES = (
         "The optimizer holds parameters that were replaced.", "copies_are_the_module",
         ("stale_optimizer_trains_nothing",),
     ),
+    # transformers
+    Hypothesis(
+        "The last layers of branches are divided by the root of the number of branches.",
+        "residual_projections_not_scaled", ("scaled_projections_add_alike_at_every_depth",),
+    ),
 )  # fmt: skip
 
 

@@ -18,10 +18,10 @@ from initcheck.networks.network import ACTIVATIONS, SIDE, Network
 
 SYMBOLS, WINDOW = 39, 32  # of the text `names`
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {
+NORMS: dict[str, Callable[..., nn.Module]] = {
     "layer": nn.LayerNorm,
     "rms": partial(nn.RMSNorm, eps=1e-5),
-    "none": lambda _width: nn.Identity(),
+    "none": nn.Identity,
 }
 
 
@@ -34,6 +34,7 @@ class Plan:
         width: of the stream, D.
         heads: of attention; 0 for blocks of a perceptron only.
         norm: a name in ``NORMS``.
+        gains: whether norms have gains (and LayerNorm shifts).
         after: whether the norm follows the sum, as in the first transformers (post-LN). Otherwise
             it is at the start of the branch, and one more is before the head (pre-LN).
         skip: factor of the stream in the sum; 0 for no residual connection.
@@ -46,11 +47,16 @@ class Plan:
     width: int = 32
     heads: int = 4
     norm: str = "layer"
+    gains: bool = True
     after: bool = False
     skip: float = 1.0
     branch: float = 1.0
     activation: str = "gelu"
     tied: bool = False
+
+    def new_norm(self) -> nn.Module:
+        """A norm of the stream."""
+        return NORMS[self.norm](self.width, elementwise_affine=self.gains)
 
     def __str__(self) -> str:
         """The plan in words, without what is usual."""
@@ -58,6 +64,7 @@ class Plan:
         norm = kind if self.norm == "none" else f"{'post' if self.after else 'pre'}-{kind}"
         unusual = [
             (self.heads == 0, "perceptrons only"),
+            (not self.gains, "no gains"),
             (self.skip == 0, "no skips"),
             (self.skip not in (0, 1), f"skips x {self.skip:.4g}"),
             (self.branch != 1, f"branches x {self.branch:.4g}"),
@@ -115,7 +122,7 @@ class Residual(nn.Module):
     def __init__(self, plan: Plan, inner: nn.Module) -> None:
         super().__init__()
         self.after, self.skip, self.branch = plan.after, plan.skip, plan.branch
-        self.norm = NORMS[plan.norm](plan.width)
+        self.norm = plan.new_norm()
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,7 +139,7 @@ def blocks(plan: Plan, *, causal: bool) -> nn.Sequential:
         if plan.heads:
             parts.append(Residual(plan, Attention(plan.width, plan.heads, causal=causal)))
         parts.append(Residual(plan, Perceptron(plan.width, plan.activation)))
-    return nn.Sequential(*parts, *([] if plan.after else [NORMS[plan.norm](plan.width)]))
+    return nn.Sequential(*parts, *([] if plan.after else [plan.new_norm()]))
 
 
 # --- whole networks -------------------------------------------------------------------------------
