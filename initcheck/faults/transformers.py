@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from initcheck.faults.fault import Fault, Function, wrapped
@@ -23,7 +24,56 @@ def _projections_unscaled(function: Function) -> Function:
     return rule_for
 
 
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)  # noqa: SLF001 -- of all kinds
+
+
+def _gains_drawn(function: Function) -> Function:
+    """Gains of norms are weights to a rule that does not look at their layer."""
+
+    def rule_for(self: Initializer, module: nn.Module, name: str) -> Any:
+        owner, _, leaf = name.rpartition(".")
+        if leaf == "weight" and isinstance(module.get_submodule(owner), NORMS):
+            return self.weights
+        return function(self, module, name)
+
+    return rule_for
+
+
+def _embeddings_left(function: Function) -> Function:
+    def rule_for(self: Initializer, module: nn.Module, name: str) -> Any:
+        embeds = isinstance(module.get_submodule(name.rpartition(".")[0]), nn.Embedding)
+        return None if embeds else function(self, module, name)
+
+    return rule_for
+
+
+def _head_bias_negated(function: Function) -> Function:
+    @torch.no_grad()
+    def fill(self: Initializer, module: nn.Module, generator: torch.Generator) -> None:
+        function(self, module, generator)
+        for name, bias in module.named_parameters():
+            if name == "head.bias":
+                bias.neg_()
+
+    return fill
+
+
 FAULTS = (
+    Fault(
+        "norm_gains_drawn",
+        "Gains of norms are drawn as weights are, as in pytorch-pretrained-BERT and "
+        "TransformerEngine.",
+        "initcheck", (), lambda: wrapped(Initializer.rule_for, _gains_drawn),
+    ),
+    Fault(
+        "embeddings_keep_torchs_start",
+        "Embeddings keep torch's N(0, 1) where an initializer should fill them.",
+        "initcheck", (), lambda: wrapped(Initializer.rule_for, _embeddings_left),
+    ),
+    Fault(
+        "head_bias_negated", "The biases of a network's head start with the other sign.",
+        "initcheck", (), lambda: wrapped(Initializer.__call__, _head_bias_negated),
+    ),
     Fault(
         "residual_projections_not_scaled",
         "The last layers of branches start as all other weights, as transformers had it for GPT-2 "

@@ -29,3 +29,14 @@ def start_text_loss(trained: Trained) -> Tensor:
     logits = trained.logits(data.test_inputs[:FEW], at_start=True).double()
     losses = [cross_entropy(answer, data.test_targets[:FEW]) for answer in logits]
     return torch.stack(losses).cpu()
+
+
+def loss_off_shares(trained: Trained) -> Tensor:
+    """Distance in nats of ``start_text_loss`` from the cross-entropy of the symbols' shares.
+
+    The shares are those of the training targets, each symbol counted once more than it occurs.
+    """
+    data = trained.data
+    counts = data.train_targets.flatten().bincount(minlength=data.classes).double() + 1
+    expected = -(counts / counts.sum()).log()[data.test_targets[:FEW]].mean()
+    return (start_text_loss(trained) - expected.cpu()).abs()
