@@ -32,7 +32,7 @@ def log_shares_(tensor, _generator):
 
 @claim(source="ViT, arXiv 2010.11929, appendix B.1; b-zero-last-layer", kind="exact")
 def test_zero_head_holds_back_all_below_it(verdict):
-    """With a head of zeros a GPT starts at the loss of guessing, and only the head moves at first.
+    """With a zero head a GPT starts at the loss of guessing, and only its head moves at first.
 
     The gradient of everything below is a product with the head's weights.
     """
