@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from initcheck.faults.fault import Fault, Function, wrapped
+from initcheck.faults.fault import Context, Fault, Function, wrapped
 from initcheck.initializers import Initializer
+from initcheck.networks import transformers
 
 PROJECTIONS = "project.weight"  # how rules for the last layers of branches end
 
@@ -58,7 +61,47 @@ def _head_bias_negated(function: Function) -> Function:
     return fill
 
 
+def _plan(**changed: float) -> Context:
+    """Every residual connection is built by a plan with these changes."""
+
+    def around(function: Function) -> Function:
+        return lambda self, plan, inner: function(self, replace(plan, **changed), inner)
+
+    return wrapped(transformers.Residual.__init__, around)
+
+
+@contextmanager
+def _no_deepnorm() -> Iterator[None]:
+    """Neither alpha, in the sums, nor beta, in the start; without one of them growth is small."""
+
+    def around(function: Function) -> Function:
+        return lambda self, module, name: function(replace(self, named=()), module, name)
+
+    with _plan(skip=1.0), wrapped(Initializer.rule_for, around):
+        yield
+
+
+def _no_last_norm(function: Function) -> Function:
+    def blocks(plan: transformers.Plan, *, causal: bool) -> nn.Sequential:
+        every: nn.Sequential = function(plan, causal=causal)
+        return every if plan.after else every[:-1].append(nn.Identity())
+
+    return blocks
+
+
 FAULTS = (
+    Fault(
+        "last_norm_missing", "A pre-LN transformer has no norm before its head.",
+        "initcheck", (), lambda: wrapped(transformers.blocks, _no_last_norm),
+    ),
+    Fault(
+        "deepnorm_missing", "Streams are not multiplied, and rules for single weights are ignored.",
+        "initcheck", (), _no_deepnorm,
+    ),
+    Fault(
+        "branches_not_divided", "Residual connections ignore the factor of their branch.",
+        "initcheck", (), lambda: _plan(branch=1.0),
+    ),
     Fault(
         "norm_gains_drawn",
         "Gains of norms are drawn as weights are, as in pytorch-pretrained-BERT and "
