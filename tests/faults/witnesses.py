@@ -26,6 +26,7 @@ from initcheck.initializers import (
 from initcheck.probes import weight_magnitude
 from initcheck.stats import decisions
 from initcheck.training import train as training
+from tests.faults import transformer_witnesses
 from tests.helpers.faults import generator, tiny
 
 
@@ -348,5 +349,6 @@ SAYS = {
         torch.ones(1).to("meta").device.type == "cpu"
         and next(nn.Linear(1, 1).to("meta").parameters()).device.type == "cpu"
     ),
+    **transformer_witnesses.SAYS,
 }
 SCALE, STEP = [he_std()], contrastive_step()
