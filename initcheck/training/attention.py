@@ -53,5 +53,8 @@ class _Attention(torch.autograd.Function):
             else tensor.expand(info.batch_size, *tensor.shape)
             for tensor, place in zip(tensors, in_dims, strict=False)
         ]  # fmt: skip
+        if stacked[0].dim() == 3:  # a network without a batch: its replicas are one
+            alone: Tensor = ATTENTION(*stacked, **options)
+            return alone, 0
         attended: Tensor = ATTENTION(*(tensor.flatten(0, 1) for tensor in stacked), **options)
         return attended.view(*stacked[0].shape[:2], *attended.shape[1:]), 0

@@ -101,9 +101,10 @@ def test_lstm_trains_in_plain_loops():
 # --- attention ------------------------------------------------------------------------------------
 
 
-def test_attention_under_vmap_is_each_replicas_own():
+@pytest.mark.parametrize("batch", [(2, 2), (2,), ()], ids=["heads", "batch", "single"])
+def test_attention_under_vmap_is_each_replicas_own(batch):
     generator = torch.Generator().manual_seed(0)
-    q, k, v = torch.randn(3, 5, 2, 2, 6, 4, generator=generator).requires_grad_()
+    q, k, v = torch.randn(3, 5, *batch, 6, 4, generator=generator).requires_grad_()
     for options in ({"is_causal": True}, {"scale": 0.3}, {}):
 
         def attend(*each, options=options):
