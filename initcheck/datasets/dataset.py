@@ -21,13 +21,14 @@ class DataSet:
 
     Attributes:
         name: the name that `load` was called with; "cifar10-jpeg" for CIFAR-10 read from JPEG.
-        train_inputs: (N, C, H, W) in [0, 1], contiguous, float32 unless `to` changed that.
-        train_targets: (N,) int64 in [0, classes).
+        train_inputs: images (N, C, H, W) in [0, 1], contiguous, float32 unless `to` changed that;
+            or tokens (N, T), int64.
+        train_targets: int64 in [0, classes): one label per image (N,), or one per token (N, T).
         test_inputs: as train_inputs.
         test_targets: as train_targets.
         classes: number of classes.
-        fingerprint: 16 hexadecimal digits for the stored bytes (images uint8, targets int64), so
-            `to` keeps it.
+        fingerprint: 16 hexadecimal digits for the stored bytes (images or tokens uint8, targets
+            int64), so `to` keeps it.
     """
 
     name: str
@@ -39,12 +40,12 @@ class DataSet:
     fingerprint: str
 
     def to(self, device: str, dtype: torch.dtype = torch.float32) -> DataSet:
-        """Return the same data on `device`, with inputs of `dtype` and int64 targets."""
+        """Return the data on `device`, with images of `dtype`; tokens and targets stay int64."""
         return replace(
             self,
-            train_inputs=self.train_inputs.to(device, dtype),
+            train_inputs=_moved(self.train_inputs, device, dtype),
             train_targets=self.train_targets.to(device),
-            test_inputs=self.test_inputs.to(device, dtype),
+            test_inputs=_moved(self.test_inputs, device, dtype),
             test_targets=self.test_targets.to(device),
         )
 
@@ -53,6 +54,10 @@ class DataSet:
         """How often each of the four tensors was changed in place since it was made."""
         tensors = (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
         return tuple(map(changes, tensors))
+
+
+def _moved(inputs: torch.Tensor, device: str, dtype: torch.dtype) -> torch.Tensor:
+    return inputs.to(device, dtype) if inputs.is_floating_point() else inputs.to(device)
 
 
 def to_dataset(name: str, arrays: Arrays, *, classes: int) -> DataSet:

@@ -20,8 +20,9 @@ from initcheck.datasets.cache import through_cache
 from initcheck.datasets.dataset import DataSet, to_dataset
 from initcheck.datasets.folders import decode, find_images
 from initcheck.datasets.mnist5k import load_mnist5k
+from initcheck.datasets.names import load_names
 
-KNOWN = ("mnist5k", "mnist", "cifar10", "folder:PATH")
+KNOWN = ("mnist5k", "names", "mnist", "cifar10", "folder:PATH")
 DATA_ROOT_VARIABLE = "INITCHECK_DATA_ROOT"
 CIFAR10_JPEG = "cifar10-jpeg"  # CIFAR-10 as JPEG files in ImageFolder layout; its pixels differ
 
@@ -30,7 +31,8 @@ def load(name: str, *, root: Path | None = None, download: bool = False) -> Data
     """Return a data set on the CPU; the same call returns the same object.
 
     Args:
-        name: "mnist5k" ships with the package. "mnist" and "cifar10" are read from `root`.
+        name: "mnist5k" (digits) ships with the package and "names" (text) with Python. "mnist" and
+            "cifar10" are read from `root`.
             "cifar10" falls back to the JPEG files in `<root>/cifar10-jpeg` or
             `<root>/cifar10-jpeg.zip`; the data set is then named "cifar10-jpeg". "folder:PATH"
             reads RGB images from `PATH/train/CLASS/...` and `PATH/test/CLASS/...`.
@@ -45,6 +47,8 @@ def load(name: str, *, root: Path | None = None, download: bool = False) -> Data
         return _load_folder(Path(path).expanduser().resolve())
     if name == "mnist5k":
         return load_mnist5k()
+    if name == "names":
+        return load_names()
     if name not in KNOWN:
         raise DataError(f"There is no data set '{name}'. Choose one of {', '.join(KNOWN)}.")
     folder = _resolve_root(name, root)
@@ -55,7 +59,7 @@ def load(name: str, *, root: Path | None = None, download: bool = False) -> Data
 
 def forget() -> None:
     """Drop all loaded data sets, so that the next `load` reads the stored data again."""
-    for loader in (load_mnist5k, _load_mnist, _load_cifar10, _load_folder):
+    for loader in (load_mnist5k, load_names, _load_mnist, _load_cifar10, _load_folder):
         loader.cache_clear()
 
 
@@ -64,7 +68,7 @@ def _resolve_root(name: str, root: Path | None) -> Path:
     if not chosen:
         raise DataError(
             f"The data set '{name}' was requested, but not the folder to read it from. "
-            f"{_how_to_provide('it')} The data set 'mnist5k' needs no folder."
+            f"{_how_to_provide('it')} The data sets 'mnist5k' and 'names' need no folder."
         )
     return Path(chosen).expanduser().resolve()
 

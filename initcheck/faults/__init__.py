@@ -21,6 +21,7 @@ from initcheck.faults import (
     optimizers,
     rates,
     structured,
+    transformers,
 )
 from initcheck.faults.fault import Fault
 
@@ -35,6 +36,7 @@ MODULES = (
     counterexamples,
     copies,
     rates,
+    transformers,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 

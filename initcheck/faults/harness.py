@@ -43,11 +43,16 @@ def _labels_shuffled(data: DataSet) -> DataSet:
 
 
 def _unscaled(data: DataSet) -> DataSet:
-    return replace(data, train_inputs=data.train_inputs * 255, test_inputs=data.test_inputs * 255)
+    return replace(_test_unscaled(data), train_inputs=_as_bytes(data.train_inputs))
 
 
 def _test_unscaled(data: DataSet) -> DataSet:
-    return replace(data, test_inputs=data.test_inputs * 255)
+    return replace(data, test_inputs=_as_bytes(data.test_inputs))
+
+
+def _as_bytes(inputs: Tensor) -> Tensor:
+    """Images in [0, 255]; tokens have no scale."""
+    return inputs * 255 if inputs.is_floating_point() else inputs
 
 
 def _test_is_training(data: DataSet) -> DataSet:

@@ -43,6 +43,9 @@ HYPOTHESES = (
             "one_more_convolution_wakes_a_step",
             "zeroed_layer_keeps_atom_at_zero",
             "zero_adapter_never_moves",
+            "zero_head_holds_back_all_below_it",
+            "zeroed_branches_are_the_identity_and_wake_from_their_end",
+            "two_zeros_in_series_never_move",
         ),
     ),
     Hypothesis(
@@ -304,6 +307,23 @@ HYPOTHESES = (
     Hypothesis(
         "The mean of a unit's outputs is subtracted.", "mean_not_subtracted",
         ("data_dependent_start_standardizes_units",),
+    ),
+    # transformers
+    Hypothesis(
+        "The last layers of branches are divided by the root of the number of branches.",
+        "residual_projections_not_scaled", ("scaled_projections_add_alike_at_every_depth",),
+    ),
+    Hypothesis(
+        "The rows of an embedding are as small as all other weights.",
+        "embeddings_keep_torchs_start", ("small_embeddings_start_at_chance",),
+    ),
+    Hypothesis(
+        "Gains of norms are no weights.", "norm_gains_drawn",
+        ("initializer_leaves_gains_of_norms_at_one",),
+    ),
+    Hypothesis(
+        "The head's biases are the logarithms of shares.", "head_bias_negated",
+        ("log_shares_start_at_their_cross_entropy",),
     ),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ KINDS = ("activation", "flatten", *BETWEEN)
 RESIZING = ("pooling", "upsampling")
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+SOME_BIASES = "biases in some layers"
 LONG = 5  # hidden layers of one width; if there are more, they are counted instead of listed
 
 
@@ -66,7 +67,9 @@ def layers(network: Network) -> Layers:
     places = [place for place, part in enumerate(parts) if type(part) in WEIGHTED]
     if not places or not all(map(_known, parts)):
         weighted = [part for part in module.modules() if isinstance(part, Weighted)]
-        return Layers(_hyphenated(network.name), biases=_biases(weighted))
+        biases = _biases(weighted)  # which layers have one is in the name, or not worth a word
+        known = "" if biases == SOME_BIASES else biases
+        return Layers(_hyphenated(network.name), biases=known)
     weighted = [part for part in parts if isinstance(part, Weighted)]
     resizing = tuple(part for part in parts[: places[0]] if _kind(part) in RESIZING)
     blocks = [parts[start:end] for start, end in zip(places, [*places[1:], None], strict=True)]
@@ -190,5 +193,5 @@ def _words(name: str) -> str:
 def _biases(weighted: Sequence[Weighted]) -> str:
     have_bias = [layer.bias is not None for layer in weighted]
     if any(have_bias):
-        return "with biases" if all(have_bias) else "biases in some layers"
+        return "with biases" if all(have_bias) else SOME_BIASES
     return "no biases" if have_bias else ""

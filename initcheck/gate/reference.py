@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.arms import DTYPES, Arm, derived, order, stream
 from initcheck.baselines.checks import LAYER_SEEDS
@@ -33,6 +32,7 @@ from initcheck.envelope.twins import Rounding
 from initcheck.gate import sketched
 from initcheck.training import randomness
 from initcheck.training.train import Trained
+from initcheck.training.work import cross_entropy
 
 MARK_DIGITS = 7  # of fingerprints, which are compared to ``START_TOLERANCE``
 
@@ -158,7 +158,7 @@ def _layers(arm: Arm, seed: int, trained: Trained) -> dict[str, list[float]]:
     hooks = [m.register_forward_hook(recorder(name)) for name, m in _leaves(module)]
     with randomness.seeded(derived(seed, "training"), trained.device):
         logits = module(trained.data.train_inputs[images])
-        loss = F.cross_entropy(logits, trained.data.train_targets[images])
+        loss = cross_entropy(logits, trained.data.train_targets[images])
         torch.autograd.backward(loss)
     for hook in hooks:
         hook.remove()

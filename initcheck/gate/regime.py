@@ -60,9 +60,10 @@ def _one_by_one(shared: Sequence[tuple[Row, ...]], pairs: Sequence[Pair]) -> Ite
     groups: dict[tuple[Row, ...], list[Pair]] = {}
     for facts, pair in zip(shared, pairs, strict=True):
         groups.setdefault(facts, []).append(pair)
-    for group in groups.values():
-        names = dict.fromkeys(pair.key.replace("_", " ") for pair in group)
-        yield f"For {' and '.join(names)}: {regime(group)}"
+    about = [" and ".join(dict.fromkeys(pair.key.replace("_", " ") for pair in group))
+             for group in groups.values()]  # fmt: skip
+    for name, group in zip(about, groups.values(), strict=True):
+        yield regime(group) if len(set(about)) == 1 else f"For {name}: {regime(group)}"
 
 
 def judged(pair: Pair, limit: LimitEntry) -> str:

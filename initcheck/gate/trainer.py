@@ -94,7 +94,8 @@ class Laboratory:
         """The probe's value for each seed; cached, also after its network was dropped.
 
         Raises:
-            NetworkError: the network, or the probe, changed the data in place.
+            NetworkError: the network, or the probe, changed the data in place, or the probe gives
+                something else than one number per seed.
         """
         known = self._values.setdefault((arm, device, probe), {})
         return self._filled(known, probe, arm, seeds, device)
@@ -159,7 +160,7 @@ class Laboratory:
         """The probe's values. Data that it changed are discarded, so no other claim sees them."""
         before = trained.data.changes
         try:
-            return probe(trained)
+            return _one_per_seed(probe, trained)
         finally:
             if trained.data.changes != before:
                 datasets.forget()
@@ -194,6 +195,30 @@ class Laboratory:
         self._trained.move_to_end((arm, device))  # an arm that grew is no longer the oldest
         while len(self._trained) > 1 and sum(t.bytes for t in self._trained.values()) > KEPT_BYTES:
             self._trained.popitem(last=False)
+
+
+def _one_per_seed(probe: Probe, trained: Trained) -> Tensor:
+    """The probe's values, one per seed.
+
+    Raises:
+        NetworkError: the probe gives something else, as one for images does on a text.
+    """
+    text = trained.data.train_targets.dim() > 1
+    shape, why = "nothing", ""
+    try:
+        values = probe(trained)
+        if values.shape == (len(trained.seeds),):
+            return values
+        shape = f"the shape {tuple(values.shape)}"
+    except (RuntimeError, ValueError) as error:  # torch's, where shapes do not fit
+        if not text:
+            raise
+        why = f" ({error})"
+    hint = " It is a probe for images, and a text has one label per token." if text else ""
+    raise NetworkError(
+        f"the probe '{name_of(probe)}' returned {shape}{why}, but it must return one number per "
+        f"seed, and there are {len(trained.seeds)}.{hint}"
+    )
 
 
 def _chosen(trained: Trained, seeds: Sequence[int]) -> Trained:

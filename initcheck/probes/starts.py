@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcheck.arms import DTYPES, derived, stream
 from initcheck.probes.probe import largest
@@ -127,6 +127,16 @@ def magnitude_defect(trained: Trained, layer: str) -> Tensor:
     """Largest distance of an absolute weight from 1 / sqrt(rows)."""
     weight = trained.start[layer].double()
     return largest((weight.abs() - weight.shape[1] ** -0.5).abs())
+
+
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)  # noqa: SLF001 -- of all kinds
+
+
+def gain_distance(trained: Trained) -> Tensor:
+    """Largest distance of a gain of any layer, RMS or batch norm from one, at the start."""
+    layers = trained.arm.build(trained.seeds[0]).named_modules()
+    norms = [name for name, layer in layers if isinstance(layer, NORMS)]
+    return _worst([largest((trained.start[f"{name}.weight"] - 1).abs()) for name in norms])
 
 
 def randomness_drawn(trained: Trained) -> Tensor:

@@ -15,15 +15,22 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck import devices
-from initcheck.arms import Optimizer
+from initcheck.arms import DTYPES, Optimizer
 from initcheck.devices import compute
-from initcheck.training import modules, perceptrons, plain, stacked
+from initcheck.training import attention, modules, perceptrons, plain, stacked
 from initcheck.training.randomness import UNCOPIED
 from initcheck.training.stacked import Tensors
-from initcheck.training.work import PROGRESS_EVERY, Outcome, Stack, Work, check_logits, precise
+from initcheck.training.work import (
+    PROGRESS_EVERY,
+    Outcome,
+    Stack,
+    Work,
+    check_logits,
+    cross_entropy,
+    precise,
+)
 
 # Options by which a recipe chooses one of torch's implementations.
 IMPLEMENTATIONS = {"foreach", "fused", "differentiable"}
@@ -94,9 +101,13 @@ def _vmapped(starts: Sequence[nn.Module], device: str) -> Stack:
         logits: Tensor = torch.func.functional_call(template, dict(parameters), (x,))
         return logits
 
-    return stacked.together(
-        starts, device, torch.func.vmap(forward), lambda p: p, "ensemble (torch.func)"
-    )
+    mapped = torch.func.vmap(forward)
+
+    def attending(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        with attention.Together():
+            return mapped(parameters, buffers, x)
+
+    return stacked.together(starts, device, attending, lambda p: p, "ensemble (torch.func)")
 
 
 def _with_random_weights(starts: Sequence[nn.Module]) -> list[nn.Module]:
@@ -125,7 +136,9 @@ def _maps_exactly(starts: Sequence[nn.Module], work: Work) -> bool:
     if not all(isinstance(answer, Tensor) for answer in [mapped, *answers]):
         return False  # not tensors: plain loops report them as an error
     own: Tensor = torch.stack(answers).detach()
-    margin = torch.finfo(batches.dtype).eps ** 0.5  # relative to the largest logit: half the digits
+    margin = (
+        torch.finfo(DTYPES[work.recipe.dtype]).eps ** 0.5
+    )  # relative to the largest logit: half the digits
     largest = float(own.nan_to_num(0.0, 0.0, 0.0).abs().max())
     return torch.allclose(cast("Tensor", mapped), own, margin, margin * largest, equal_nan=True)
 
@@ -136,7 +149,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
     inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    dtype = precise(inputs[:0]).dtype
+    dtype = precise(torch.empty(0, dtype=DTYPES[work.recipe.dtype])).dtype
     share = torch.full((replicas * batch,), 1 / batch, dtype=dtype, device=work.device)
     watch = work.watch(slice(replicas)) if work.watch else None
     kept, losses = {}, []
@@ -147,10 +160,10 @@ def _train(stack: Stack, work: Work) -> Outcome:
         if watch is not None and step == 0:
             watch.start(stack.tensors)
         x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
-        logits = stack.forward(x)  # (R, B, classes)
+        logits = stack.forward(x)  # (R, B, classes) or (R, B, T, classes)
         if step == 0:
             _check(logits, work)  # a custom module may return anything
-        each = F.cross_entropy(precise(logits.flatten(0, 1)), labels, reduction="none")
+        each = cross_entropy(precise(logits.flatten(0, 1)), labels, each=True)  # (R * B,)
         optimizer.zero_grad()
         shares = share if work.jitter is None else work.jitter.shares(share)
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
@@ -186,4 +199,4 @@ def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
 
 def _check(logits: object, work: Work) -> None:
     first = logits[0] if isinstance(logits, Tensor) and logits.dim() else logits
-    check_logits(first, work.recipe.batch, work.data.classes)
+    check_logits(first, work)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck import devices
 from initcheck.training import randomness
@@ -19,6 +18,7 @@ from initcheck.training.work import (
     Watch,
     Work,
     check_logits,
+    cross_entropy,
     join,
     precise,
 )
@@ -68,7 +68,7 @@ def _train(
         if watch is not None and step == 0:
             watch.start(tensors)
         logits = module(work.data.train_inputs[images])
-        check_logits(logits, work.recipe.batch, work.data.classes)
+        check_logits(logits, work)
         loss = _loss(logits, work.data.train_targets[images], work.jitter)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -90,6 +90,6 @@ def _loss(logits: Tensor, targets: Tensor, jitter: Jitter | None) -> Tensor:
     """The mean over the batch; for a twin, images have slightly unequal shares."""
     logits = precise(logits)
     if jitter is None:
-        return F.cross_entropy(logits, targets)
-    each = F.cross_entropy(logits, targets, reduction="none")
+        return cross_entropy(logits, targets)
+    each = cross_entropy(logits, targets, each=True)
     return each @ jitter.shares(torch.full_like(each, 1 / len(each)).detach())

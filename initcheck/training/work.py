@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.arms import Recipe
 from initcheck.datasets import DataSet
@@ -50,7 +51,7 @@ class Work:
     """How to train a chunk of R replicas on one device.
 
     Attributes:
-        batches: ``(R, steps, B)`` int64, on the device: the images of each step.
+        batches: ``(R, steps, B)`` int64, on the device: the images (or texts) of each step.
         seeds: one per replica, for the random numbers that its network draws in training.
         jitter: disturbs every step (the twins of the rounding envelope).
         progress: called with the number of replica-steps done since the last call.
@@ -86,7 +87,8 @@ class Stack:
     Attributes:
         engine: its name in the results file.
         leaves: the tensors that the optimizer updates, contiguous, in the fastest layout.
-        forward: from inputs ``(R, B, ...)`` to logits ``(R, B, classes)``.
+        forward: from inputs ``(R, B, ...)`` to logits ``(R, B, classes)``, or one per token
+            ``(R, B, T, classes)``.
         names: the parameters' names in the module.
         view: returns a parameter ``(R, ...)`` by name, in the module's layout, without a copy.
         buffers: by name, ``(R, ...)``, updated by ``forward``.
@@ -111,21 +113,35 @@ class Stack:
 PROGRESS_EVERY = 10  # steps: frequent enough to watch, rare enough to cost nothing
 
 
-def check_logits(logits: object, batch: int, classes: int) -> None:
+def cross_entropy(logits: Tensor, targets: Tensor, *, each: bool = False) -> Tensor:
+    """The cross-entropy in nats, a mean over all targets; ``each``: one per image ``(B,)``.
+
+    Logits are ``(B, classes)`` with targets ``(B,)``, or ``(B, T, classes)`` with ``(B, T)``. Of a
+    text, the loss is the mean over its tokens.
+    """
+    reduction = "none" if each else "mean"
+    loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction=reduction)
+    return loss.view(targets.shape).mean(1) if each and targets.dim() > 1 else loss
+
+
+def check_logits(logits: object, work: Work) -> None:
     """Check that a network's output can be logits of this data set.
 
     Raises:
-        NetworkError: the output is not a tensor of shape ``(batch, classes)``.
+        NetworkError: the output is not a tensor of shape ``(batch, classes)``, or of ``(batch,
+            tokens, classes)`` if the data have a target per token.
     """
+    data, batch = work.data, work.recipe.batch
+    expected = (batch, *data.train_targets.shape[1:], data.classes)
     if not isinstance(logits, Tensor):
         raise NetworkError(
             f"The network returned a {type(logits).__name__}. It must return logits, a tensor of "
-            f"shape ({batch}, {classes}), and nothing else."
+            f"shape {expected}, and nothing else."
         )
-    if tuple(logits.shape) != (batch, classes):
+    if tuple(logits.shape) != expected:
         raise NetworkError(
             f"The network returned shape {tuple(logits.shape)} for a batch of {batch}. "
-            f"It must return logits of shape ({batch}, {classes}). Change the network's last layer."
+            f"It must return logits of shape {expected}. Change the network's last layer."
         )
 
 

@@ -70,7 +70,7 @@ def test_unknown_name_lists_the_known_ones(name: str) -> None:
         assert "PATH has no image" in text
     else:
         assert f"no data set '{name}'" in text
-        assert "mnist5k, mnist, cifar10, folder:PATH" in text
+        assert "mnist5k, names, mnist, cifar10, folder:PATH" in text
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])

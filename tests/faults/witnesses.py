@@ -27,6 +27,7 @@ from initcheck.probes import weight_magnitude
 from initcheck.stats import decisions
 from initcheck.training import train as training
 from tests.faults import witnesses_copies
+from tests.faults import transformer_witnesses
 from tests.helpers.faults import generator, tiny
 
 
@@ -378,5 +379,6 @@ SAYS = {
         and next(nn.Linear(1, 1).to("meta").parameters()).device.type == "cpu"
     ),
     **witnesses_copies.SAYS,
+    **transformer_witnesses.SAYS,
 }
 SCALE, STEP = [he_std()], contrastive_step()
