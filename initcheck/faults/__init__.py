@@ -17,6 +17,7 @@ from initcheck.faults import (
     harness,
     hypotheses,
     independent,
+    laws,
     optimizers,
     structured,
 )
@@ -26,7 +27,15 @@ __all__ = ["FAULTS", "Fault", "bound", "find", "unbound"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for module in (independent, structured, optimizers, arithmetic, harness, counterexamples)
+    for module in (
+        independent,
+        structured,
+        optimizers,
+        arithmetic,
+        harness,
+        counterexamples,
+        laws,
+    )
     for fault in module.FAULTS
 }
 

@@ -41,6 +41,7 @@ HYPOTHESES = (
             "one_more_layer_wakes_a_step",
             "one_more_layer_wakes_a_step_on_cifar",
             "one_more_convolution_wakes_a_step",
+            "zero_queries_attend_uniformly",
             "zeroed_layer_keeps_atom_at_zero",
         ),
     ),
@@ -67,6 +68,7 @@ HYPOTHESES = (
             "heuristic_is_resolved_per_layer",
             "normal_law_has_its_variance",
             "siren_start_keeps_hidden_states_at_their_fixed_point",
+            "siren_states_die_where_omega_is_forgotten",
             "torch_default_has_its_variance_and_bound",
             "truncated_normal_law_has_its_variance",
             "uniform_law_has_its_variance_and_bound",
@@ -90,7 +92,10 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The standard deviation is divided by the root of fan-in.", "fan_out_for_fan_in",
-        ("conforming_start_scales_with_fan_in",),
+        (
+            "conforming_start_scales_with_fan_in",
+            "fan_in_keeps_the_moment_of_convolutions_that_are_not_transposed",
+        ),
     ),
     # structure
     Hypothesis(
@@ -111,7 +116,9 @@ HYPOTHESES = (
         (
             "delta_orthogonal_convolutions_keep_norms",
             "looks_linear_start_keeps_norms",
+            "looks_linear_start_keeps_norms_through_a_hundred_layers",
             "orthogonal_start_multiplies_by_its_gain",
+            "product_of_orthogonal_layers_is_orthogonal",
         ),
     ),
     Hypothesis(
@@ -133,7 +140,7 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The activation is positively homogeneous.", "elu_for_relu",
-        ("bias_free_relu_network_is_homogeneous",),
+        ("bias_free_relu_network_is_homogeneous", "relu_layers_turn_images_to_one_direction"),
     ),
     Hypothesis(
         "The activation is differentiable almost everywhere, with that derivative.",
@@ -177,6 +184,41 @@ HYPOTHESES = (
     Hypothesis(
         "The optimizer holds parameters that were replaced.", "copies_are_the_module",
         ("stale_optimizer_trains_nothing",),
+    ),
+    # laws in depth
+    Hypothesis(
+        "He's gain for ReLU is the square root of 2.", "he_gain_one",
+        (
+            "relu_layers_multiply_the_moment_by_known_factors",
+            "unscaled_he_blocks_double_the_moment",
+        ),
+    ),
+    Hypothesis(
+        "The gain belongs to the activation.", "keeping_gain_one",
+        ("gain_that_keeps_the_moment_depends_on_the_activation",),
+    ),
+    Hypothesis(
+        "Each unit is normalized over the images.", "batch_norm_left_out",
+        (
+            "batch_norm_makes_the_moment_grow_by_one_a_block",
+            "batch_norm_without_skips_makes_gradients_explode",
+        ),
+    ),
+    Hypothesis(
+        "The weights have the claimed standard deviation.", "variance_as_std",
+        ("tanh_gradients_grow_by_chi",),
+    ),
+    Hypothesis(
+        "Attention mixes tokens.", "attention_sees_only_itself",
+        ("attention_without_skips_makes_all_tokens_equal",),
+    ),
+    Hypothesis(
+        "Attention divides products by the root of the width.", "attention_unscaled",
+        ("scaled_attention_starts_spread_out_at_every_width",),
+    ),
+    Hypothesis(
+        "Queries and keys are normalized.", "normalize_left_out",
+        ("normalized_queries_and_keys_hide_the_scale_of_their_weights",),
     ),
 )  # fmt: skip
 
