@@ -79,8 +79,8 @@ def test_gain_that_keeps_the_moment_depends_on_the_activation(verdict):
 def test_he_lets_the_signal_of_silu_die(verdict):
     """From He's start, a deep SiLU network loses decades of second moment; ReLU does not.
 
-    A small signal is halved by SiLU, so that it becomes smaller still. GELU's dies as well on nearly
-    all seeds, but a signal that happens to grow passes GELU as it passes ReLU.
+    A small signal is halved by SiLU, so that it becomes smaller still. GELU's dies as well on
+    nearly all seeds, but a signal that happens to grow passes GELU as it passes ReLU.
     """
     relu, silu = (stack(Shape(depth=40, width=128, activation=a)) for a in ("relu", "silu"))
     verdict.holds(
