@@ -9,12 +9,13 @@ from initcheck.initializers import (
     lecun,
     lecun_normal_,
     orthogonal_,
+    scaled_,
     torch_default,
 )
 from initcheck.initializers.moments import FUNCTIONS, keeping_, layerwise_
 from initcheck.networks.stacks import Shape, stack
 from initcheck.notebooks.arms import START
-from initcheck.probes.depth import decades_lost, first_factor_error, growth_error
+from initcheck.probes.depth import decades_lost, first_factor_error, growth_error, last_size
 
 DEEP = stack(Shape(depth=16, width=256))  # ReLU
 LAWS = {  # each law of a square layer, and its factor on the second moment behind ReLU
@@ -87,4 +88,22 @@ def test_he_lets_the_signal_of_silu_die(verdict):
         decades_lost,
         treated=Arm(silu, layers_from(he_normal_), START),
         control=Arm(relu, layers_from(he_normal_), START),
+    )
+
+
+@claim(
+    source="Klambauer et al., arXiv 1706.02515, Theorem 1; torch's gain for SELU is 3/4; "
+    "b-selu-fixed-point",
+    kind="theorem",
+)
+def test_selu_pulls_states_to_unit_size_from_lecun_normal_weights(verdict):
+    """From LeCun's normal weights, SELU brings pre-activations to a second moment of one.
+
+    They get there from any size. With torch's gain for SELU, 3/4, they do not.
+    """
+    selu = stack(Shape(depth=20, width=256, activation="selu"))
+    verdict.holds(
+        last_size,
+        treated=Arm(selu, layers_from(lecun_normal_), START),
+        control=Arm(selu, layers_from(scaled_(lecun_normal_, 0.75)), START),
     )

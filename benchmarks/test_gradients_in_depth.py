@@ -3,7 +3,16 @@
 from functools import partial
 
 from initcheck import Arm, claim
-from initcheck.initializers import he_normal_, lecun, lecun_normal_, normal_, scaled_
+from initcheck.initializers import (
+    every,
+    glorot_uniform_,
+    he_normal_,
+    lecun,
+    lecun_normal_,
+    normal_,
+    scaled_,
+    torch_default,
+)
 from initcheck.initializers.moments import layerwise_
 from initcheck.networks.stacks import Shape, stack
 from initcheck.notebooks.arms import START
@@ -87,4 +96,22 @@ def test_relu_layers_turn_images_to_one_direction(verdict):
         partial(angle_error, depth=10),
         treated=Arm(relu, HE, START),
         control=Arm(linear, HE, START),
+    )
+
+
+@claim(
+    source="Glorot & Bengio 2010, eq. 15 and 16, figure 7; b-glorot-tanh-gradient", kind="theorem"
+)
+def test_torch_default_shrinks_tanh_gradients_by_root_three(verdict):
+    """Back through a tanh layer from torch's default, the gradient shrinks by the root of three.
+
+    That start is the one that Glorot and Bengio call standard. From theirs it shrinks less, because
+    the weights are larger by that factor, and tanh saturates instead.
+    """
+    network = stack(Shape(5, WIDTH, "tanh"))
+    glorot = every(glorot_uniform_).but("layers", layerwise_(glorot_uniform_))
+    verdict.holds(
+        partial(gradient_growth_error, growth=3**-0.5),
+        treated=Arm(network, torch_default, START),
+        control=Arm(network, glorot, START),
     )

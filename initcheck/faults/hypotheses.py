@@ -68,7 +68,9 @@ HYPOTHESES = (
             "heuristic_is_resolved_per_layer",
             "normal_law_has_its_variance",
             "siren_start_keeps_hidden_states_at_their_fixed_point",
+            "relu_layer_scatters_the_length_by_five_over_width",
             "siren_states_die_where_omega_is_forgotten",
+            "sum_of_inverse_widths_sets_the_scatter_not_depth",
             "torch_default_has_its_variance_and_bound",
             "truncated_normal_law_has_its_variance",
             "uniform_law_has_its_variance_and_bound",
@@ -219,6 +221,14 @@ HYPOTHESES = (
     Hypothesis(
         "Queries and keys are normalized.", "normalize_left_out",
         ("normalized_queries_and_keys_hide_the_scale_of_their_weights",),
+    ),
+    Hypothesis(
+        "The gain is 1, not ReLU's.", "he_gain_everywhere",
+        ("selu_pulls_states_to_unit_size_from_lecun_normal_weights",),
+    ),
+    Hypothesis(
+        "A uniform law's bound is sqrt(3) standard deviations.", "uniform_bound_is_std",
+        ("torch_default_shrinks_tanh_gradients_by_root_three",),
     ),
 )  # fmt: skip
 

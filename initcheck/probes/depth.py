@@ -173,6 +173,41 @@ def _slope_moment(function: Callable[[Tensor], Tensor], variance: float = 1.0) -
     return expectation(squared, variance)
 
 
+# --- the spread between networks ------------------------------------------------------------------
+
+KURTOSIS = 22.3  # excess kurtosis of 2 relu(z)², z from N(0, 1): 633 / 25 - 3
+
+
+def factor_variance_error(trained: Trained) -> Tensor:
+    """Distance of n times the variance of a layer's factor on the squared norm from 5.
+
+    In standard errors, over all layers of all networks of ``Many``, for one image. From He's normal
+    weights the factors are independent means of n values 2 relu(z)² with mean 1 and variance 5.
+    """
+    each = []
+    for norms in _norms(trained):
+        factors = (norms[1:] / norms[:-1]).flatten()
+        width = _width(trained)
+        error = SCATTER * math.sqrt((2 + KURTOSIS / width) / len(factors))
+        each.append((width * (factors - 1).square().mean() - SCATTER).abs() / error)
+    return torch.stack(each)
+
+
+def log_norm_variance(trained: Trained) -> Tensor:
+    """Variance between networks of ln |h_L|² / |h_0|², for one image, without dead networks."""
+    each = []
+    for norms in _norms(trained):
+        alive = norms[:, norms[-1] > 0]
+        each.append((alive[-1] / alive[0]).log().var())
+    return torch.stack(each)
+
+
+def _norms(trained: Trained) -> Iterator[Tensor]:
+    """Squared norms of one image's states, ``(L + 1, networks)`` float64, replica by replica."""
+    for states in _states(trained, trained.data.test_inputs[:1]):
+        yield torch.stack([state[:, 0].square().sum(-1) for state in states])
+
+
 # --- states ---------------------------------------------------------------------------------------
 
 
