@@ -41,6 +41,7 @@ HYPOTHESES = (
             "one_more_layer_wakes_a_step",
             "one_more_layer_wakes_a_step_on_cifar",
             "one_more_convolution_wakes_a_step",
+            "zero_head_passes_no_gradient_in_the_first_step",
             "zero_queries_attend_uniformly",
             "zeroed_layer_keeps_atom_at_zero",
         ),
