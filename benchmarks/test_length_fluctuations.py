@@ -23,7 +23,7 @@ def he_start(width):
     kind="theorem",
 )
 def test_relu_layer_scatters_the_length_by_five_over_width(verdict):
-    """A ReLU layer from He's normal law multiplies the squared length with a variance of 5 / width.
+    """A ReLU layer from He's law multiplies the squared length with a variance of 5 / width.
 
     The factors of layers are independent, so behind L layers the mean square of the squared length
     is (1 + 5 / n)^L. Orthogonal matrices with the same gain scatter by 3 / n.
@@ -39,7 +39,7 @@ def test_relu_layer_scatters_the_length_by_five_over_width(verdict):
 
 @claim(source="Hanin, arXiv 1801.03744, Theorem 1; b-beta-not-depth", kind="theorem")
 def test_sum_of_inverse_widths_sets_the_scatter_not_depth(verdict):
-    """Networks with the same sum of 1 / width over their layers scatter alike, whatever the depth.
+    """Networks with the same sum of 1 / width over their layers scatter alike at any depth.
 
     The variance of the logarithm of the squared length is about five times that sum.
     """

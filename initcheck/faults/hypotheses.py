@@ -69,9 +69,7 @@ HYPOTHESES = (
             "heuristic_is_resolved_per_layer",
             "normal_law_has_its_variance",
             "siren_start_keeps_hidden_states_at_their_fixed_point",
-            "relu_layer_scatters_the_length_by_five_over_width",
             "siren_states_die_where_omega_is_forgotten",
-            "sum_of_inverse_widths_sets_the_scatter_not_depth",
             "torch_default_has_its_variance_and_bound",
             "truncated_normal_law_has_its_variance",
             "uniform_law_has_its_variance_and_bound",
@@ -230,6 +228,14 @@ HYPOTHESES = (
     Hypothesis(
         "A uniform law's bound is sqrt(3) standard deviations.", "uniform_bound_is_std",
         ("torch_default_shrinks_tanh_gradients_by_root_three",),
+    ),
+    Hypothesis(
+        "The gain is exactly He's.", "weights_scaled_up",
+        ("relu_layer_scatters_the_length_by_five_over_width",),
+    ),
+    Hypothesis(
+        "The activation is ReLU, which half of the units leave at zero.", "sigmoid_for_relu",
+        ("sum_of_inverse_widths_sets_the_scatter_not_depth",),
     ),
 )  # fmt: skip
 
