@@ -1,80 +1,56 @@
-"""Heads of zeros, and heads whose biases know how often each symbol occurs."""
+"""Zero heads: a last layer of zeros holds back the layers below it for one step, and no longer."""
 
 from functools import partial
 
-import torch
-
-from initcheck import Adam, Arm, Recipe, claim
-from initcheck.datasets import load
-from initcheck.initializers import every, normal_, zeros_
-from initcheck.networks.transformers import Plan, gpt
-from initcheck.notebooks.arms import START
-from initcheck.probes.outcomes import epoch_loss, loss_off_chance
-from initcheck.probes.signals import final_nats_learned
-from initcheck.probes.streams import loss_off_shares
+from initcheck import SGD, Adam, Arm, Recipe, claim, mlp
+from initcheck.initializers import he, randn, zeros, zeros_
+from initcheck.probes import test_accuracy
+from initcheck.probes.signals import start_logit_range
 from initcheck.probes.units import movement
 
-NETWORK = gpt(Plan(depth=1, heads=1))
-PLAIN = every(normal_(0.02), zeros_)
-ZERO = PLAIN.but("head.weight", zeros_)
-BELOW = ("tokens.weight", "positions.weight", "blocks.0.inner.value.weight", "blocks.2.weight")
-ONE = Recipe(Adam(lr=2e-3), batch=8, steps=1)
-LEARNING = Recipe(Adam(lr=2e-3), batch=8, steps=60)  # texts per step
-BRIEF = Recipe(Adam(lr=1e-3), batch=8, steps=20)
+HIDDEN = mlp(784, 64, 32, 10)  # ReLU
+REGRESSION = mlp(784, 10)
+ZERO_HEAD = he.but("output.weight", zeros_)
+BELOW = tuple(f"hidden{number}.{part}" for number in (1, 2) for part in ("weight", "bias"))
+ONE = Recipe(SGD(lr=0.1), batch=32, steps=1)
+LONG = Recipe(Adam(lr=1e-3), batch=32, steps=100)
+WHOLE = Recipe(SGD(lr=0.1), batch=4000, steps=1)  # all images
 
 
-@torch.no_grad()
-def log_shares_(tensor, _generator):
-    """The logarithm of each symbol's share of the training text."""
-    counts = load("names").train_targets.flatten().bincount(minlength=len(tensor)).double()
-    return tensor.copy_(((counts + 1) / (counts + 1).sum()).log())
+@claim(
+    source="Goyal et al., arXiv 1706.02677, section 5.1, on zero gains; b-zero-last-layer-fine",
+    kind="exact",
+)
+def test_zero_head_passes_no_gradient_in_the_first_step(verdict):
+    """Below a head of zeros, all logits start equal, and no parameter moves in the first step.
 
-
-@claim(source="ViT, arXiv 2010.11929, appendix B.1; b-zero-last-layer", kind="exact")
-def test_zero_head_holds_back_all_below_it(verdict):
-    """With a zero head a GPT starts at the loss of guessing, and only its head moves at first.
-
-    The gradient of everything below is a product with the head's weights.
+    The gradient of what is below is a product with the head's weights.
     """
-    arms = {
-        "treated": Arm(NETWORK, ZERO, ONE, "names"),
-        "control": Arm(NETWORK, PLAIN, ONE, "names"),
-    }
-    verdict.holds(loss_off_chance, **arms)
-    verdict.holds(partial(movement, names=BELOW), **arms)
+    treated, control = Arm(HIDDEN, ZERO_HEAD, ONE), Arm(HIDDEN, he, ONE)
+    verdict.holds(start_logit_range, treated=treated, control=control)
+    verdict.holds(partial(movement, names=BELOW), treated=treated, control=control)
 
 
-@claim(source="ViT, arXiv 2010.11929, appendix B.1; b-zero-last-layer", kind="measured")
-def test_zero_head_trails_a_small_one(verdict):
-    """Under Adam, a GPT with a head of zeros ends behind one with a small random head.
+@claim(source="b-zero-last-layer-fine", kind="measured")
+def test_zero_head_learns_but_lags(verdict):
+    """Under Adam, a network with a head of zeros learns, and at first lags behind He's start.
 
-    So a zero head is not free: the first step teaches nothing below it.
+    If all its weights are zero, it does not learn.
     """
-    verdict.gains(
-        final_nats_learned,
-        better=Arm(NETWORK, PLAIN, LEARNING, "names"),
-        worse=Arm(NETWORK, ZERO, LEARNING, "names"),
-    )
+    treated = Arm(HIDDEN, ZERO_HEAD, LONG)
+    verdict.holds(test_accuracy, treated=treated, control=Arm(HIDDEN, zeros, LONG))
+    verdict.gains(test_accuracy, better=Arm(HIDDEN, he, LONG), worse=treated, case="lag")
 
 
-@claim(source="Lin et al., arXiv 1708.02002, section 4.1; b-prior-bias", kind="exact")
-def test_log_shares_start_at_their_cross_entropy(verdict):
-    """A zero head with the logarithms of all shares as biases starts at the shares' entropy.
+@claim(source="the loss of softmax regression is convex; b-logistic-zero-fine", kind="measured")
+def test_softmax_regression_learns_from_zero_in_one_step(verdict):
+    """One step of all images from zero lets softmax regression tell most digits apart.
 
-    More precisely at their cross-entropy with the text, instead of the logarithm of their number.
+    The step goes along the means of the classes, so its size does not matter. From N(0, 1), one
+    step of that size changes little.
     """
     verdict.holds(
-        loss_off_shares,
-        treated=Arm(NETWORK, ZERO.but("head.bias", log_shares_), START, "names"),
-        control=Arm(NETWORK, ZERO, START, "names"),
-    )
-
-
-@claim(source="Lin et al., arXiv 1708.02002, section 4.1; b-prior-bias", kind="measured")
-def test_log_shares_save_the_first_steps(verdict):
-    """Under Adam, biases that know the symbols' shares save a zero head its first steps."""
-    verdict.holds(
-        epoch_loss,
-        treated=Arm(NETWORK, ZERO.but("head.bias", log_shares_), BRIEF, "names"),
-        control=Arm(NETWORK, ZERO, BRIEF, "names"),
+        test_accuracy,
+        treated=Arm(REGRESSION, zeros, WHOLE),
+        control=Arm(REGRESSION, randn, WHOLE),
     )

@@ -18,6 +18,7 @@ from initcheck.faults import (
     harness,
     hypotheses,
     independent,
+    laws,
     optimizers,
     rates,
     structured,
@@ -37,6 +38,7 @@ MODULES = (
     copies,
     rates,
     transformers,
+    laws,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 

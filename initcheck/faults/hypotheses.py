@@ -7,24 +7,9 @@ stays green without its hypothesis is too wide, or the claim is not about what i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One assumption that claims share.
-
-    Attributes:
-        assumed: what holds in the treated arm of these claims, as a sentence.
-        fault: the name of a fault under which it does not hold.
-        claims: the claims, without parameters, whose limits this fault must refute, with every set
-            of parameters.
-    """
-
-    assumed: str
-    fault: str
-    claims: tuple[str, ...]
-
+from initcheck.faults.hypothesis import Hypothesis
+from initcheck.faults.todays_hypotheses import TODAY
 
 HYPOTHESES = (
     # starts
@@ -41,6 +26,8 @@ HYPOTHESES = (
             "one_more_layer_wakes_a_step",
             "one_more_layer_wakes_a_step_on_cifar",
             "one_more_convolution_wakes_a_step",
+            "zero_head_passes_no_gradient_in_the_first_step",
+            "zero_queries_attend_uniformly",
             "zeroed_layer_keeps_atom_at_zero",
             "zero_adapter_never_moves",
             "zero_head_holds_back_all_below_it",
@@ -72,6 +59,7 @@ HYPOTHESES = (
             "heuristic_is_resolved_per_layer",
             "normal_law_has_its_variance",
             "siren_start_keeps_hidden_states_at_their_fixed_point",
+            "siren_states_die_where_omega_is_forgotten",
             "torch_default_has_its_variance_and_bound",
             "truncated_normal_law_has_its_variance",
             "uniform_law_has_its_variance_and_bound",
@@ -95,7 +83,10 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "The standard deviation is divided by the root of fan-in.", "fan_out_for_fan_in",
-        ("conforming_start_scales_with_fan_in",),
+        (
+            "conforming_start_scales_with_fan_in",
+            "fan_in_keeps_the_moment_of_convolutions_that_are_not_transposed",
+        ),
     ),
     # structure
     Hypothesis(
@@ -116,7 +107,9 @@ HYPOTHESES = (
         (
             "delta_orthogonal_convolutions_keep_norms",
             "looks_linear_start_keeps_norms",
+            "looks_linear_start_keeps_norms_through_a_hundred_layers",
             "orthogonal_start_multiplies_by_its_gain",
+            "product_of_orthogonal_layers_is_orthogonal",
         ),
     ),
     Hypothesis(
@@ -140,6 +133,7 @@ HYPOTHESES = (
         "The activation is positively homogeneous.", "elu_for_relu",
         (
             "bias_free_relu_network_is_homogeneous",
+            "relu_layers_turn_images_to_one_direction",
             "rescaled_relu_layers_need_rescaled_rates",
         ),
     ),
@@ -211,120 +205,7 @@ HYPOTHESES = (
         "The optimizer holds parameters that were replaced.", "copies_are_the_module",
         ("stale_optimizer_trains_nothing",),
     ),
-    # adapters and copies
-    Hypothesis(
-        "One factor of an adapter is zero.", "adapter_drawn_whole",
-        ("adapter_starts_as_its_base",),
-    ),
-    Hypothesis(
-        "One factor of an adapter is not zero.", "adapter_zeroed_whole",
-        ("zero_factor_of_adapter_moves_first",),
-    ),
-    Hypothesis(
-        "Each shard of a weight has a seed that no other has.", "shards_from_one_seed",
-        ("sharded_start_has_full_rank",),
-    ),
-    Hypothesis(
-        "The parts of a weight are copies.", "copies_drawn_separately",
-        (
-            "copied_experts_never_part",
-            "equal_heads_never_part",
-            "shards_from_one_seed_stay_copies",
-        ),
-    ),
-    Hypothesis(
-        "A gate is divided by its own sum.", "gate_not_normalized",
-        ("normalized_top_1_gate_starves_its_router",),
-    ),
-    Hypothesis(
-        "The copies of a unit share its outgoing weights.", "outgoing_weights_whole",
-        ("widened_network_starts_as_its_base",),
-    ),
-    Hypothesis(
-        "The copies of a unit have equal outgoing weights.", "outgoing_shares_unequal",
-        ("copied_units_never_part",),
-    ),
-    # starts of torch's layers
-    Hypothesis(
-        "An encoder copies its layer and draws nothing.", "encoder_layers_redrawn",
-        ("encoder_layers_start_as_copies",),
-    ),
-    Hypothesis(
-        "Packed projections are drawn as one layer.", "projections_drawn_separately",
-        ("packed_projections_start_at_half_of_xaviers_variance",),
-    ),
-    Hypothesis(
-        "Every layer of an LSTM has its forget bias.", "forget_bias_in_first_layer",
-        ("forget_bias_sets_the_memory_of_an_lstm",),
-    ),
-    Hypothesis(
-        "The recurrence is the identity.", "identity_shifted_by_one",
-        ("identity_recurrence_keeps_its_gradient",),
-    ),
-    # deferred and overwritten starts
-    Hypothesis(
-        "The reset of each layer sets all that it holds.", "norm_resets_once",
-        ("every_reset_sets_all_of_torchs_layers",),
-    ),
-    Hypothesis(
-        "An attention layer has no reset.", "attention_resets",
-        ("deferred_attention_stays_unset",),
-    ),
-    Hypothesis(
-        "A padding row gets no gradient.", "padding_gets_gradient",
-        ("padding_row_never_moves",),
-    ),
-    Hypothesis(
-        "Rows of zeros are spared.", "zeros_overwritten",
-        ("sparing_pass_keeps_zeros_of_the_constructor",),
-    ),
-    # adapters that keep the base, and their scales
-    Hypothesis(
-        "The frozen weight gives up what the adapter holds.", "principal_part_kept",
-        ("principal_adapter_starts_as_its_base",),
-    ),
-    Hypothesis(
-        "Magnitudes start as the lengths of the rows.", "magnitudes_are_one",
-        ("decomposed_adapter_starts_as_its_base",),
-    ),
-    Hypothesis(
-        "The scale is alpha over the root of the rank for SGD, over the rank for Adam.",
-        "rank_scales_swapped",
-        (
-            "plain_scale_makes_first_adam_step_blind_to_rank",
-            "root_scale_makes_first_sgd_step_blind_to_rank",
-        ),
-    ),
-    # what a start decides
-    Hypothesis(
-        "The weights are symmetric about zero.", "uniform_without_negative_half",
-        ("narrow_relu_chains_are_born_dead",),
-    ),
-    Hypothesis(
-        "A layer is divided by the standard deviation of its outputs.", "divided_by_variance",
-        ("lsuv_start_has_unit_variance",),
-    ),
-    Hypothesis(
-        "The mean of a unit's outputs is subtracted.", "mean_not_subtracted",
-        ("data_dependent_start_standardizes_units",),
-    ),
-    # transformers
-    Hypothesis(
-        "The last layers of branches are divided by the root of the number of branches.",
-        "residual_projections_not_scaled", ("scaled_projections_add_alike_at_every_depth",),
-    ),
-    Hypothesis(
-        "The rows of an embedding are as small as all other weights.",
-        "embeddings_keep_torchs_start", ("small_embeddings_start_at_chance",),
-    ),
-    Hypothesis(
-        "Gains of norms are no weights.", "norm_gains_drawn",
-        ("initializer_leaves_gains_of_norms_at_one",),
-    ),
-    Hypothesis(
-        "The head's biases are the logarithms of shares.", "head_bias_negated",
-        ("log_shares_start_at_their_cross_entropy",),
-    ),
+    *TODAY,
 )  # fmt: skip
 
 

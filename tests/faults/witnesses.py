@@ -16,6 +16,7 @@ from initcheck.gate import trainer
 from initcheck.gate.comparison import Pair
 from initcheck.initializers import (
     hadamard_,
+    moments,
     pretrained,
     randn,
     spray_,
@@ -26,8 +27,7 @@ from initcheck.initializers import (
 from initcheck.probes import weight_magnitude
 from initcheck.stats import decisions
 from initcheck.training import train as training
-from tests.faults import witnesses_copies
-from tests.faults import transformer_witnesses
+from tests.faults import transformer_witnesses, witnesses_copies
 from tests.helpers.faults import generator, tiny
 
 
@@ -187,6 +187,12 @@ def with_copy():
 
 
 COPYING = Network("a layer and its copy", with_copy)
+
+
+def attended():
+    """The weight of each of two tokens on itself, with products of 9 and 0 over 9 entries."""
+    key, eye = torch.tensor([1.0, 0.0])[:, None].expand(2, 9), torch.eye(2)
+    return F.scaled_dot_product_attention(key, key, eye).diagonal().tolist()
 
 
 def copied_is_the_layer():
@@ -374,6 +380,11 @@ SAYS = {
     "gradients_weighted_by_place": steps_differ,
     "muon_is_sgd": muon_steps_along_gradient,
     "later_tensors_lag": lambda: rates() == [0.5, 0.45],
+    "keeping_gain_one": lambda: moments.keeping_gain("gelu") == 1.0,
+    "batch_norm_left_out": lambda: close(normalized(), 0.1, 1e-6),
+    "attention_unscaled": lambda: attended()[0] > 0.99,
+    "attention_sees_only_itself": lambda: attended() == [1.0, 1.0],
+    "normalize_left_out": lambda: float(F.normalize(torch.full((1, 4), 2.0)).norm()) == 4.0,
     "device_computes_on_cpu": lambda: (
         torch.ones(1).to("meta").device.type == "cpu"
         and next(nn.Linear(1, 1).to("meta").parameters()).device.type == "cpu"
