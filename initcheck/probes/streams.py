@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
-from initcheck.networks.transformers import Residual
 from initcheck.probes.signals import entering
 from initcheck.training.train import Trained
 from initcheck.training.work import cross_entropy
 
 FEW = 64  # texts or images
+
+
+@runtime_checkable
+class Residual(Protocol):
+    """A branch and the stream around it, as in ``initcheck.networks.transformers``."""
+
+    inner: nn.Module
 
 
 def moment_added(trained: Trained, first: str, last: str) -> Tensor:
