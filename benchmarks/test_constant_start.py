@@ -23,7 +23,7 @@ ADAPTIVE = {"adam": Adam(lr=1e-2), "rmsprop": RMSprop(lr=1e-3)}  # plain SGD ove
 in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-@claim(source="notebook 001; a1-all-one-symmetric", kind="exact")
+@claim(source="notebook 001; a1-all-one-symmetric, b-constant-any-optimizer", kind="exact")
 @pytest.mark.parametrize("optimizer", ADAPTIVE.values(), ids=ADAPTIVE)
 @in_both_precisions
 def test_all_one_network_stays_symmetric(verdict, optimizer, dtype):

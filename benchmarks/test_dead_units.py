@@ -25,7 +25,7 @@ in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
 under_each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
-@claim(source="notebook 000; a0-relu-half-dead", kind="exact")
+@claim(source="notebook 000; a0-relu-half-dead, b-dead-unit-exact", kind="exact")
 @under_each_optimizer
 @in_both_precisions
 def test_negative_biases_freeze_relu_rows(verdict, optimizer, dtype):

@@ -47,3 +47,13 @@ def test_it_has_every_arxiv_number_that_a_claim_names():
     }
     assert numbers
     assert [number for number in sorted(numbers) if number not in PAGE] == []
+
+
+def test_an_id_has_a_claim_or_a_reason_why_not():
+    page = (ROOT / "docs" / "refuted.md").read_text(encoding="utf-8")
+    unclaimed = re.findall(r'<a id="([^"]+)"></a>', page)
+    assert len(unclaimed) == len(set(unclaimed)) > 10
+    assert set(unclaimed) & set(NAMED) == set()
+    claims = {claim.name.removeprefix("test_") for claim in CLAIMS}
+    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", page))
+    assert named - claims == set()
