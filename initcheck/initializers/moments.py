@@ -25,7 +25,11 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "linear": torch.clone,
 }
-EDGE, POINTS = 12.0, 24_001  # beyond the edge a normal density is below 1e-31; steps of 1e-3
+# Decimals of what becomes part of an arm or a probe: the last bits of a sum depend on the number of
+# threads and on the processor, and evidence is found by the text of both.
+SHOWN = 8
+EDGE = 12.0  # beyond it a normal density is below 1e-31
+POINTS = 24_000  # even, so that none is at 0, where a ReLU has no derivative; steps of 1e-3
 
 
 @cache
@@ -50,9 +54,10 @@ def second_moment(activation: str, variance: float = 1.0) -> float:
 def keeping_gain(activation: str) -> float:
     """The gain 1 / sqrt(E act(z)²), z from N(0, 1), which lets a layer keep a second moment of 1.
 
-    Source: He et al., arXiv 1502.01852 eq. 10, with any activation in the place of ReLU.
+    Source: He et al., arXiv 1502.01852 eq. 10, with any activation in the place of ReLU. Rounded to
+    8 decimals, so that it is the same on every machine.
     """
-    return 1 / math.sqrt(second_moment(activation))
+    return round(1 / math.sqrt(second_moment(activation)), SHOWN)
 
 
 @factory

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from initcheck.initializers.moments import FUNCTIONS, expectation, second_moment
+from initcheck.initializers.moments import FUNCTIONS, SHOWN, expectation, second_moment
 from initcheck.training.train import Trained
 
 IMAGES = 64
@@ -143,23 +143,24 @@ def _gradient_factor(states: list[Tensor], direction: Tensor) -> Tensor:
 def normalized_growth(activation: str) -> float:
     """The factor of a layer with batch norm on the gradient's norm, for many images.
 
-    sqrt(E act'(z)² / Var act(z)), z from N(0, 1): Yang et al., arXiv 1902.08129, section 4.
+    sqrt(E act'(z)² / Var act(z)), z from N(0, 1): Yang et al., arXiv 1902.08129, section 4. Rounded
+    to 8 decimals, as ``chi1`` is.
     """
     function = FUNCTIONS[activation]
     spread = second_moment(activation) - expectation(function) ** 2
-    return math.sqrt(_slope_moment(function) / spread)
+    return round(math.sqrt(_slope_moment(function) / spread), SHOWN)
 
 
 def chi1(std: float, bias_variance: float) -> tuple[float, float]:
     """Tanh's fixed point q of the moment, and the gradient's factor chi_1 per layer there.
 
     q = std² E tanh(sqrt(q) z)² + bias_variance and chi_1 = std² E tanh'(sqrt(q) z)²:
-    Schoenholz et al., arXiv 1611.01232, eq. 3 and 9.
+    Schoenholz et al., arXiv 1611.01232, eq. 3 and 9. Both are rounded to 8 decimals.
     """
     q = 1.0
     for _ in range(500):  # converges like chi's own series; 500 leave 1e-9 where it is .98
         q = std**2 * second_moment("tanh", q) + bias_variance
-    return q, std**2 * _slope_moment(torch.tanh, q)
+    return round(q, SHOWN), round(std**2 * _slope_moment(torch.tanh, q), SHOWN)
 
 
 def _slope_moment(function: Callable[[Tensor], Tensor], variance: float = 1.0) -> float:
