@@ -78,7 +78,7 @@ def test_a_name_that_cannot_be_found_is_refused(tmp_path, monkeypatch, name, sen
 BATCHES = {
     "another shape": (lambda: (torch.randn(4, 7), torch.zeros(4, dtype=torch.long)), "raised"),
     "no targets": (lambda: torch.randn(4, 8), "the batch has no targets"),
-    "targets of another shape": (lambda: (torch.randn(4, 8), torch.randn(4, 2)), "needs equal shapes"),
+    "targets of another shape": (lambda: (torch.randn(4, 8), torch.randn(4, 2)), "needs equal"),
     "targets that are no classes": (
         lambda: (torch.randn(4, 8), torch.zeros(3, dtype=torch.long)), "one more dimension",
     ),
