@@ -20,7 +20,7 @@ AXES = {
 
 def point(axis, value):
     """The value, seconds of the second training, and MiB that both trainings added to the peak."""
-    from benchmarks.peers.job import Job  # noqa: PLC0415 -- only the child process needs torch
+    from benchmarks.peers.job import Job  # noqa: PLC0415 -- the child alone needs torch
     from initcheck import devices  # noqa: PLC0415 -- the child alone needs torch
     from initcheck.devices import compute  # noqa: PLC0415 -- the child alone needs torch
     from initcheck.training.train import train  # noqa: PLC0415 -- the child alone needs torch
