@@ -20,10 +20,10 @@ AXES = {
 
 def point(axis, value):
     """The value, seconds of the second training, and MiB that both trainings added to the peak."""
-    from benchmarks.peers.job import Job  # noqa: PLC0415 -- the child alone needs torch
-    from initcheck import devices  # noqa: PLC0415 -- the child alone needs torch
-    from initcheck.devices import compute  # noqa: PLC0415 -- the child alone needs torch
-    from initcheck.training.train import train  # noqa: PLC0415 -- the child alone needs torch
+    from benchmarks.peers.job import Job
+    from initcheck import devices
+    from initcheck.devices import compute
+    from initcheck.training.train import train
 
     compute.keep_freed_memory()
     settings = {"replicas": 8, "steps": 50, "width": 64, "depth": 2} | {axis: value}
