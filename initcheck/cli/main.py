@@ -187,8 +187,7 @@ def _printed(run: Run, options: argparse.Namespace) -> list[str]:
     return [
         *([run.unfinished] if run.unfinished else []),
         *terminal.header(run.environment, run.settings, columns=columns),
-        *terminal.table(run.results, verbose=options.verbose, columns=columns),
-        *terminal.closing(run, verbose=options.verbose, columns=columns),
+        *terminal.ending(run, verbose=options.verbose, columns=columns),
     ]
 
 
