@@ -160,6 +160,11 @@ def report(options: argparse.Namespace) -> int:
         runs = [results.read(file) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
+    if options.pictures is not None:
+        from initcheck.cli.pictures import write
+
+        refusal = write(options.pictures, runs, options.results)
+        return _refuse(refusal) if refusal else DONE
     if options.html is not None:
         folder = options.html.parent
         if not folder.exists():

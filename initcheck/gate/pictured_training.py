@@ -69,7 +69,7 @@ def _curves_text(frame: pd.DataFrame) -> str:
 # --- histograms of weights ------------------------------------------------------------------------
 
 WEIGHT_RECIPE = Recipe(Adam(lr=1e-2), batch=32, steps=150)  # that of the claims on a zeroed layer
-BINS, WIDEST = 24, 0.12
+BINS, WIDEST = 24, 0.3
 
 
 def weight_histograms(source: Source) -> pd.DataFrame:
