@@ -31,7 +31,8 @@ PAIRS = (
 PICTURED = (
     "zeroed_layer_keeps_atom_at_zero", "weight_decay_breaks_confinement",
     "first_step_of_wave_has_rank_one", "clamped_loss_counts_errors", "mup_step_moves_wide",
-    "attention_without_skips", "zero_is_identity_where_nothing_widens", "relu_layers_multiply_the_moment",
+    "attention_without_skips", "zero_is_identity_where_nothing_widens",
+    "relu_layers_multiply_the_moment",
 )  # fmt: skip
 WHEEL_BYTES = 3_000_000  # at most: the embedded digits and the evidence take 1.8 million
 PROJECT = nox.project.load_toml("pyproject.toml")

@@ -1,7 +1,7 @@
 """The colours of pictures: each has a name, and a value for light and for dark pages.
 
-Text has a contrast of at least 4.5 to 1 against the page and its cards, and lines of at least 3 to 1:
-the Web Content Accessibility Guidelines 2.2, criteria 1.4.3 and 1.4.11.
+Text has a contrast of at least 4.5 to 1 against the page and its cards, and lines of at least 3 to
+1: the Web Content Accessibility Guidelines 2.2, criteria 1.4.3 and 1.4.11.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 5.6  # inches, 403 points: 1:1 in half of a page, and readable on a phone
-STYLE = {
+STYLE: Any = {
     "font.size": 11, "font.family": "sans-serif", "text.color": FAINT, "axes.labelcolor": FAINT,
     "axes.edgecolor": FAINT, "xtick.color": FAINT, "ytick.color": FAINT, "axes.titlesize": 11,
     "axes.titlecolor": INK, "axes.titlelocation": "left", "axes.spines.top": False,
@@ -59,7 +59,11 @@ def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
     for (start, width), rows in frame.groupby(["start", "width"], sort=False):
         if start == "identity":  # equal curves: rings of four sizes stay visible
             place = widths.index(width)
-            style = {"markersize": 12 - 3 * place, "color": SERIES[0], "linewidth": 1}
+            style: dict[str, Any] = {
+                "markersize": 12 - 3 * place,
+                "color": SERIES[0],
+                "linewidth": 1,
+            }
             style |= {"markerfacecolor": "none", "markeredgewidth": 1.2}
         else:
             style = {"markersize": 5, "color": next(others)}
@@ -218,7 +222,7 @@ def svg(picture: Picture, *, standalone: bool = False) -> str:
     count, height = PANELS[picture.name]
     frame = pd.DataFrame(picture.rows, columns=picture.columns)
     label = f"{picture.title}. {picture.text}"
-    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         PLOTS[picture.name](frame, figure.subplots(count, 1, squeeze=False)[:, 0])
         write = vector.alone if standalone else vector.inline

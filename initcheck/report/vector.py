@@ -86,7 +86,7 @@ def _clean(element: ET.Element, name: str, used: set[str]) -> None:
     element.tag = element.tag.removeprefix(f"{{{SVG}}}")
     given = dict(element.attrib)
     element.attrib.clear()
-    classes = []
+    classes: list[str] = []
     for key, value in given.items():
         if key == f"{XLINK}href":
             element.set("href", f"#{name}-{value.removeprefix('#')}")

@@ -1,4 +1,4 @@
-"""`initcheck report RESULTS --pictures DIR`: each picture of a run as an SVG file."""
+"""What `initcheck report` writes: a page about runs, or the pictures of one as SVG files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from initcheck.files import write_atomic
+from initcheck.report import html
 from initcheck.report.pictures import svg
 from initcheck.results import Run
 
 
-def write(folder: Path, runs: Sequence[Run], files: Sequence[Path]) -> str:
+def write_page(file: Path, runs: Sequence[Run]) -> str:
+    """Write one page about all runs; returns a sentence if that is refused."""
+    if not file.parent.exists():
+        return f"There is no folder {file.parent}. Create it, or name another file."
+    try:
+        write_atomic(file, html.page(*runs))
+    except OSError as error:
+        return f"The page was not written: {error}. Name another file."
+    return ""
+
+
+def write_pictures(folder: Path, runs: Sequence[Run], files: Sequence[Path]) -> str:
     """Write DIR/NAME.svg for each picture that a run has; returns a sentence if that is refused."""
     if len(runs) > 1:
         return "--pictures draws one run, and several were given. Name one results file."
