@@ -267,6 +267,10 @@ def _write(session: Session, whole: Run) -> str:
     from initcheck.report import html
 
     whole = dated(whole)
+    if settings.draws:
+        from initcheck.plugin.pictured import with_pictures
+
+        whole = with_pictures(session, whole)
     try:
         if settings.json is not None:
             files.write(settings.json, whole)
