@@ -12,8 +12,8 @@ import pytest
 
 from initcheck.baselines.folder import Baselines
 from initcheck.faults import bound
-from tests.helpers.mechanisms import PAGES, ROOT, ROW, row, statements, written_again
-from tests.test_docs import blocks, read
+from tests.helpers.mechanisms import ENTRY, PAGES, ROOT, entry, statements, written_again
+from tests.test_docs import blocks, read, shell_lines
 
 INDEX = ROOT / "docs" / "mechanisms" / "index.md"
 CHEAP = ("attention-rank", "weight-histograms")  # a few seconds each
@@ -24,27 +24,28 @@ each_page = pytest.mark.parametrize(
 
 
 def named(page: Path) -> set[str]:
-    """The claims of a page's table."""
-    return {found[1] for found in ROW.finditer(read(page))}
+    """The claims of a page."""
+    return {found[1] for found in ENTRY.finditer(read(page))}
 
 
 def failing(page: Path) -> list[str]:
     """The words of the command that shows a failure."""
-    (command,) = (block.text for block in blocks(read(page)) if block.language == "sh")
+    (block,) = (block for block in blocks(read(page)) if block.language == "sh")
+    (command,) = shell_lines(block)
     return shlex.split(command)
 
 
 @each_page
-def test_every_row_is_what_the_claim_says_and_what_was_recorded(page):
-    """To write the rows again: ``python -m tests.helpers.mechanisms``."""
+def test_every_entry_is_what_the_claim_says_and_what_was_recorded(page):
+    """To write the entries again: ``python -m tests.helpers.mechanisms``."""
     text = read(page)
     assert named(page)
-    assert len(ROW.findall(text)) == text.count("\n| `"), "a row has another form"
+    assert len(ENTRY.findall(text)) == text.count("\n- "), "an entry has another form"
     assert text == written_again(text)
 
 
-def test_a_row_that_is_out_of_date_is_noticed():
-    right = row("he_beats_randn", "test_accuracy")
+def test_an_entry_that_is_out_of_date_is_noticed():
+    right = entry("he_beats_randn", "test_accuracy")
     wrong = right.replace("0.516", "0.517")
     assert wrong != right
     assert written_again(wrong) == right
@@ -90,8 +91,8 @@ def test_its_limits_are_those_of_today(page):
     for probe, shown in re.findall(
         r"^  (\w+) .*? (?:<=|>=|gain >) ([-\d.e]+) ", output, flags=re.MULTILINE
     ):
-        entry = limits[probe]
-        assert float(shown) in (entry.low, entry.high, entry.margin), probe
+        limit = limits[probe]
+        assert float(shown) in (limit.low, limit.high, limit.margin), probe
 
 
 @pytest.mark.parametrize("name", CHEAP)

@@ -1,6 +1,6 @@
-"""The rows of the tables in docs/mechanisms/: what a claim says, and what was recorded for it.
+"""The entries of claims in docs/mechanisms/: what a claim says, and what was recorded for it.
 
-``python -m tests.helpers.mechanisms`` writes the rows of all pages again, from the evidence.
+``python -m tests.helpers.mechanisms`` writes the entries of all pages again, from the evidence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from initcheck.results import Comparison
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "mechanisms").glob("*.md"))
-ROW = re.compile(r"^\| `(\w+)` \| .* \| `(\w+)`(?: \(([^)]*)\))? \| .*\|$", re.MULTILINE)
+ENTRY = re.compile(
+    r"^- \*\*.*\*\* `(\w+)`\.\n  Probe `(\w+)`(?: \(([^)]*)\))?: .*$", flags=re.MULTILINE
+)
 
 
 @cache
@@ -48,30 +50,32 @@ def recorded(claim: str) -> tuple[dict[str, Any], ...]:
     return tuple(entry["comparisons"] for entry in entries)
 
 
-def row(claim: str, probe: str, case: str = "") -> str:
-    """One row: the claim, what it says, the probe, both arms' range over all seeds, the limit."""
+def entry(claim: str, probe: str, case: str = "") -> str:
+    """What a claim says; a probe, both arms' range over all seeds, and the limit."""
     title = f"{probe} ({case})" if case else probe
     every = [comparisons[title] for comparisons in recorded(claim)]
-    entry = limits()[claim][probe]
+    limit = limits()[claim][probe]
     form = every[0]["form"]
-    keys = ("margin",) if form == "gains" else ("min", "max")
+    keys, sides = ("min", "max"), ("treated", "control")
+    if form == "gains":
+        keys, sides = ("margin",), ("better", "worse")
     whole = Comparison(
-        probe=probe, form=form, kind=entry["kind"], unit=entry["unit"],
-        limit={key: entry.get(key) for key in keys},
+        probe=probe, form=form, kind=limit["kind"], unit=limit["unit"],
+        limit={key: limit.get(key) for key in keys},
         treated=[value for one in every for value in one["treated"]],
         control=[value for one in every for value in one["control"]],
     )  # fmt: skip
-    arms = (formatting.span(whole.values(side)) for side in ("treated", "control"))
-    cells = [
-        f"`{claim}`", statements()[claim], f"`{probe}`" + f" ({case})" * bool(case),
-        *arms, f"{formatting.limit(whole)} {entry['unit']}",
-    ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
+    arms = [formatting.span(whole.values(side)) for side in ("treated", "control")]
+    return (
+        f"- **{statements()[claim]}** `{claim}`.\n"
+        f"  Probe `{probe}`{f' ({case})' * bool(case)}: {sides[0]} {arms[0]}, {sides[1]} {arms[1]}, "
+        f"limit {formatting.limit(whole)} {limit['unit']}."
+    )
 
 
 def written_again(text: str) -> str:
-    """The page with all rows as the evidence has them now."""
-    return ROW.sub(lambda found: row(found[1], found[2], found[3] or ""), text)
+    """The page with all entries as the evidence has them now."""
+    return ENTRY.sub(lambda found: entry(found[1], found[2], found[3] or ""), text)
 
 
 if __name__ == "__main__":
