@@ -82,7 +82,8 @@ def docs(session: nox.Session) -> None:
     """Build the site in site/ and test the links, code blocks and commands of all pages."""
     session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "docs"))
     session.run("mkdocs", "build", "--strict")
-    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
+    pages = ("docs", "readme", "mechanisms", "tutorials")
+    session.run("pytest", *(f"tests/test_{name}.py" for name in pages), *session.posargs)
 
 
 @nox.session

@@ -68,8 +68,8 @@ def entry(claim: str, probe: str, case: str = "") -> str:
     arms = [formatting.span(whole.values(side)) for side in ("treated", "control")]
     return (
         f"- **{statements()[claim]}** `{claim}`.\n"
-        f"  Probe `{probe}`{f' ({case})' * bool(case)}: {sides[0]} {arms[0]}, {sides[1]} {arms[1]}, "
-        f"limit {formatting.limit(whole)} {limit['unit']}."
+        f"  Probe `{probe}`{f' ({case})' * bool(case)}: {sides[0]} {arms[0]}, "
+        f"{sides[1]} {arms[1]}, limit {formatting.limit(whole)} {limit['unit']}."
     )
 
 
