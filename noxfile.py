@@ -27,6 +27,13 @@ PAIRS = (
     ("2.14.1", "0.29.1", (3, 10), (3, 14)),
     ("2.15.0", "0.29.2", (3, 11), (3, 15)),
 )
+# A claim of each mechanism that has a picture; none of them trains for more than seconds.
+PICTURED = (
+    "zeroed_layer_keeps_atom_at_zero", "weight_decay_breaks_confinement",
+    "first_step_of_wave_has_rank_one", "clamped_loss_counts_errors", "mup_step_moves_wide",
+    "attention_without_skips", "zero_is_identity_where_nothing_widens",
+    "relu_layers_multiply_the_moment",
+)  # fmt: skip
 WHEEL_BYTES = 3_000_000  # at most: the embedded digits and the evidence take 1.8 million
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -75,7 +82,8 @@ def docs(session: nox.Session) -> None:
     """Build the site in site/ and test the links, code blocks and commands of all pages."""
     session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "docs"))
     session.run("mkdocs", "build", "--strict")
-    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
+    pages = ("docs", "readme", "mechanisms", "tutorials")
+    session.run("pytest", *(f"tests/test_{name}.py" for name in pages), *session.posargs)
 
 
 @nox.session
@@ -85,6 +93,19 @@ def record(session: nox.Session) -> None:
         session.error('Recording needs a reason. Run: nox -s record -- "the reason"')
     session.install("--editable", ".")
     session.run("initcheck", "record", *session.posargs)
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Run a claim per picture, and draw docs/pictures/NAME.svg from the results."""
+    session.install("--editable", ".")
+    recorded = str(Path(session.create_tmp()).resolve() / "run.json")
+    wanted = " or ".join(PICTURED)
+    session.run(
+        "pytest", "benchmarks", "-q", "-k", wanted, "--initcheck-device", "cpu",
+        "--initcheck-pictures", "--initcheck-json", recorded, *session.posargs,
+    )  # fmt: skip
+    session.run("initcheck", "report", recorded, "--pictures", "docs/pictures")
 
 
 @nox.session
@@ -160,6 +181,7 @@ def _wheel_problems(wheel: Path) -> list[str]:
     excluded = [
         baselines + "operating/", baselines + "reproduced/", baselines + "evidence/",
         "initcheck_benchmarks/peers/", "initcheck_benchmarks/bootstrap.py",
+        "initcheck_benchmarks/stages.py",
     ]  # fmt: skip
     size = wheel.stat().st_size
     problems = [f"The wheel has {size:,} bytes, more than {WHEEL_BYTES:,}."] * (size > WHEEL_BYTES)

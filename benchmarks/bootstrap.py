@@ -13,12 +13,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import IO, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, Callable, Iterator, List, Optional, Sequence, Tuple
+
+from benchmarks.stages import explained, logged, stage
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST_PYTHON = (3, 11)
 INTERRUPTED, MISSING = 2, 4  # pytest's exit codes, so that callers need only one list
 STAMP = "initcheck-installed"  # in .venv: the digest of the pyproject.toml that was installed
+LOG = "initcheck-install.log"  # in .venv: what pip printed
+NAMED = 2  # packages that are named while they are installed: the largest come first
 
 
 class SetupError(Exception):
@@ -74,7 +78,7 @@ def _runs(python: str) -> bool:
 
     An upgrade of Python may have removed it, or replaced it by one that looks in other folders.
     """
-    return _call([python, "-c", "import pytest"], quiet=True)[0] == 0
+    return _call([python, "-c", "import pytest"])[0] == 0
 
 
 # --- the running interpreter
@@ -132,21 +136,40 @@ def _numbers(version: str) -> "Tuple[int, ...]":
 
 def _install(checkout: str, venv: str) -> None:
     """Create ``.venv`` unless there is one that works, and install the checkout in it."""
-    _report(f"Setting up {venv} with the requirements in pyproject.toml. This is done only once.")
+    log = os.path.join(venv, LOG)
+    _report(f"Setting up {venv}: only once, in minutes and up to 7 GB. pip writes to {log}.")
     stamp = os.path.join(venv, STAMP)
     if os.path.exists(stamp):
         os.remove(stamp)
-    pip = _pip_for(venv) or _create(venv)
-    code = _call([*pip, "install", "--editable", ".[test]"], cwd=checkout)[0]
-    if code != 0:
-        raise SetupError(
-            f"pip could not install the requirements of initcheck (exit code {code}; its message "
-            "is above). Fix that (network, package index, disk space) and run the same command "
-            f"again. If {venv} itself is broken, delete it first."
-        )
+    pip = _pip_for(venv)
+    if pip is None:
+        with stage(f"creating {os.path.basename(venv)}"):
+            pip = _create(venv)
+    # Without input pip must not ask for a password: it would wait in silence.
+    quiet = ["--no-input", "--disable-pip-version-check"]
+    command = [*pip, "install", *quiet, "--editable", ".[test]"]
+    with stage(f"installing {_packages(checkout)}") as tick:
+        code = _logged(command, log, cwd=checkout, tick=tick)
+        if code != 0:
+            raise SetupError(explained(code, log, command, checkout))
     with open(stamp + ".new", "w") as file:
         file.write(_digest(checkout))
     os.replace(stamp + ".new", stamp)  # last, so that an interrupted set-up leaves no stamp
+
+
+def _packages(checkout: str) -> str:
+    """The requirements in words: the first ones by name, and how many more."""
+    names = [name for name, _ in _requirements(checkout)]
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _logged(command: "List[str]", log: str, *, cwd: str, tick: "Callable[[], None]") -> int:
+    """Run a command with its output in a file; return its exit code."""
+    try:
+        return logged(command, log, cwd=cwd, tick=tick)
+    except FileNotFoundError as error:
+        raise SetupError(f"{command[0]} cannot be started: {error}.") from None
 
 
 def _create(venv: str) -> "List[str]":
@@ -158,7 +181,7 @@ def _create(venv: str) -> "List[str]":
     )
     reasons = []
     for attempt in attempts:
-        code, output = _call([sys.executable, "-m", *attempt], quiet=True)
+        code, output = _call([sys.executable, "-m", *attempt])
         pip = _pip_for(venv) if code == 0 else None
         if pip:
             return pip
@@ -177,7 +200,7 @@ def _pip_for(venv: str) -> "Optional[List[str]]":
     inside = [python, "-m", "pip"]
     outside = [sys.executable, "-m", "pip", "--python", python]  # pip >= 22.3
     for pip in (inside, outside):
-        if os.path.exists(python) and _call([*pip, "--version"], quiet=True)[0] == 0:
+        if os.path.exists(python) and _call([*pip, "--version"])[0] == 0:
             return pip
     return None
 
@@ -233,23 +256,20 @@ def _acquired(file: "IO[str]") -> bool:
 # --- processes
 
 
-def _call(
-    command: "List[str]", *, cwd: "Optional[str]" = None, quiet: bool = False
-) -> "Tuple[int, str]":
-    """Run a command; return its exit code and, if quiet, its output."""
-    stream = subprocess.PIPE if quiet else None
+def _call(command: "List[str]") -> "Tuple[int, str]":
+    """Run a command; return its exit code and its output."""
     try:
         done = subprocess.run(
             command,
-            cwd=cwd,
-            stdout=stream,
-            stderr=subprocess.STDOUT if quiet else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             universal_newlines=True,
             check=False,
         )
     except FileNotFoundError as error:
         return 127, str(error)  # a shell's exit code for a missing command
-    return done.returncode, done.stdout or ""
+    return done.returncode, done.stdout
 
 
 def _hand_over(command: "List[str]") -> int:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would be most 
 if TYPE_CHECKING:
     from initcheck.arms import SGD, Adagrad, Adam, AdamW, Arm, Recipe, RMSprop
     from initcheck.claims import claim
+    from initcheck.cli.run import run
     from initcheck.inspection import inspect_model
     from initcheck.networks import Network, mlp
     from initcheck.trajectory import Watch, unchanged
@@ -29,6 +30,7 @@ __all__ = [
     "claim",
     "inspect_model",
     "mlp",
+    "run",
     "unchanged",
 ]
 
@@ -44,6 +46,7 @@ _HOME = {
     "mlp": "networks",
     "claim": "claims",
     "inspect_model": "inspection",
+    "run": "cli.run",
     "Watch": "trajectory",
     "unchanged": "trajectory",
 }

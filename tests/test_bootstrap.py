@@ -26,6 +26,9 @@ optional-dependencies = { test = ["pytest-xdist>=3.5"] }
 """
 
 
+QUIET = ["--no-input", "--disable-pip-version-check"]
+
+
 class Machine:
     """Imitates the commands of the set-up; each test decides which of them work."""
 
@@ -34,12 +37,12 @@ class Machine:
         self.works = set(works)
         self.upgraded = False  # another Python has replaced the environment's
         self.pip_exit = 0
+        self.pip_output = ""
         self.pip_seconds = 0.0
         self.installs: list[list[str]] = []
         self.runs: list[list[str]] = []
 
-    def call(self, command, *, cwd=None, quiet=False):
-        assert quiet == ("install" not in command), "only pip's own progress is shown"
+    def call(self, command):
         if "--clear" in command:
             return self._create(command)
         if command[1:] == ["-c", "import pytest"]:
@@ -47,11 +50,15 @@ class Machine:
         if command[-1] == "--version":
             way = "pip --python" if "--python" in command else "own pip"
             return (0 if way in self.works else 1), ""
+        raise AssertionError(f"not a command of the set-up: {command}")
+
+    def install(self, command, log, *, cwd, tick):
         time.sleep(self.pip_seconds)
         assert cwd == str(self.python.parents[2])
         self.installs.append(command)
         self.upgraded = False
-        return self.pip_exit, ""
+        Path(log).write_text(self.pip_output, encoding="utf-8")
+        return self.pip_exit
 
     def _create(self, command):
         way = command[2] + (" --without-pip" if "--without-pip" in command else "")
@@ -78,6 +85,7 @@ def checkout(tmp_path, monkeypatch):
 def machine(checkout, monkeypatch):
     machine = Machine(checkout)
     monkeypatch.setattr(bootstrap, "_call", machine.call)
+    monkeypatch.setattr(bootstrap, "logged", machine.install)
     monkeypatch.setattr(bootstrap, "_hand_over", machine.wait)
     monkeypatch.setattr(bootstrap, "_is_installed", lambda _: False)
     return machine
@@ -90,10 +98,23 @@ def run(checkout: Path, *arguments: str, folder: str = "tests") -> int:
 def test_a_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
     assert run(checkout, "-k", "x") == 0
     assert machine.installs == [
-        [str(machine.python), "-m", "pip", "install", "--editable", ".[test]"]
+        [str(machine.python), "-m", "pip", "install", *QUIET, "--editable", ".[test]"]
     ]
     assert machine.runs == [[str(machine.python), "-m", "pytest", "tests", "-k", "x"]]
-    assert f"Setting up {checkout / '.venv'}" in capfd.readouterr().err
+    first, *stages = capfd.readouterr().err.splitlines()
+    assert f"Setting up {checkout / '.venv'}" in first
+    assert str(checkout / ".venv" / bootstrap.LOG) in first
+    assert stages == [
+        "initcheck: creating .venv: 0 s",
+        "initcheck: installing torch, numpy and 1 more: 0 s",
+    ]
+
+
+def test_an_environment_that_is_there_prints_nothing(checkout, machine, capfd):
+    run(checkout)
+    capfd.readouterr()
+    run(checkout)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_both_commands_share_one_environment(checkout, machine):
@@ -119,10 +140,13 @@ def test_the_checkout_is_found_from_another_folder(
 
 
 def test_a_failure_of_pip_says_what_to_do_and_leaves_no_stamp(checkout, machine, capfd):
-    machine.pip_exit = 1
+    machine.pip_exit, machine.pip_output = 1, "ERROR: torch is nowhere"
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
+    assert "initcheck: installing torch, numpy and 1 more: 0 s, failed\n" in error
     assert "pip could not install" in error
+    assert "  | ERROR: torch is nowhere\n" in error
+    assert f"All of its output is in {checkout / '.venv' / bootstrap.LOG}." in error
     assert "run the same command again" in error
     machine.pip_exit = 0
     assert run(checkout) == 0
@@ -130,13 +154,11 @@ def test_a_failure_of_pip_says_what_to_do_and_leaves_no_stamp(checkout, machine,
 
 
 def test_an_interrupted_installation_is_continued(checkout, machine, monkeypatch, capfd):
-    def interrupted(command, **options):
-        if "install" in command:
-            raise KeyboardInterrupt
-        return machine.call(command, **options)
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bootstrap, "_call", interrupted)
+        patch.setattr(bootstrap, "logged", interrupted)
         assert run(checkout) == bootstrap.INTERRUPTED
     assert "Interrupted" in capfd.readouterr().err
     assert run(checkout) == 0
@@ -332,11 +354,11 @@ def test_a_signal_reaches_pytest():
 
 
 def test_a_missing_program_gives_an_exit_code():
-    assert bootstrap._call(["/no/such/program"], quiet=True)[0] == 127
+    assert bootstrap._call(["/no/such/program"])[0] == 127
 
 
 def test_the_output_of_a_quiet_command_is_returned():
-    assert bootstrap._call([sys.executable, "-c", "print(1)"], quiet=True) == (0, "1\n")
+    assert bootstrap._call([sys.executable, "-c", "print(1)"]) == (0, "1\n")
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])

@@ -18,12 +18,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+SITE = ROOT / "docs"
+DOCS = sorted(SITE.rglob("*.md"))
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 PAGES = [*TOP, *DOCS]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+def in_site(page: Path) -> str:
+    """The page as mkdocs.yml names it; pages outside the site by their file."""
+    return page.relative_to(SITE).as_posix() if page.is_relative_to(SITE) else page.name
+
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=in_site)
 
 
 def read(page: Path) -> str:
@@ -162,7 +169,7 @@ def test_shell_lines_name_what_exists(page, pytestconfig):
     assert {line: found for line in lines if (found := wrong(line, pytestconfig))} == {}
 
 
-@pytest.mark.parametrize("page", [*PAGES, *WORKFLOWS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *WORKFLOWS], ids=in_site)
 def test_options_and_commands_in_the_text_exist(page, pytestconfig):
     text = read(page)
     named = set(re.findall(r"--initcheck-([a-z]+(?:-[a-z]+)*)", text))
@@ -234,14 +241,15 @@ def test_no_link_is_broken(page):
     assert broken(page, read(page)) == []
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", DOCS, ids=in_site)
 def test_links_of_the_site_stay_in_the_site(page):
-    assert [target for target, _ in links(read(page)) if "/" in target] == []
+    targets = [(page.parent / target).resolve() for target, _ in links(read(page)) if target]
+    assert [str(target) for target in targets if not target.is_relative_to(SITE)] == []
 
 
 def test_every_page_is_in_the_navigation():
-    listed = re.findall(r"^ {2}- [^:]+: (\S+\.md)$", read(ROOT / "mkdocs.yml"), flags=re.MULTILINE)
-    assert sorted(listed) == [page.name for page in DOCS]
+    listed = re.findall(r"^ +- [^:]+: (\S+\.md)$", read(ROOT / "mkdocs.yml"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(map(in_site, DOCS))
 
 
 @each_page

@@ -73,7 +73,7 @@ def test_code_avoids_the_words_of_the_lexicon(path):
     assert lines == [], f"instead of these words write: {INSTEAD}"
 
 
-@pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "docs").glob("*.md"))], ids=relative)
+@pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "docs").rglob("*.md"))], ids=relative)
 def test_pages_avoid_the_words_of_the_lexicon(path):
     text = path.read_text(encoding="utf-8")
     assert words_to_replace(text) == [], f"instead of these words write: {INSTEAD}"

@@ -179,6 +179,7 @@ def parser() -> Parser:
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=RESULTS)
     form = command.add_mutually_exclusive_group()
     form.add_argument("--html", type=Path, metavar="FILE", help="default: print a table of each")
+    form.add_argument("--pictures", type=Path, metavar="DIR", help="write an SVG file per picture")
     form.add_argument("--markdown", action="store_true", help="print a summary for a CI job")
     form.add_argument(
         "--annotations",

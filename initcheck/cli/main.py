@@ -150,8 +150,7 @@ def merge(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Write one page about several runs, or print each as a table, Markdown or annotations."""
     from initcheck import results
-    from initcheck.files import is_same, write_atomic
-    from initcheck.report import html
+    from initcheck.files import is_same
 
     replaced = [file for file in options.results if options.html and is_same(file, options.html)]
     if replaced:
@@ -160,15 +159,15 @@ def report(options: argparse.Namespace) -> int:
         runs = [results.read(file) for file in options.results]
     except results.ResultsError as error:
         return _refuse(str(error))
-    if options.html is not None:
-        folder = options.html.parent
-        if not folder.exists():
-            return _refuse(f"There is no folder {folder}. Create it, or name another file.")
-        try:
-            write_atomic(options.html, html.page(*runs))
-        except OSError as error:
-            return _refuse(f"The page was not written: {error}. Name another file.")
-        return DONE
+    if options.pictures is not None or options.html is not None:
+        from initcheck.cli.pages import write_page, write_pictures
+
+        refusal = (
+            write_page(options.html, runs)
+            if options.html is not None
+            else write_pictures(options.pictures, runs, options.results)
+        )
+        return _refuse(refusal) if refusal else DONE
     for run in runs:
         for line in _printed(run, options):
             print(_shown(line))
@@ -187,8 +186,7 @@ def _printed(run: Run, options: argparse.Namespace) -> list[str]:
     return [
         *([run.unfinished] if run.unfinished else []),
         *terminal.header(run.environment, run.settings, columns=columns),
-        *terminal.table(run.results, verbose=options.verbose, columns=columns),
-        *terminal.closing(run, verbose=options.verbose, columns=columns),
+        *terminal.ending(run, verbose=options.verbose, columns=columns),
     ]
 
 

@@ -22,7 +22,7 @@ from initcheck.gate.comparison import code_text
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
 _NOT_READ = ("error_rates", "cli", "inspection", "trajectory", "report", "faults")
 #: The same of benchmarks/.
-_NO_CLAIMS = ("peers", "bootstrap.py")
+_NO_CLAIMS = ("peers", "bootstrap.py", "stages.py")
 LENGTH = 12  # digits that are kept
 
 

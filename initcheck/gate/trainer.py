@@ -66,6 +66,11 @@ class Laboratory:
         """A data set by name, loaded once."""
         return datasets.load(name, root=self.root, download=self.download)
 
+    def has(self, arm: Arm, seeds: Sequence[int], device: str) -> bool:
+        """Whether the arm is already trained with all of these seeds."""
+        known = self._trained.get((arm, device))
+        return known is not None and set(seeds) <= set(known.seeds)
+
     def trained(self, arm: Arm, seeds: Sequence[int], device: str) -> Trained:
         """The arm with these seeds, in this order. Only new seeds are trained."""
         before = self._trained.get((arm, device))

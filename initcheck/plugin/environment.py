@@ -63,6 +63,7 @@ class Conditions:
         }
         return results.Settings(**given | {
             "baselines_given": given["baselines"], "baselines": str(self.baselines.folder),
+            "pictures": self.settings.draws,
             "device": list(self.devices), "init": list(self.settings.init),
             "contract": self.baselines.contract() if self.judging else None,
         })  # fmt: skip

@@ -118,6 +118,8 @@ OPTIONS = (
            values.exception, (), "'PATTERN CHECK REASON'", many=True, lines=True),
     Option("json", "write results for machines", values.file, None, "FILE"),
     Option("html", "write a report for people", values.file, None, "FILE"),
+    Option("pictures", "train what pictures of the mechanisms need, and add them to the files of "
+           "results; on with --initcheck-html", values.yes, None, flag=True),
     Option("profile", "print where the time went: the slowest arms, and the share of each purpose",
            values.yes, False, flag=True),
     Option("judge", "all, or a part of it for measuring error rates: outcomes without the rounding "
@@ -151,6 +153,7 @@ class Settings:
     allow: tuple[str, ...]
     json: Path | None
     html: Path | None
+    pictures: bool | None
     profile: bool
     judge: Judge
     salt: str
@@ -170,6 +173,11 @@ class Settings:
             raise pytest.UsageError(
                 f"--initcheck-json and --initcheck-html both name {settings.html}, so the page "
                 "would replace the results. Name two files."
+            )
+        if config.getoption("initcheck_pictures") and not (settings.json or settings.html):
+            raise pytest.UsageError(
+                "--initcheck-pictures adds pictures to the files of results, and none is "
+                "requested. Add --initcheck-html FILE or --initcheck-json FILE."
             )
         if settings.record is not None and settings.fault is not None:
             raise pytest.UsageError(
@@ -214,6 +222,11 @@ class Settings:
                 raise pytest.UsageError(
                     f"--initcheck-{option} needs --initcheck-model MODULE:FUNCTION, {what}"
                 )
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures are drawn: if requested, or for a page unless they are turned off."""
+        return self.html is not None if self.pictures is None else self.pictures
 
     @property
     def demanded(self) -> tuple[str, ...]:

@@ -150,12 +150,16 @@ class Reporting:
             return
         for trouble in self.troubles:
             terminalreporter.line(f"ERROR: {trouble}", red=True)
-        for line in unmet.skipped([*self.skipped.values()]):
-            _say(terminalreporter, line)
         quiet = self.aborted or self.config.option.collectonly
         session = opened(self.config)
         if session is not None and not quiet:
             self._summarize(terminalreporter, session, int(exitstatus))
+        else:
+            self._say_skipped(terminalreporter)
+
+    def _say_skipped(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in unmet.skipped([*self.skipped.values()]):
+            _say(terminalreporter, line)
 
     def _summarize(
         self, terminalreporter: pytest.TerminalReporter, session: Session, status: int
@@ -164,12 +168,13 @@ class Reporting:
         from initcheck.report import terminal
 
         results, whole = self.results, self._whole(session, status)
+        verbose, columns = self.config.option.verbose > 0, terminal.width()
+        if not terminal.is_short(whole, verbose=verbose):  # which names them itself
+            self._say_skipped(terminalreporter)
         if results:
             terminalreporter.section("claims")
-            verbose, columns = self.config.option.verbose > 0, terminal.width()
             lines = [] if self.headed else session.conditions.header()
-            lines += terminal.table(results, verbose=verbose, columns=columns)
-            lines += terminal.closing(whole, verbose=verbose, columns=columns)
+            lines += terminal.ending(whole, verbose=verbose, columns=columns)
             for line in lines:
                 terminalreporter.line(line, **_colour(line))
         if whole.unfinished:
@@ -262,6 +267,10 @@ def _write(session: Session, whole: Run) -> str:
     from initcheck.report import html
 
     whole = dated(whole)
+    if settings.draws:
+        from initcheck.plugin.pictured import with_pictures
+
+        whole = with_pictures(session, whole)
     try:
         if settings.json is not None:
             files.write(settings.json, whole)

@@ -86,12 +86,10 @@ def margins(results: Results) -> Iterator[str]:
 
 def envelope(results: Results) -> Iterator[str]:
     """A line on the largest r, the distance of an arm from its record; NaN counts as infinite."""
-    arms = [(name, drift.r) for name, _, drift in _drifts(results)]
-    named_ratios = [(math.inf if math.isnan(r) else r, name) for name, r in arms if r is not None]
-    if not named_ratios:
+    largest, judged = _largest(results)
+    if largest is None:
         return
-    r, name = max(named_ratios)
-    judged = f"{len(named_ratios)} of {len(arms)} arms are judged"
+    r, name = largest
     alone = sum(drift.r is not None and bool(drift.note) for _, _, drift in _drifts(results))
     if alone:  # evidence of an older release
         judged += f", {alone} by losses alone, since their evidence has no sketches of tensors"
@@ -104,13 +102,28 @@ def envelope(results: Results) -> Iterator[str]:
         )
 
 
+def followed(results: Results) -> str:
+    """How closely training is as it was recorded, for a reader who does not know what r is."""
+    largest, judged = _largest(results)
+    if largest is None:
+        return "no arm could be compared with a recorded trajectory"
+    r, name = largest
+    farthest = f"the farthest is {formatting.number(r)} rounding envelopes off, {name}"
+    where = "each exactly as recorded" if r == 0 else farthest
+    return f"{judged}: {where} ({ENVELOPE_LIMIT} are allowed)"
+
+
+def _largest(results: Results) -> tuple[tuple[float, str] | None, str]:
+    """The largest r with its arm, if there is one, and how many arms have an r."""
+    arms = [(name, drift.r) for name, _, drift in _drifts(results)]
+    named_ratios = [(math.inf if math.isnan(r) else r, name) for name, r in arms if r is not None]
+    judged = f"{len(named_ratios)} of {len(arms)} arms are judged"
+    return max(named_ratios, default=None), judged
+
+
 def advice(results: Results) -> Iterator[str]:
     """A line on whether many small drifts are significant together; it never fails the run."""
-    named_p_values = [
-        (p, name)
-        for name, seeds, drift in _drifts(results)
-        if (p := drift_p_value(drift, seeds)) is not None
-    ]
+    named_p_values = _p_values(results)
     if len(named_p_values) < ENOUGH:
         return
     from scipy import stats  # type: ignore[import-untyped,unused-ignore]
@@ -123,6 +136,25 @@ def advice(results: Results) -> Iterator[str]:
         f"Benjamini-Hochberg q = {formatting.number(float(q))} ({name}), "
         f"uniformity of the p-values by kstest p = {formatting.number(float(uniform))}"
     )
+
+
+def smallest_q(results: Results) -> float | None:
+    """The smallest Benjamini-Hochberg q of ``advice``; None if there are too few arms for it."""
+    p_values = [p for p, _ in _p_values(results)]
+    if len(p_values) < ENOUGH:
+        return None
+    from scipy import stats  # type: ignore[import-untyped,unused-ignore]
+
+    return float(min(stats.false_discovery_control(p_values)))
+
+
+def _p_values(results: Results) -> list[tuple[float, str]]:
+    """The p-value and the name of each arm whose mean is compared with its evidence."""
+    return [
+        (p, name)
+        for name, seeds, drift in _drifts(results)
+        if (p := drift_p_value(drift, seeds)) is not None
+    ]
 
 
 def drift_p_value(drift: Drift, seeds: int) -> float | None:

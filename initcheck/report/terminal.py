@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from initcheck.report import about, formatting, highlights
+from initcheck.report import about, formatting, highlights, short
 from initcheck.results import ORDER, ClaimResult, Comparison, Environment, Run, Settings, worst
 
 NARROW, USUAL, WIDE = 80, 100, 160  # columns
@@ -55,6 +55,26 @@ def surroundings(environment: Environment, settings: Settings) -> list[str]:
     ]
 
 
+def ending(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[str]:
+    """The end of a run: the table and the lines below it, or ten lines if many claims all pass."""
+    if is_short(run, verbose=verbose):
+        return short.ending(run, columns)
+    return [
+        *table(run.results, verbose=verbose, columns=columns),
+        *closing(run, verbose=verbose, columns=columns),
+    ]
+
+
+def is_short(run: Run, *, verbose: bool) -> bool:
+    """Whether the end of the run names no claim but the closest: there are many, and all pass."""
+    green = all(result.verdict == "pass" for result in run.results) and not run.unfinished
+    return green and not verbose and _are_many(run.results)
+
+
+def _are_many(results: Sequence[ClaimResult]) -> bool:
+    return sum(len(result.probes) for result in results) > SHORT
+
+
 def table(
     results: Sequence[ClaimResult], *, verbose: bool = False, columns: int = USUAL
 ) -> list[str]:
@@ -75,12 +95,12 @@ def table(
     folded = [
         part for line in aligned for part in textwrap.wrap(line, columns, subsequent_indent="    ")
     ]
-    return [*folded, "", *mechanisms(results)]
+    return [*folded, "", *mechanisms(results, verbose=verbose or not _are_many(results))]
 
 
 def _parts(results: Sequence[ClaimResult], *, verbose: bool) -> dict[str, Rows]:
     """What the table shows, by the title of each part."""
-    if verbose or sum(len(result.probes) for result in results) <= SHORT:
+    if verbose or not _are_many(results):
         return {"": [(result, result.probes) for result in results]}
     parts: dict[str, Rows] = {
         "not green:": [(result, result.probes) for result in results if result.verdict != "pass"],
@@ -107,8 +127,11 @@ def _rows(
         ]
 
 
-def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
-    """A line per file of claims: how many there are, the time they took, the worst verdict."""
+def mechanisms(results: Sequence[ClaimResult], *, verbose: bool = True) -> list[str]:
+    """A line per file of claims: how many there are, the time they took, the worst verdict.
+
+    Those that pass are only counted unless ``verbose``.
+    """
     by_name: dict[str, list[ClaimResult]] = {}
     for result in results:
         by_name.setdefault(result.mechanism, []).append(result)
@@ -122,7 +145,10 @@ def mechanisms(results: Sequence[ClaimResult]) -> list[str]:
         ]
         for name, of_name in by_name.items()
     ]
-    return formatting.aligned(rows, right={1, 2, 3})
+    shown = [row for row in rows if verbose or row[-1] != "pass"]
+    others = len(rows) - len(shown)
+    more = [f"{formatting.counted(others, 'other mechanism')}: pass"] if others else []
+    return [*(formatting.aligned(shown, right={1, 2, 3}) if shown else ()), *more]
 
 
 def closing(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[str]:

@@ -2,7 +2,15 @@
 
 from initcheck.results.file import ResultsError, read, write
 from initcheck.results.plain import from_plain, to_plain
-from initcheck.results.run import SCHEMA, Environment, NotJudged, Run, Settings
+from initcheck.results.run import (
+    INTERRUPTED,
+    SCHEMA,
+    Environment,
+    NotJudged,
+    Picture,
+    Run,
+    Settings,
+)
 from initcheck.results.types import (
     ARMS,
     ENVELOPE_LIMIT,
@@ -25,6 +33,7 @@ __all__ = [
     "ARMS",
     "ENVELOPE_LIMIT",
     "GAIN_P",
+    "INTERRUPTED",
     "LACKING",
     "ORDER",
     "SCHEMA",
@@ -37,6 +46,7 @@ __all__ = [
     "Form",
     "Kind",
     "NotJudged",
+    "Picture",
     "ResultsError",
     "Run",
     "Settings",

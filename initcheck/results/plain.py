@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from initcheck.results.run import Environment, NotJudged, Run, Settings
+from initcheck.results.run import Environment, NotJudged, Picture, Run, Settings
 from initcheck.results.types import LACKING, ClaimResult, Comparison, Drift
 
 # JSON has no NaN. What is not finite is written as one of these strings, and read back in the
@@ -16,6 +16,7 @@ NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBERS = {
     "seconds", "treated", "control", "min", "max", "margin", "p_value", "r", "loss_r",
     "tensor_r", "mean", "recorded_mean", "recorded_std", "allowed", "detectable_shift",
+    "rows",
 }  # fmt: skip
 _KEYS = {"matmul_precision": "matmul precision"}  # fields whose key is no Python name
 
@@ -71,6 +72,7 @@ def run_from_plain(plain: Mapping[str, Any]) -> Run:
         "settings": _known(Settings, whole["settings"]),
         "results": [_claim_result(result) for result in whole["results"]],
         "not_judged": [NotJudged(**claim) for claim in whole.get("not_judged", [])],
+        "pictures": [Picture(**picture) for picture in whole.get("pictures", [])],
     }
     return Run(**{**whole, **typed})
 

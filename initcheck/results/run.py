@@ -53,6 +53,7 @@ class Settings:
     activation: str = "relu"
     json: str | None = None
     html: str | None = None
+    pictures: bool = False
     profile: bool = False
     judge: str = "all"
     salt: str = ""
@@ -77,6 +78,31 @@ class NotJudged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The table from which a picture of a mechanism is drawn.
+
+    Attributes:
+        name: of the picture and its file, such as ``learning_curves``.
+        title: one short line.
+        text: what it shows, in sentences with numbers; or why it could not be drawn.
+        device: on which its arms were trained.
+        mechanisms: the groups of claims it belongs to, as ``ClaimResult.mechanism`` names them.
+        columns: names of the columns.
+        units: of each column; empty where there is none.
+        rows: one value per column, rounded to four digits; empty if it could not be drawn.
+    """
+
+    name: str
+    title: str
+    text: str = ""
+    device: str = "cpu"
+    mechanisms: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    rows: list[list[str | float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A whole run: where, how, and the result of every claim.
 
@@ -85,6 +111,7 @@ class Run:
         not_judged: the selected claims without a result.
         date: when it ended, in UTC as ISO 8601 has it; empty in files of older releases.
         commit: of the folder in which it ran, with a plus if that had changes; empty outside git.
+        pictures: of the mechanisms whose claims were judged; empty if none were requested.
     """
 
     environment: Environment
@@ -94,6 +121,7 @@ class Run:
     not_judged: list[NotJudged] = field(default_factory=list)
     date: str = ""
     commit: str = ""
+    pictures: list[Picture] = field(default_factory=list)
     schema: int = SCHEMA
 
     @property

@@ -20,8 +20,9 @@ def test_every_claim_is_shown_only_with_v(project):
     files = ("--initcheck-json=results.json", "--initcheck-html=page.html")
     usual, verbose = (project.run("--initcheck-device=cpu", *more) for more in ((), ("-v", *files)))
     assert len(claim_lines(usual.output)) < 5
-    assert "claims 13 claims 13 comparisons" in usual.text
-    assert "verdicts: 13 pass" in usual.text
+    assert "13 claims in 1 mechanism on cpu, 13 comparisons, " in usual.text
+    assert "claims 13 claims 13 comparisons" in verbose.text
+    assert "verdicts: 13 pass" in verbose.text
     names = [line.partition("  ")[0] for line in claim_lines(verbose.output)]
     assert names == [f"zeros_stay[{n}-cpu]" for n in range(13)]
     # Claims that differ in their parameters only differ in every row about them.
@@ -31,6 +32,15 @@ def test_every_claim_is_shown_only_with_v(project):
         assert markdown.count(f"|pass|<code>zeros\\_stay\\[{n}-cpu\\]</code>|weight\\_") == 1
         assert page.count(f'<span class="name">zeros_stay[{n}]</span>') == 1
         assert page.count(f"::test_zeros_stay[{n}-cpu]&#39; --initcheck-device cpu</pre>") == 1
+
+
+def test_a_skipped_claim_is_named_once(project):
+    """Also where the short ending names it."""
+    claims = CLAIMS.replace("@claim", PARAMETRIZED).replace("(verdict)", "(verdict, n)")
+    skips = '@claim(source="toy", kind="exact")\ndef test_absent(verdict):\n    """It is."""\n'
+    project.claims(f"import pytest\n{claims}\n\n{skips}    pytest.skip('no such data')\n")
+    for more in ((), ("-v",), ("-k", "absent or zeros_stay[0")):
+        assert project.run("--initcheck-device=cpu", *more).text.count(": no such data") == 1
 
 
 def test_skipped_claims_are_counted_per_reason():

@@ -1,0 +1,123 @@
+"""One line per stage of the set-up: its name while it runs, its seconds when it has ended.
+
+In old syntax and with the standard library only, as `bootstrap.py`, which imports it.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import IO, Callable, Iterator, List, Sequence
+
+TICK = 0.5  # seconds between two updates of the counter on a terminal
+LAST = 12  # lines of pip's output that a failure shows: its error and the lines that lead to it
+TAIL = 8000  # bytes of the log that are read for them
+ERASE = "\r\033[K"
+
+# What pip prints, and what helps. The first pattern that matches counts.
+ADVICE = {
+    "No space left on device": "Free disk space: torch and what it needs take up to 7 GB.",
+    "Temporary failure in name resolution|NewConnectionError|ConnectTimeout|ProxyError"
+    "|Network is unreachable|Max retries exceeded": (
+        "pip cannot reach its package index. Check the network, or name an index or a proxy that "
+        "this machine reaches: `pip config set global.index-url URL`, or the variable HTTPS_PROXY."
+    ),
+    "No matching distribution found|Could not find a version": (
+        "The package index has no such package for this Python. Run the same command with a Python "
+        "for which torch has wheels, or name another index: `pip config set global.index-url URL`."
+    ),
+    "Permission denied": "Make the folder writable, or clone into a folder that is yours.",
+}
+
+
+class Stage:
+    """A line such as ``initcheck: creating .venv: 3 s``; on a terminal the seconds count up."""
+
+    def __init__(self, name: str, stream: "IO[str]") -> None:
+        self._text = f"initcheck: {name}"
+        self._stream = stream
+        self._began = time.monotonic()
+        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._write(self._text)
+
+    def tick(self) -> None:
+        """Show how many seconds have passed, on a terminal."""
+        if self._live:
+            self._write(f"{ERASE}{self._text}: {self._seconds()} s")
+
+    def end(self, *, failed: bool = False) -> None:
+        """Complete the line."""
+        start = ERASE + self._text if self._live else ""
+        self._write(f"{start}: {self._seconds()} s{', failed' if failed else ''}\n")
+
+    def _seconds(self) -> int:
+        return round(time.monotonic() - self._began)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+@contextmanager
+def stage(name: str) -> "Iterator[Callable[[], None]]":
+    """Show a stage while the block runs; gives the function that updates its seconds."""
+    line = Stage(name, sys.stderr)
+    failed = True
+    try:
+        yield line.tick
+        failed = False
+    finally:
+        line.end(failed=failed)
+
+
+def logged(command: "List[str]", log: str, *, cwd: str, tick: "Callable[[], None]") -> int:
+    """Run a command with all of its output in a file; return its exit code.
+
+    The command has no input, so that it cannot wait for an answer that nobody is asked for.
+    """
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+        try:
+            while True:
+                try:
+                    return process.wait(timeout=TICK)
+                except subprocess.TimeoutExpired:
+                    tick()
+        except BaseException:  # Ctrl-C too: no pip may go on in the background
+            process.kill()
+            process.wait()
+            raise
+
+
+def last_lines(log: str) -> "List[str]":
+    """The last lines of a log that are not empty; none if it cannot be read."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.path.getsize(log) - TAIL))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST:]
+
+
+def explained(code: int, log: str, command: "Sequence[str]", checkout: str) -> str:
+    """Why an installation failed, in pip's last lines, and the commands that help."""
+    lines = last_lines(log)
+    said = "\n".join(f"  | {line}" for line in lines) or "  | (no output)"
+    advice = next(
+        (words for hint, words in ADVICE.items() if re.search(hint, "\n".join(lines))), ""
+    )
+    advice = advice or "Fix what these lines name."
+    shown = " ".join(map(shlex.quote, command))
+    return (
+        f"pip could not install the requirements of initcheck (exit code {code}). Its last lines:\n"
+        f"{said}\n"
+        f"All of its output is in {log}.\n"
+        f"{advice} Then run the same command again.\n"
+        f"To see pip at work: cd {shlex.quote(checkout)} && {shown}"
+    )
