@@ -16,8 +16,14 @@ from tests.versions.streams import change
 Measured = Mapping[str, Any]
 HEAD = (
     "torch", "torchvision", "Python", "claims", "pass", "other verdicts", "largest r",
-    "its claim, arm and tensor", "arms with another start", "seconds", "of processor", "commit",
+    "of", "arms with another start", "seconds", "of processor", "commit",
 )  # fmt: skip
+
+NOTE = (
+    "Seconds include the start of Python; the machine had other work. The speed claim is left "
+    "out, and so are claims that need other data sets. Evidence is required: an arm that no longer "
+    "starts as recorded, and whose outcomes cannot be compared, is `invalid`."
+)
 
 
 def page(folder: Path) -> str:
@@ -33,9 +39,7 @@ def page(folder: Path) -> str:
         "",
         table(HEAD, [_row(name, pair) for name, pair in pairs if "gate" in pair]),
         "",
-        "Seconds include the start of Python. Timings are left out, so are claims that need data "
-        "sets of their own. Evidence is required: an arm that no longer starts as recorded, and "
-        "whose outcomes cannot be compared, is `invalid`.",
+        NOTE,
         "",
         *_section("Not green", list(_red(gates))),
         *_section("Random streams", _streams(pairs)),
@@ -85,7 +89,8 @@ def _row(name: str, pair: Measured) -> tuple[object, ...]:
     others = [f"{count[verdict]} {verdict}" for verdict in ORDER[1:] if count[verdict]]
     others += [f"{len(gate['not_judged'])} not judged"] * bool(gate["not_judged"])
     arm = gate["farthest"][0] if gate["farthest"] else None
-    where = f"{arm['claim']}, {arm['arm']}, {arm['tensor'] or 'losses'}" if arm else "-"
+    where = f"{arm['claim']}: {arm['arm']}" if arm else "-"
+    where += f", {arm['tensor']}" if arm and arm["tensor"] else ""
     return (
         *start, len(gate["verdicts"]), count["pass"], ", ".join(others) or "-",
         f"{arm['r']:.3g}" if arm else "-", where, len(gate["other_starts"]), gate["seconds"],
@@ -151,7 +156,7 @@ def _or_nothing(names: Iterable[str]) -> str:
 
 
 def _followed(pairs: Sequence[tuple[str, Measured]]) -> list[str]:
-    """r of each example and release, and the reason of what is not unchanged."""
+    """The distance of each example with each release, and why one is not unchanged."""
     ran = [(name, pair["examples"]["followed"]) for name, pair in pairs if _has(pair, "followed")]
     if not ran:
         return []
@@ -163,10 +168,12 @@ def _followed(pairs: Sequence[tuple[str, Measured]]) -> list[str]:
         for name, all_of in ran for each in all_of if each["verdict"] != "unchanged"
     ]  # fmt: skip
     head = ("torch", *(each["name"] for each in ran[0][1]))
-    return [
+    note = (
         f"r of each loop against references recorded with torch {', '.join(recorded)}; "
-        f"{ENVELOPE_LIMIT} are allowed. A loop whose start or data are others has no r.",
-        "", table(head, rows), *[""] * bool(notes), *notes,
+        f"{ENVELOPE_LIMIT} are allowed. A loop whose start or data are others has no r."
+    )
+    return [
+        note, "", table(head, rows), *[""] * bool(notes), *notes,
     ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def draws() -> dict[str, Callable[[], Tensor]]:
 
 
 def _drawn(name: str) -> Callable[[], Tensor]:
-    return lambda: _functions(torch.Generator().manual_seed(SEED))[name]()
+    return _functions(torch.Generator().manual_seed(SEED))[name]
 
 
 def _initialized(name: str, how: dict[str, Any]) -> Callable[[], Tensor]:
