@@ -77,7 +77,11 @@ def draws() -> dict[str, Callable[[], Tensor]]:
 
 
 def _drawn(name: str) -> Callable[[], Tensor]:
-    return _functions(torch.Generator().manual_seed(SEED))[name]
+    def draw() -> Tensor:
+        generator = torch.Generator().manual_seed(SEED)  # a new one for each call
+        return _functions(generator)[name]()
+
+    return draw
 
 
 def _initialized(name: str, how: dict[str, Any]) -> Callable[[], Tensor]:
