@@ -89,7 +89,7 @@ def gate(python: Path, selected: str = "", more: Sequence[str] = ()) -> dict[str
         try:
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT,
-                env=_environment(),
+                env=environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return before | {"error": f"no result after {LIMIT} s"}
@@ -104,7 +104,7 @@ def gate(python: Path, selected: str = "", more: Sequence[str] = ()) -> dict[str
     return before | seconds | {"exit": done.returncode} | condensed(run)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The user's variables without those that would change the gate or its imports."""
     return {
         key: value for key, value in os.environ.items()
@@ -172,7 +172,7 @@ def examples(python: Path, folder: Path, *, record: bool) -> dict[str, Any]:
         try:
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT,
-                env=_environment() | {"OMP_NUM_THREADS": "1"},
+                env=environment() | {"OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return before | {"error": f"no result after {LIMIT} s"}
