@@ -39,6 +39,13 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "MultiheadAttention": lambda: nn.MultiheadAttention(16, 2),
     "TransformerEncoderLayer": lambda: nn.TransformerEncoderLayer(16, 2, 32),
 }
+#: Functions that draw while a network trains; each changes a tensor of ones.
+DURING: dict[str, Callable[[Tensor], Tensor]] = {
+    "dropout": lambda ones: nn.functional.dropout(ones, 0.1),
+    "dropout in bfloat16": lambda ones: nn.functional.dropout(ones.bfloat16(), 0.1),
+    "alpha_dropout": lambda ones: nn.functional.alpha_dropout(ones, 0.1, training=True),
+    "gumbel_softmax": lambda ones: nn.functional.gumbel_softmax(ones),
+}
 
 
 def _functions(generator: torch.Generator) -> dict[str, Callable[[], Tensor]]:
@@ -57,6 +64,9 @@ def _functions(generator: torch.Generator) -> dict[str, Callable[[], Tensor]]:
         "randperm of 100": lambda: torch.randperm(100, generator=generator),
         "randperm of 5000": lambda: torch.randperm(5000, generator=generator),
         "bernoulli": lambda: torch.bernoulli(torch.full((64,), 0.3), generator=generator),
+        "bernoulli_ of one probability": lambda: torch.empty(4096).bernoulli_(
+            0.9, generator=generator
+        ),
         "multinomial": lambda: torch.multinomial(weights, 64, True, generator=generator),
         "multinomial without replacement": lambda: torch.multinomial(
             weights, 8, generator=generator
@@ -73,7 +83,8 @@ def draws() -> dict[str, Callable[[], Tensor]]:
     """Every draw by name; each returns the tensor that it drew from its own seed."""
     found = {name: _drawn(name) for name in _functions(torch.Generator())}
     found |= {f"init.{name}": _initialized(name, how) for name, how in INIT.items()}
-    return found | {f"nn.{name}": _built(build) for name, build in LAYERS.items()}
+    found |= {f"nn.{name}": _built(build) for name, build in LAYERS.items()}
+    return found | {f"functional.{name}": _during(change) for name, change in DURING.items()}
 
 
 def _drawn(name: str) -> Callable[[], Tensor]:
@@ -99,6 +110,15 @@ def _built(build: Callable[[], nn.Module]) -> Callable[[], Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             return torch.cat([each.detach().flatten() for each in build().parameters()])
+
+    return draw
+
+
+def _during(change: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
+    def draw() -> Tensor:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            return change(torch.ones(64, 64))
 
     return draw
 
