@@ -44,7 +44,7 @@ DURING: dict[str, Callable[[Tensor], Tensor]] = {
     "dropout": lambda ones: nn.functional.dropout(ones, 0.1),
     "dropout in bfloat16": lambda ones: nn.functional.dropout(ones.bfloat16(), 0.1),
     "alpha_dropout": lambda ones: nn.functional.alpha_dropout(ones, 0.1, training=True),
-    "gumbel_softmax": lambda ones: nn.functional.gumbel_softmax(ones),
+    "gumbel_softmax": nn.functional.gumbel_softmax,
 }
 
 
