@@ -361,9 +361,15 @@ def test_the_output_of_a_quiet_command_is_returned():
     assert bootstrap._call([sys.executable, "-c", "print(1)"]) == (0, "1\n")
 
 
-@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
-def test_folder_runs_as_a_module(folder):
-    """`python3 -m FOLDER` passes its own name and its arguments to the set-up."""
+PARALLEL = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"]
+
+
+@pytest.mark.parametrize(("folder", "first"), [("tests", PARALLEL), ("benchmarks", [])])
+def test_folder_runs_as_a_module(folder, first):
+    """`python3 -m FOLDER` passes its own name and its arguments to the set-up.
+
+    Options that the user gives come last, so that they count.
+    """
     code = (
         "import runpy, sys; from benchmarks import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"
@@ -372,4 +378,4 @@ def test_folder_runs_as_a_module(folder):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{folder} ['-k', 'y']\n"
+    assert done.stdout == f"{folder} {[*first, '-k', 'y']}\n"

@@ -47,6 +47,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("effect", "torchvision swin_t"): "none found",
     ("effect", "torchvision swin_v2_t"): "none found",
     ("scale", "timm visformer_tiny"): "pytorch/pytorch#23854",
+    ("scale", "transformers mobilevit"): "none found",
     ("effect", "transformers wav2vec2"): "none found",
     ("effect", "transformers hubert"): "none found",
 }
