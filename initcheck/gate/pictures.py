@@ -53,7 +53,7 @@ def _picture(drawing: Drawing, source: Source) -> Picture:
     except SENTENCES as error:
         return replace(empty, text=f"Not drawn: {error}")
     return replace(
-        empty, text=drawing.text(frame), columns=list(frame.columns),
+        empty, text=f"{drawing.reason} {drawing.text(frame)}", columns=list(frame.columns),
         units=[drawing.units.get(name, "") for name in frame.columns],
         rows=[[_cell(value) for value in row] for row in frame.itertuples(index=False)],
     )  # fmt: skip

@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from initcheck.files.templates import html_template
-from initcheck.report import about, formatting, highlights, plots, terminal
+from initcheck.report import (
+    about,
+    colours,
+    figures,
+    formatting,
+    highlights,
+    overview,
+    plots,
+    terminal,
+)
 from initcheck.results import (
     ENVELOPE_LIMIT,
     GAIN_P,
@@ -42,7 +51,7 @@ def page(run: Run, *more_runs: Run) -> str:
     ]
     results = [entry.result for entry in entries]
     claims = _claims(entries)
-    ratios = highlights.ratios(results)
+    anchors = {claim["name"]: claim["anchor"] for claim in claims}
     return html_template("report", "page.html.j2").render(
         notes=[
             f"{name}: {note}" if name else formatting.sentence(note)
@@ -51,10 +60,15 @@ def page(run: Run, *more_runs: Run) -> str:
         ],
         unfinished=any(run.unfinished for run in runs),
         verdict=worst(result.verdict for result in results),
+        headline=overview.headline(runs),
+        captions=overview.captions(runs, names),
         counts=terminal.counts(results),
         extremes=[*highlights.margins(results), *highlights.envelope(results)],
         advice=[*highlights.advice(results)],
-        envelopes=plots.of_envelopes(ratios) if ratios else None,
+        envelopes=overview.envelopes(results),
+        matrix=overview.matrix(runs, names, anchors),
+        figures=figures.figures(runs, names),
+        colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
         red=[claim for claim in claims if claim["verdict"] != "pass"],
@@ -71,16 +85,19 @@ def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 
 def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
-    first = entries[0].result
+    first, shown = entries[0].result, [_entry(entry) for entry in entries]
+    verdict = worst(entry.result.verdict for entry in entries)
     return {
         "anchor": anchor,
         "name": first.name,
         "kind": first.kind,
         "source": first.source,
         "statement": first.statement,
-        "verdict": worst(entry.result.verdict for entry in entries),
+        "verdict": verdict,
+        "why": next(filter(None, (overview.why(entry.result) for entry in entries)), ""),
+        "reproduce": next(entry["reproduce"] for entry in shown if entry["verdict"] == verdict),
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
-        "entries": [_entry(entry) for entry in entries],
+        "entries": shown,
     }
 
 

@@ -211,8 +211,11 @@ PLOTS: dict[str, Callable[..., Any]] = {
 }  # by name of picture
 
 
-def svg(picture: Picture, *, standalone: bool = False) -> str:
-    """The picture as an ``<svg>`` element of a page, or as a whole file; empty without rows."""
+def svg(picture: Picture, *, standalone: bool = False, prefix: str = "") -> str:
+    """The picture as an ``<svg>`` element of a page, or as a whole file; empty without rows.
+
+    ``prefix`` keeps the ids of two drawings on one page apart.
+    """
     if not picture.rows or picture.name not in PLOTS:
         return ""
     import matplotlib as mpl
@@ -226,7 +229,7 @@ def svg(picture: Picture, *, standalone: bool = False) -> str:
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         PLOTS[picture.name](frame, figure.subplots(count, 1, squeeze=False)[:, 0])
         write = vector.alone if standalone else vector.inline
-        return write(figure, picture.name, label)
+        return write(figure, prefix + picture.name, label)
 
 
 # --- parts ----------------------------------------------------------------------------------------
