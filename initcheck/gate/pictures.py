@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -49,11 +50,14 @@ def _picture(drawing: Drawing, source: Source) -> Picture:
         mechanisms=list(drawing.mechanisms),
     )  # fmt: skip
     try:
-        frame = drawing.frame(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas and torch, on runs that are all NaN
+            frame = drawing.frame(source)
+            text = drawing.text(frame)
     except SENTENCES as error:
         return replace(empty, text=f"Not drawn: {error}")
     return replace(
-        empty, text=f"{drawing.reason} {drawing.text(frame)}", columns=list(frame.columns),
+        empty, text=f"{drawing.reason} {text}", columns=list(frame.columns),
         units=[drawing.units.get(name, "") for name in frame.columns],
         rows=[[_cell(value) for value in row] for row in frame.itertuples(index=False)],
     )  # fmt: skip

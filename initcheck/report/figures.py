@@ -35,15 +35,30 @@ def _figure(named: Sequence[tuple[str, Picture]], runs: Sequence[Run]) -> dict[s
     }
 
 
+#: What drawing a table raises that some other program wrote, or that was damaged.
+UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def _svg(picture: Picture, prefix: str) -> tuple[str, str]:
+    """The drawing and its text; without a drawing, the text says why."""
+    try:
+        return pictures.svg(picture, prefix=prefix), picture.text
+    except UNFIT as error:
+        why = f"Not drawn: its table does not fit the picture {picture.name} ({error})."
+        return "", f"{why} {picture.text}".strip()
+
+
 def _drawing(label: str, picture: Picture, number: int) -> dict[str, Any]:
     where = [label, picture.device if label or picture.device != "cpu" else ""]
+    svg, text = _svg(picture, f"run{number}-" if number else "")
+    units = [*picture.units, *[""] * len(picture.columns)]
     return {
         "label": " · ".join(filter(None, where)),
-        "svg": pictures.svg(picture, prefix=f"run{number}-" if number else ""),
-        "text": picture.text,
+        "svg": svg,
+        "text": text,
         "head": [
             f"{name} ({unit})" if unit else name
-            for name, unit in zip(picture.columns, picture.units or [""] * 99, strict=False)
+            for name, unit in zip(picture.columns, units, strict=False)
         ],
         "rows": [[_cell(value) for value in row] for row in picture.rows],
     }

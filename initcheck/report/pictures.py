@@ -6,6 +6,8 @@ it opens a figure of pyplot, as in a notebook.
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -71,7 +73,7 @@ def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
         panel.plot(rows["step"], rows["rank"], marker="o", label=label, **style)
     panel.axhline(784, color=INK, linestyle=(0, (5, 3)), linewidth=1.5)
     panel.text(frame["step"].min(), 800, "784 pixels", color=INK, va="bottom")
-    panel.set_ylim(0, max(1060, float(frame["rank"].max()) * 1.05))
+    panel.set_ylim(0, max(1060.0, _finite_max(frame["rank"]) * 1.05))
     panel.set_xticks(sorted(set(frame["step"])))
     panel.set_xlabel("step")
     panel.set_ylabel("rank of W - W0")
@@ -120,7 +122,7 @@ def plot_learning_rates(frame: pd.DataFrame, axes: Any = None) -> Any:
 def plot_waking_layers(frame: pd.DataFrame, axes: Any = None) -> Any:
     """How far each layer has moved after each step; an empty cell has not moved at all."""
     panels = _axes("waking_layers", axes)
-    top = float(frame["distance"].max()) or 1.0
+    top = _finite_max(frame["distance"]) or 1.0
     for panel, (start, rows) in zip(panels, frame.groupby("start", sort=False), strict=True):
         table = rows.pivot_table(index="layer", columns="step", values="distance", sort=False)
         cells = [
@@ -225,7 +227,9 @@ def svg(picture: Picture, *, standalone: bool = False, prefix: str = "") -> str:
     count, height = PANELS[picture.name]
     frame = pd.DataFrame(picture.rows, columns=picture.columns)
     label = f"{picture.title}. {picture.text}"
-    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
+    # A run that is all NaN is drawn as an empty panel; pytest would make its warning an error.
+    with warnings.catch_warnings(), mpl.rc_context(mpl.rcParamsDefault | STYLE):
+        warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         PLOTS[picture.name](frame, figure.subplots(count, 1, squeeze=False)[:, 0])
         write = vector.alone if standalone else vector.inline
@@ -279,7 +283,8 @@ def _cells(
 
     for row, each in enumerate(cells):
         for column, (strength, text) in enumerate(each):
-            alpha = PALE + (STRONG - PALE) * strength
+            share = min(max(strength, 0.0), 1.0) if math.isfinite(strength) else 0.0
+            alpha = PALE + (STRONG - PALE) * share
             panel.add_patch(Rectangle(
                 (column - 0.48, row - 0.46), 0.96, 0.92, facecolor=SERIES[0], alpha=alpha,
                 linewidth=0,
@@ -300,7 +305,7 @@ def _compact(value: float) -> str:
 
 def _share(value: float) -> tuple[float, str]:
     """The strength and the text of a cell with a share."""
-    return (0.0, "NaN") if value != value else (value, f"{value:.2f}")  # noqa: PLR0124 -- NaN
+    return value, "NaN" if math.isnan(value) else f"{value:.2f}"
 
 
 def _logarithmic(panel: Axes) -> None:
