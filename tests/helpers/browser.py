@@ -35,7 +35,7 @@ def chromium() -> str:
 
 def run(page: Path, profile: Path) -> tuple[str, str]:
     """The document after loading, and what the browser wrote to its log."""
-    done = subprocess.run(  # noqa: S603 -- the browser and a file that the test has written
+    done = subprocess.run(
         [
             chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
             f"--user-data-dir={profile}", "--window-size=1400,1000",
