@@ -104,7 +104,8 @@ def logarithmic(panel: Axes) -> None:
 
 
 def finite_max(values: Any) -> float:
-    return float(max((value for value in values if value < float("inf")), default=1.0))
+    """The largest number that is finite; 1 if there is none."""
+    return float(max(filter(math.isfinite, values), default=1.0))
 
 
 def legend(panel: Axes, *, columns: int) -> None:

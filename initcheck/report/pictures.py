@@ -1,7 +1,7 @@
 """Draws the pictures of mechanisms: ``plot_NAME(frame, axes=None)`` returns matplotlib's axes.
 
-Each takes the table that the function NAME of ``initcheck.gate.pictures`` returns. Without ``axes``
-it opens a figure of pyplot, as in a notebook.
+Each takes the table that ``initcheck.gate.pictures.frame(NAME)`` returns. Without ``axes`` it opens
+a figure of pyplot, as in a notebook.
 """
 
 from __future__ import annotations
