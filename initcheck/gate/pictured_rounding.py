@@ -96,7 +96,7 @@ DRAWINGS = (
         ("zeroed layer", "weight scale", "first steps"),
         rounding_envelope, _text,
         "Rounding alone moves a run by about one envelope; a rate that is lower by a "
-        "thousandth moves it a thousand times as far.",
+        "thousandth moves it by thousands.",
         {"r": "rounding envelopes"},
     ),
 )  # fmt: skip

@@ -35,7 +35,7 @@ def failure(result: ClaimResult, settings: Settings) -> str:
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _measured(probe: Comparison) -> str:
+def measured(probe: Comparison) -> str:
     """Both arms by name with their ranges and the unit, and the limit."""
     arms = [_arm(probe, side) for side in SIDES]
     limit = f"limit {formatting.limit(probe)}".replace(" ", KEPT)
@@ -60,7 +60,7 @@ def _confirmed(probe: Comparison) -> bool:
 
 def _facts(probe: Comparison) -> list[str]:
     facts = {
-        "measured": _measured(probe),
+        "measured": measured(probe),
         "because": formatting.sentence(probe.reason),
         "why": probe.why,
         "fault": probe.fault,

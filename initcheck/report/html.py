@@ -20,6 +20,7 @@ from initcheck.report import (
 from initcheck.results import (
     ENVELOPE_LIMIT,
     GAIN_P,
+    ORDER,
     ClaimResult,
     Comparison,
     Drift,
@@ -28,6 +29,7 @@ from initcheck.results import (
     worst,
 )
 
+SHOWN_FIRST = 12  # claims that are not green; the others are one click away
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
@@ -71,7 +73,8 @@ def page(run: Run, *more_runs: Run) -> str:
         colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
-        red=[claim for claim in claims if claim["verdict"] != "pass"],
+        red=_red(claims),
+        shown_first=SHOWN_FIRST,
         groups=_groups(claims),
     )
 
@@ -84,9 +87,16 @@ def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return [_claim(f"claim-{n}", of_name) for n, of_name in enumerate(by_name.values(), start=1)]
 
 
+def _red(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The claims that are not green, the gravest first."""
+    red = [claim for claim in claims if claim["verdict"] != "pass"]
+    return sorted(red, key=lambda claim: ORDER.index(claim["verdict"]), reverse=True)
+
+
 def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
     first, shown = entries[0].result, [_entry(entry) for entry in entries]
     verdict = worst(entry.result.verdict for entry in entries)
+    worst_one = next(entry for entry in entries if entry.result.verdict == verdict)
     return {
         "anchor": anchor,
         "name": first.name,
@@ -94,8 +104,9 @@ def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
         "source": first.source,
         "statement": first.statement,
         "verdict": verdict,
-        "why": next(filter(None, (overview.why(entry.result) for entry in entries)), ""),
-        "reproduce": next(entry["reproduce"] for entry in shown if entry["verdict"] == verdict),
+        "why": overview.why(worst_one.result),
+        "where": " · ".join(filter(None, [worst_one.result.device, worst_one.run])),
+        "reproduce": shown[entries.index(worst_one)]["reproduce"],
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
         "entries": shown,
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from initcheck.report import about, formatting, plots
+from initcheck.report import about, failure, formatting, plots
 from initcheck.results import ENVELOPE_LIMIT, ORDER, ClaimResult, Run, worst
 
 
@@ -30,15 +30,15 @@ def headline(runs: Sequence[Run]) -> str:
 
 
 def why(result: ClaimResult) -> str:
-    """Why a claim is not green, in one sentence with its numbers; empty if it is."""
+    """Why a claim is not green: what was measured, and the reason; empty if it is green."""
     if result.verdict == "pass":
         return ""
-    for probe in result.red:
-        text = formatting.sentence(probe.reason)
-        if text:
-            return f"{probe.title}: {text}"
-    lines = result.message.strip().splitlines()
-    return formatting.sentence(lines[0]) if lines else ""
+    probe = max(result.red, key=lambda red: ORDER.index(red.verdict), default=None)
+    if probe is None:
+        lines = result.message.strip().splitlines()
+        return formatting.sentence(lines[0]) if lines else ""
+    measured = failure.measured(probe) if probe.treated or probe.control else probe.title
+    return f"{measured}. {formatting.sentence(probe.reason)}".rstrip()
 
 
 # --- r of all arms --------------------------------------------------------------------------------
