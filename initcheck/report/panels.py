@@ -95,8 +95,14 @@ def cells(
 
 def logarithmic(panel: Axes) -> None:
     """A logarithmic axis with ticks at powers of ten, as plain text."""
+    import numpy as np
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    drawn: list[float] = [
+        value for line in panel.lines for value in np.asarray(line.get_ydata(), dtype=float)
+    ]
+    if drawn and not any(math.isfinite(value) and value > 0 for value in drawn):
+        return  # nothing of this run has a place on such an axis
     panel.set_yscale("log", nonpositive="clip")
     panel.yaxis.set_major_locator(LogLocator(numticks=6))
     panel.yaxis.set_minor_locator(NullLocator())
