@@ -28,7 +28,7 @@ def failure(result: ClaimResult, settings: Settings) -> str:
     last = [
         *[_line("gate", settings.contract or CONTRACT)] * bool(blocks),
         _command("reproduce", formatting.reproduce(result, settings)),
-        *_next(result, settings),
+        *next_steps(result, settings),
     ]
     blocks = blocks or [_crash(result)]
     parts = [*blocks, last] if len(blocks) > 1 else [[*blocks[0], *last]]
@@ -112,7 +112,7 @@ def _evidence(probe: Comparison) -> Iterator[str]:
         yield f"{side} {now} now, {was} ({origin}){detects}"
 
 
-def _next(result: ClaimResult, settings: Settings) -> Iterator[str]:
+def next_steps(result: ClaimResult, settings: Settings) -> Iterator[str]:
     """What to do if the change is intended; recording alone never moves a limit."""
     red = result.red
     for probe in [probe for probe in red if probe.verdict == "inconclusive"][:1]:

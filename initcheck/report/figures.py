@@ -10,14 +10,33 @@ from initcheck.report import formatting, pictures
 from initcheck.results import ORDER, Picture, Run
 
 
-def figures(runs: Sequence[Run], names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the page shows of each picture that any of the runs has, in their common order."""
-    by_name: dict[str, list[tuple[str, Picture]]] = {}
+def figures(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """What the page shows of each picture that any of the runs has, in their common order.
+
+    Runs whose tables are equal share a drawing.
+
+    Args:
+        runs: of the page.
+        labels: what runs are called; empty for one run.
+    """
+    by_name: dict[str, list[tuple[list[str], Picture]]] = {}
     for number, run in enumerate(runs):
         for picture in run.pictures:
-            label = names[number] if names else ""
-            by_name.setdefault(picture.name, []).append((label, picture))
-    return [_figure(of_name, runs) for of_name in by_name.values()]
+            seen = by_name.setdefault(picture.name, [])
+            label = labels[number] if labels else ""
+            same = next((names for names, other in seen if _equal(picture, other)), None)
+            if same is None:
+                seen.append(([label], picture))
+            else:
+                same.append(label)
+    return [
+        _figure([("; ".join(names), picture) for names, picture in seen], runs)
+        for seen in by_name.values()
+    ]
+
+
+def _equal(one: Picture, other: Picture) -> bool:
+    return (one.device, one.text, repr(one.rows)) == (other.device, other.text, repr(other.rows))
 
 
 def _figure(named: Sequence[tuple[str, Picture]], runs: Sequence[Run]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from initcheck.files.templates import html_template
 from initcheck.report import (
     about,
     colours,
+    failure,
     figures,
     formatting,
     highlights,
@@ -65,15 +66,16 @@ def page(run: Run, *more_runs: Run) -> str:
         headline=overview.headline(runs),
         captions=overview.captions(runs, names),
         counts=terminal.counts(results),
-        extremes=[*highlights.margins(results), *highlights.envelope(results)],
+        extremes=[*dict.fromkeys([*highlights.margins(results), *highlights.envelope(results)])],
         advice=[*highlights.advice(results)],
         envelopes=overview.envelopes(results),
         matrix=overview.matrix(runs, names, anchors),
-        figures=figures.figures(runs, names),
+        figures=figures.figures(runs, overview.labels(runs, names)),
         colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
         red=_red(claims),
+        meanings=overview.meanings(claim["verdict"] for claim in claims),
         shown_first=SHOWN_FIRST,
         groups=_groups(claims),
     )
@@ -97,6 +99,7 @@ def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
     first, shown = entries[0].result, [_entry(entry) for entry in entries]
     verdict = worst(entry.result.verdict for entry in entries)
     worst_one = next(entry for entry in entries if entry.result.verdict == verdict)
+    measured, why = overview.why(worst_one.result)
     return {
         "anchor": anchor,
         "name": first.name,
@@ -104,7 +107,8 @@ def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
         "source": first.source,
         "statement": first.statement,
         "verdict": verdict,
-        "why": overview.why(worst_one.result),
+        "measured": measured,
+        "why": why,
         "where": " · ".join(filter(None, [worst_one.result.device, worst_one.run])),
         "reproduce": shown[entries.index(worst_one)]["reproduce"],
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
@@ -121,6 +125,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "message": "" if result.red or result.verdict == "pass" else result.message,
         "probes": [_probe(probe) for probe in result.probes],
         "reproduce": formatting.command(formatting.reproduce(result, entry.settings))[0],
+        "steps": "\n".join(failure.next_steps(result, entry.settings)) if result.red else "",
     }
 
 

@@ -29,16 +29,32 @@ def headline(runs: Sequence[Run]) -> str:
     return f"{red} of {what} {verb} not green: {', '.join(parts)}."
 
 
-def why(result: ClaimResult) -> str:
-    """Why a claim is not green: what was measured, and the reason; empty if it is green."""
-    if result.verdict == "pass":
-        return ""
+def why(result: ClaimResult) -> tuple[str, str]:
+    """What was measured of a claim that is not green, and why it is not; empty if it is."""
     probe = max(result.red, key=lambda red: ORDER.index(red.verdict), default=None)
-    if probe is None:
-        lines = result.message.strip().splitlines()
-        return formatting.sentence(lines[0]) if lines else ""
-    measured = failure.measured(probe) if probe.treated or probe.control else probe.title
-    return f"{measured}. {formatting.sentence(probe.reason)}".rstrip()
+    if probe is not None and (probe.treated or probe.control):
+        return f"{failure.measured(probe)}.", formatting.sentence(probe.reason)
+    lines = [probe.reason] if probe is not None else result.message.strip().splitlines()
+    red = result.verdict != "pass"
+    return "", formatting.sentence(lines[0]) if red and lines else ""
+
+
+MEANING: dict[str, str] = {
+    "invalid": "Nothing could be judged, so it says neither yes nor no. The reason names what is "
+    "missing or broken: a value that is not finite, a limit, data, or a control on the treated "
+    "side. Fix that first.",
+    "refuted": "The claim does not hold here. Look at the picture of its mechanism, then at what "
+    "changed. A limit of an exact claim or a theorem never moves.",
+    "drifted": "The claim holds, but training is not as recorded. The reason names the first step "
+    "and the tensor. If the change is intended, record it with the command below the claim.",
+    "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
+}
+
+
+def meanings(verdicts: Iterable[str]) -> list[tuple[str, str]]:
+    """For each verdict of a red claim what it means and what to do, the gravest first."""
+    seen = set(verdicts)
+    return [(verdict, text) for verdict, text in MEANING.items() if verdict in seen]
 
 
 # --- r of all arms --------------------------------------------------------------------------------
@@ -155,6 +171,15 @@ def matrix(runs: Sequence[Run], names: Sequence[str], anchors: dict[str, str]) -
         differing=[row for row, is_green in zip(rows, green, strict=True) if not is_green],
         equal=[row for row, is_green in zip(rows, green, strict=True) if is_green],
     )  # fmt: skip
+
+
+def labels(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """What tells runs apart: the number, then the fault, or the release of torch."""
+    return [
+        f"{name}, fault {run.settings.fault}" if run.settings.fault
+        else f"{name}, torch {run.environment.torch}"
+        for name, run in zip(names, runs, strict=False)
+    ]  # fmt: skip
 
 
 # --- what a run is --------------------------------------------------------------------------------
