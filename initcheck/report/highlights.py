@@ -172,11 +172,6 @@ def drift_p_value(drift: Drift, seeds: int) -> float | None:
     return float(2 * special.stdtr(recorded - 1, -t))  # stats.t.sf takes 50 times as long
 
 
-def ratios(results: Results) -> list[float]:
-    """The envelope ratio of every arm that has one."""
-    return [drift.r for _, _, drift in _drifts(results) if drift.r is not None]
-
-
 def _drifts(results: Results) -> Iterator[tuple[str, int, Drift]]:
     """The name, number of seeds and drift of each arm that was compared with its evidence."""
     for result in results:
