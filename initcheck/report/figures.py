@@ -54,17 +54,12 @@ def _figure(named: Sequence[tuple[str, Picture]], runs: Sequence[Run]) -> dict[s
     }
 
 
-#: What drawing a table raises that some other program wrote, or that was damaged.
-UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
 def _svg(picture: Picture, prefix: str) -> tuple[str, str]:
     """The drawing and its text; without a drawing, the text says why."""
     try:
         return pictures.svg(picture, prefix=prefix), picture.text
-    except UNFIT as error:
-        why = f"Not drawn: its table does not fit the picture {picture.name} ({error})."
-        return "", f"{why} {picture.text}".strip()
+    except pictures.UnfitError as error:
+        return "", f"Not drawn: {error} {picture.text}".strip()
 
 
 def _drawing(label: str, picture: Picture, number: int) -> dict[str, Any]:

@@ -203,27 +203,47 @@ PLOTS: dict[str, Callable[..., Any]] = {
 }  # by name of picture
 
 
+class UnfitError(ValueError):
+    """A table cannot be drawn: another program wrote it, or it was damaged."""
+
+
+# What pandas and matplotlib raise on tables of other columns, lengths or types.
+UNFIT = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+    SyntaxError,  # xml: a control character in a name
+)  # fmt: skip
+
+
 def svg(picture: Picture, *, standalone: bool = False, prefix: str = "") -> str:
     """The picture as an ``<svg>`` element of a page, or as a whole file; empty without rows.
 
     ``prefix`` keeps the ids of two drawings on one page apart.
+
+    Raises:
+        UnfitError: the table has other columns, or other values, than the picture needs.
     """
     if not picture.rows or picture.name not in PLOTS:
         return ""
+    try:
+        return _drawn(picture, prefix, standalone=standalone)
+    except UNFIT as error:
+        raise UnfitError(f"its table does not fit the picture {picture.name} ({error}).") from None
+
+
+def _drawn(picture: Picture, prefix: str, *, standalone: bool) -> str:
     import matplotlib as mpl
     import pandas as pd
     from matplotlib.figure import Figure
 
     count, height = PANELS[picture.name]
     frame = pd.DataFrame(picture.rows, columns=picture.columns)
-    label = f"{picture.title}. {picture.text}"
     # A run that is all NaN is drawn as an empty panel; pytest would make its warning an error.
     with warnings.catch_warnings(), mpl.rc_context(mpl.rcParamsDefault | STYLE):
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         PLOTS[picture.name](frame, figure.subplots(count, 1, squeeze=False)[:, 0])
         write = vector.alone if standalone else vector.inline
-        return write(figure, prefix + picture.name, label)
+        return write(figure, prefix + picture.name, f"{picture.title}. {picture.text}")
 
 
 def _compact(value: float) -> str:

@@ -36,7 +36,7 @@ class Axis:
         scale = math.log10 if self.logarithmic else float
         low, high = scale(self.low), scale(self.high)
         share = (scale(value) - low) / (high - low)
-        return round(left + (RIGHT - left) * min(max(share, 0.0), 1.0), 2)
+        return round(left + (RIGHT - left) * min(max(share, 0.0), 1.0), 1)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and texts of a few round values."""

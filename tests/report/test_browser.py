@@ -83,6 +83,15 @@ def test_a_page_is_small_and_has_a_text_for_each_picture(name):
     assert all(re.search(r"\d", label) for label in labels)
 
 
+def test_a_page_of_three_hundred_claims_is_small():
+    run = good()
+    copies = [
+        replace(result, claim=f"{result.claim}_{n}", id=f"{result.claim}_{n}[cpu]")
+        for n in range(300 // len(run.results) + 1) for result in run.results
+    ]  # fmt: skip
+    assert len(page(replace(run, results=copies)).encode()) < BYTES
+
+
 def test_two_releases_are_columns_of_one_matrix():
     text = pages()[TWO]
     assert "<span>torch 2.14.1</span>" in text.replace("+cu130", "")
