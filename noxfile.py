@@ -61,6 +61,22 @@ def benchmarks(
 
 
 @nox.session
+def matrix(session: nox.Session) -> None:
+    """Run the gate with every pair of torch and torchvision; write baselines/VERSIONS.md."""
+    session.install("--editable", ".[test]")
+    pairs = [f"--pair={torch},{torchvision}" for torch, torchvision, *_ in PAIRS]
+    session.run("python", "-m", "tests.versions", *pairs, *session.posargs)
+
+
+@nox.session
+def xla(session: nox.Session) -> None:
+    """Run each file of claims on XLA's CPU client, in a separate process."""
+    session.install(*nox.project.dependency_groups(PROJECT, "xla"), "--editable", ".[test]")
+    command = ("python", "-m", "tests.versions.apart", "--device=xla", *session.posargs)
+    session.run(*command, env={"PJRT_DEVICE": "CPU"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, and that imports respect the layers."""
     session.install("--editable", ".")
@@ -68,6 +84,15 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
+    session.notify("workflows")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of .github/ with actionlint and zizmor; `lint` runs this, too."""
+    session.install(*nox.project.dependency_groups(PROJECT, "workflows"))
+    session.run("actionlint")
+    session.run("zizmor", "--offline", ".github/workflows")
 
 
 @nox.session
@@ -180,6 +205,7 @@ def _wheel_problems(wheel: Path) -> list[str]:
     ]  # fmt: skip
     excluded = [
         baselines + "operating/", baselines + "reproduced/", baselines + "evidence/",
+        baselines + "versions/",
         "initcheck_benchmarks/peers/", "initcheck_benchmarks/bootstrap.py",
         "initcheck_benchmarks/stages.py",
     ]  # fmt: skip

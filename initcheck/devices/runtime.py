@@ -26,13 +26,22 @@ LAZY = {"xla"}
 
 
 def has_float64(name: str) -> bool:
-    """Return whether the device computes in float64. If not, such probes run on the CPU."""
+    """Return whether the device computes in float64."""
     device = torch.device(name)
     if device.type == "mps":
         return False
     if device.type == "xpu":
         return bool(getattr(backends.properties(device), "has_fp64", True))
     return True
+
+
+def measures(name: str) -> bool:
+    """Return whether probes can measure on the device. If not, they get tensors on the CPU.
+
+    A lazy backend compiles a graph for each number that a probe reads, and its tensors cannot be
+    read by NumPy and SciPy.
+    """
+    return has_float64(name) and torch.device(name).type not in LAZY
 
 
 def fused_optimizers(name: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 What decides is what a run reads: the code of the gate, the tests with their limits and evidence,
 and pytest's settings. Documentation, docstrings, comments, commands and this package decide
-nothing.
+nothing. Neither does the report, which writes what has been decided.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from initcheck.gate.comparison import code_text
 
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
-_NOT_READ = ("error_rates", "cli", "inspection", "faults")
+_NOT_READ = ("error_rates", "cli", "inspection", "trajectory", "report", "faults")
 #: The same of benchmarks/.
 _NO_CLAIMS = ("peers", "bootstrap.py", "stages.py")
 LENGTH = 12  # digits that are kept

@@ -8,7 +8,7 @@ A function or method of this package is named by the object itself, so that mypy
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -155,6 +155,12 @@ def after_each_step(change: Callable[[torch.Tensor], Any]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def groups_of(params: Iterable[Any]) -> list[dict[str, Any]]:
+    """What an optimizer is given, as groups of parameters; without groups they are one."""
+    given = list(params)
+    return given if isinstance(given[0], dict) else [{"params": given}]
 
 
 @torch.no_grad()

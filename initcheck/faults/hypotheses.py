@@ -134,6 +134,7 @@ HYPOTHESES = (
         (
             "bias_free_relu_network_is_homogeneous",
             "relu_layers_turn_images_to_one_direction",
+            "relu_unit_moves_its_two_sides_equally",
             "rescaled_relu_layers_need_rescaled_rates",
         ),
     ),

@@ -21,6 +21,7 @@ from initcheck.faults.fault import (
     Function,
     after_each_step,
     before_each_step,
+    groups_of,
     replaced,
     wrapped_in,
 )
@@ -90,8 +91,11 @@ def _copies_held() -> Context:
 
     def around(function: Function) -> Function:
         def construct(self: Any, params: Any, defaults: dict[str, Any]) -> None:
-            copies = [p.detach().clone().requires_grad_() for p in params]
-            function(self, copies, defaults)
+            groups = [
+                group | {"params": [p.detach().clone().requires_grad_() for p in group["params"]]}
+                for group in groups_of(params)
+            ]
+            function(self, groups, defaults)
 
         return construct
 

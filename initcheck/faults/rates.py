@@ -10,10 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from initcheck import arms
-from initcheck.faults.fault import Context, Fault, Function, before_each_step, wrapped, wrapped_in
+from initcheck.faults.fault import (
+    Context,
+    Fault,
+    Function,
+    before_each_step,
+    groups_of,
+    wrapped,
+    wrapped_in,
+)
 from initcheck.faults.optimizers import option
 
 USUAL_EPS = 2**-26  # Adam's is 1e-8, which is no power of two
+USUAL_SIZE = 2**16  # numbers for which a rate that falls with the size is what was requested
 
 
 # --- learning rates by parameter ------------------------------------------------------------------
@@ -27,6 +36,20 @@ def _other_rule(function: Function) -> Function:
         return float(function(self, name) ** power)
 
     return factor
+
+
+def _rate_falls_with_size() -> Context:
+    def around(function: Function) -> Function:
+        def construct(self: Any, params: Any, defaults: dict[str, Any]) -> None:
+            groups = groups_of(params)
+            size = sum(tensor.numel() for group in groups for tensor in group["params"])
+            if "lr" in defaults:
+                defaults = defaults | {"lr": defaults["lr"] * (USUAL_SIZE / size) ** 0.5}
+            function(self, groups, defaults)
+
+        return construct
+
+    return wrapped_in(torch.optim.Optimizer, "__init__", around)
 
 
 # --- norms and dtypes -----------------------------------------------------------------------------
@@ -100,6 +123,11 @@ FAULTS = (
         "rates_of_the_other_optimizer",
         "Factors on learning rates follow Adam's rule for SGD, and SGD's rule for Adam.",
         "initcheck", (), lambda: wrapped(arms.Recipe._factor, _other_rule),  # noqa: SLF001
+    ),
+    Fault(
+        "rate_falls_with_size",
+        "Every optimizer divides its learning rate by the root of the count of its numbers.",
+        "torch", (), _rate_falls_with_size,
     ),
     Fault(
         "adam_eps_not_scaled", "Every optimizer uses the usual eps, whatever was requested.",

@@ -18,6 +18,7 @@ from initcheck.inspection import (
     effect,
     extremes,
     first_gradient,
+    gains,
     precision,
     recorded,
     resets,
@@ -68,6 +69,7 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("units", copies.check_units),
     ("units", signals.check_dead_units),
     ("scale", scale.check_scale),
+    ("scale", gains.check_gains),
     ("first_gradient", first_gradient.check_first_gradient),  # it tells signals from rounding
     ("signal", signals.check_signal),
     ("start_loss", signals.check_start_loss),

@@ -15,6 +15,7 @@ from initcheck.baselines.folder import Baselines
 from initcheck.baselines.limits import nearest
 from initcheck.claims import claim_of, file_of, id_of
 from initcheck.gate.holds import too_weak
+from initcheck.plugin.known import NAME, read_known
 
 CLAIM = re.compile(r"^\s*def test_(\w+)\([^)]*\bverdict\b", flags=re.MULTILINE)
 ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # files that mark a folder as a Python environment
@@ -79,10 +80,22 @@ def check(baselines: Baselines, claims: Sequence[pytest.Item], *, all_ids: bool)
             "Rename the limit together with its claim, or remove it."
         )
     refuse_unknown_faults(baselines)
+    _refuse_unknown_claims(baselines, defined)
     _check_evidence(baselines, defined, {id_of(item) for item in claims} if all_ids else set())
     for item in claims:
         _check_kinds(baselines, item)
     _ = baselines.registered  # reads every evidence file, so that a broken one is reported now
+
+
+def _refuse_unknown_claims(baselines: Baselines, defined: set[str]) -> None:
+    """Refuse known failures of claims that do not exist: they would excuse nothing, unnoticed."""
+    known = read_known(baselines.folder)
+    orphans = sorted({each.claim for each in known if each.stem not in defined})
+    if orphans:
+        raise BaselineError(
+            f"{baselines.folder / NAME} has known failures of {', '.join(orphans)}, but there is "
+            "no claim of that name. Rename the entry together with its claim, or remove it."
+        )
 
 
 def refuse_unknown_faults(baselines: Baselines) -> None:
@@ -135,6 +148,7 @@ def _defined(baselines: Baselines, claims: Sequence[pytest.Item]) -> set[str]:
     Reading stops when everything in the baselines has a claim.
     """
     wanted = {*baselines.limits, *(path.stem.split("[")[0] for path in baselines.files())}
+    wanted |= {each.stem for each in read_known(baselines.folder)}
     names, read = set(map(claim_of, claims)), set[Path]()
     for path in _test_files_nearest_first(baselines.folder, claims):
         if wanted <= names:

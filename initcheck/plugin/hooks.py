@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from initcheck.gate.verdict import Verdict
     from initcheck.initializers import Initializer
     from initcheck.plugin.session import Session
+    from initcheck.results import ClaimResult
 
 __all__ = ["unchanged"]  # pytest finds fixtures in the module that it loads
 
@@ -134,9 +135,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     result = session.result(pyfuncitem, verdict, time.perf_counter() - began)
     refused = session.record(verdict, result) if verdict is not None else ""
     ship(pyfuncitem, result, refused)
+    _excuse(result)
     if refused or result.verdict != "pass":
         pytest.fail(refused or result.message, pytrace=False)
     return True
+
+
+def _excuse(result: ClaimResult) -> None:
+    """End the test of a known failure: as xfail if it fails, and as failed if it passes."""
+    if result.known and result.fails:
+        pytest.fail(result.message, pytrace=False)
+    if result.known:
+        pytest.xfail(result.known)  # does nothing with --runxfail
 
 
 def _call_and_judge(item: pytest.Function, verdict: Verdict | None) -> None:
@@ -169,12 +179,15 @@ def _stopped(
         return
     session = open_session(item.config)
     if not isinstance(error, SKIPPED_FOR):
-        ship(item, session.result(item, verdict, seconds, error))
-        return
-    result = session.unfinished(item, verdict, seconds, error)
-    if result is not None:
+        result = session.result(item, verdict, seconds, error)
         ship(item, result)
-        pytest.fail(result.message, pytrace=False)
+        _excuse(result)
+        return
+    unfinished = session.unfinished(item, verdict, seconds, error)
+    if unfinished is not None:
+        ship(item, unfinished)
+        _excuse(unfinished)
+        pytest.fail(unfinished.message, pytrace=False)
     if not isinstance(error, pytest.skip.Exception):
         pytest.skip(str(error))
 

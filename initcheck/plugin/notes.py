@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from initcheck import faults
+from initcheck.plugin.known import NAME
 from initcheck.plugin.session import Session
 from initcheck.report import formatting
 from initcheck.results import ClaimResult
@@ -30,6 +31,13 @@ def closing_notes(
         "run is not green. Widen the selection, or leave the device out."
         for name in session.devices_without_claims(results)
     ]
+    for result in results:
+        if result.known and not result.fails:
+            notes.append(f"known failure: {result.id} is {result.verdict}. {result.known}")
+        elif result.known:
+            notes.append(
+                f"{result.id} passes, but {NAME} lists it as a known failure. Remove its entry."
+            )
     for state, words in DRIFT_NOTES.items():
         names = dict.fromkeys(r.id for r in results if _has_drift(r, state))
         if names:

@@ -100,7 +100,8 @@ class Reporting:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect each claim's result from the process that ran it."""
-        if report.skipped and "initcheck_claim" in report.keywords:
+        known = hasattr(report, "wasxfail")  # pytest counts it as skipped
+        if report.skipped and not known and "initcheck_claim" in report.keywords:
             reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
             self.skipped[report.nodeid] = unmet.reason(str(reason))
         if report.when == "call" or report.skipped:
@@ -121,9 +122,13 @@ class Reporting:
             return None
         if report.passed and parcel["recorded"]:
             return "recorded", "R", ("RECORDED", {"yellow": True})
+        known = parcel["result"]["known"]
+        if report.skipped and known:
+            return "known failure", "k", ("KNOWN FAILURE", {"yellow": True})
         if not report.failed:
             return None
         word = "NOT RECORDED" if parcel["refused"] else parcel["result"]["verdict"].upper()
+        word = "PASSES, BUT KNOWN TO FAIL" if known and word == "PASS" else word
         return "failed", "F", (word, {"red": True})
 
     @pytest.hookimpl(optionalhook=True)
@@ -247,7 +252,7 @@ class Reporting:
             return int(pytest.ExitCode.USAGE_ERROR)
         if status == 0 and not all(claim.skipped for claim in self.not_judged()):
             return int(pytest.ExitCode.INTERRUPTED)  # pytest.exit(returncode=0)
-        excused = any(result.verdict != "pass" for result in self.results)
+        excused = any(result.fails for result in self.results)
         never = ours is not None and (ours.settings.record or ours.settings.fault)
         return 1 if status == 0 and (excused or never) else status
 

@@ -24,6 +24,7 @@ from initcheck.gate.verdict import Verdict
 from initcheck.initializers import Initializer, InitializerError, user
 from initcheck.plugin import check_baselines, plan, prefetch
 from initcheck.plugin.environment import Conditions
+from initcheck.plugin.known import KnownFailure, excused, read_known
 from initcheck.plugin.options import Settings
 from initcheck.plugin.prefetch import Prefetch
 from initcheck.plugin.progress import Progress
@@ -216,10 +217,17 @@ class Session:
             verdict="invalid" if trouble or verdict is None else verdict.summary(),
             seconds=seconds, probes=verdict.probes if verdict else [], message=trouble,
         )  # fmt: skip
-        if crashed or result.verdict == "pass":
-            return result
-        message = failure.failure(result, self.conditions.shown_settings())
-        return replace(result, message=message)
+        if not crashed and result.verdict != "pass":
+            message = failure.failure(result, self.conditions.shown_settings())
+            result = replace(result, message=message)
+        return excused(result, self.known, torch.__version__)
+
+    @cached_property
+    def known(self) -> tuple[KnownFailure, ...]:
+        """The known failures, unless this run is no complete judgement of the packaged claims."""
+        settings = self.settings
+        changed = settings.record is not None or settings.fault is not None or settings.init
+        return () if changed or settings.judge != "all" else read_known(self.baselines.folder)
 
     def _trouble(self, verdict: Verdict | None) -> str:
         """What is wrong with a claim that ran to its end, apart from its comparisons."""

@@ -20,7 +20,7 @@ def summary(run: Run) -> str:
     """
     ordered = _worst_first(run)
     reservations = about.reservations(run.settings)
-    details = (_details(one, run.settings) for one in ordered if one.verdict != "pass")
+    details = (_details(one, run.settings) for one in ordered if one.fails or one.known)
     rows = [row for result in ordered for row in _rows(result)]
     return "".join(
         [
@@ -38,7 +38,7 @@ def summary(run: Run) -> str:
 def annotations(run: Run) -> list[str]:
     """At most ten `::error` lines on the claims that are not green, worst first."""
     lines = [f"::error title=initcheck::{_data(run.unfinished)}"] if run.unfinished else []
-    lines += [_annotation(result) for result in _worst_first(run) if result.verdict != "pass"]
+    lines += [_annotation(result) for result in _worst_first(run) if result.fails]
     if len(lines) > ANNOTATIONS:
         left = len(lines) - ANNOTATIONS + 1
         more = f"::error title=initcheck::{left} more claims are not green; see the summary."
@@ -78,7 +78,8 @@ def _details(result: ClaimResult, settings: Settings) -> str:
     text = result.message or failure.failure(result, settings)
     if len(text.encode()) > LONGEST:
         text = text.encode()[:LONGEST].decode(errors="ignore") + "\n(the rest is left out)"
-    head = f"{result.verdict} <code>{html.escape(result.id)}</code>"
+    known = " (known failure)" if result.known and not result.fails else ""
+    head = f"{result.verdict}{known} <code>{html.escape(result.id)}</code>"
     return (
         f"\n<details><summary>{head}</summary>\n\n<pre>\n{html.escape(text)}\n</pre>\n</details>\n"
     )

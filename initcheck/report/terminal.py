@@ -17,6 +17,8 @@ RIGHT = {COLUMNS.index("margin"), COLUMNS.index("r")}
 RANGE, NARROW_RANGE = 16, 12  # columns for a range; in a narrow table it has fewer digits
 SHORT = 12  # comparisons that are all shown: leaving some out would save nothing
 
+KNOWN = "known failures:"
+
 Rows = Sequence[tuple[ClaimResult, Sequence[Comparison]]]
 
 
@@ -103,7 +105,8 @@ def _parts(results: Sequence[ClaimResult], *, verbose: bool) -> dict[str, Rows]:
     if verbose or not _are_many(results):
         return {"": [(result, result.probes) for result in results]}
     parts: dict[str, Rows] = {
-        "not green:": [(result, result.probes) for result in results if result.verdict != "pass"],
+        "not green:": [(result, result.probes) for result in results if result.fails],
+        KNOWN: [(one, one.red) for one in results if one.known and not one.fails],
         "closest to their limits:": _by_claim(highlights.closest(results)),
     }
     return {title: rows for title, rows in parts.items() if rows}
@@ -113,7 +116,7 @@ def _rows(
     result: ClaimResult, comparisons: Sequence[Comparison], columns: int
 ) -> Iterator[list[str]]:
     """A line on the claim, and a row of cells per comparison."""
-    yield [f"{_ascii(result.id)}  {_seconds(result.seconds)} s  {result.verdict}"]
+    yield [f"{_ascii(result.id)}  {_seconds(result.seconds)} s  {_word(result)}"]
     room = RANGE if columns >= USUAL else NARROW_RANGE
     for comparison in comparisons:
         yield [
@@ -141,7 +144,7 @@ def mechanisms(results: Sequence[ClaimResult], *, verbose: bool = True) -> list[
             formatting.counted(len(of_name), "claim"),
             formatting.counted(sum(len(result.probes) for result in of_name), "comparison"),
             f"{_seconds(sum(result.seconds for result in of_name))} s",
-            worst(result.verdict for result in of_name),
+            _worst(of_name),
         ]
         for name, of_name in by_name.items()
     ]
@@ -168,8 +171,25 @@ def closing(run: Run, *, verbose: bool = False, columns: int = USUAL) -> list[st
 
 def counts(results: Sequence[ClaimResult]) -> str:
     """The number of claims by verdict, from best to worst."""
-    counted = Counter(result.verdict for result in results)
-    return ", ".join(f"{counted[key]} {key}" for key in ORDER if counted[key]) or "no claim ran"
+    counted = Counter(map(_word, results))
+    words = [*ORDER, "known failure", "passing but known to fail"]
+    return ", ".join(f"{counted[key]} {key}" for key in words if counted[key]) or "no claim ran"
+
+
+def _word(result: ClaimResult) -> str:
+    """The verdict; of a claim that is known to fail, whether it does."""
+    if not result.known:
+        return result.verdict
+    return "passing but known to fail" if result.fails else "known failure"
+
+
+def _worst(results: Sequence[ClaimResult]) -> str:
+    """The worst verdict of a group; known failures count if there is nothing worse."""
+    words = [_word(result) for result in results]
+    judged = [result.verdict for result in results if not result.known]
+    if judged and worst(judged) != "pass":
+        return worst(judged)
+    return next((word for word in words if word != "pass"), "pass")
 
 
 def _fold(line: str, columns: int) -> list[str]:

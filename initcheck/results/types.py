@@ -188,6 +188,7 @@ class ClaimResult:
         seconds: how long it took.
         probes: its comparisons, in the order in which the claim makes them.
         message: the failure message; empty if the claim passed.
+        known: the reason for which it is known to fail here; empty if it is not.
     """
 
     claim: str
@@ -201,6 +202,7 @@ class ClaimResult:
     seconds: float
     probes: list[Comparison]
     message: str = ""
+    known: str = ""
 
     @property
     def name(self) -> str:
@@ -219,6 +221,11 @@ class ClaimResult:
         """
         file = PurePath(self.node.partition("::")[0])
         return file.stem.removeprefix("test_").replace("_", " ")
+
+    @property
+    def fails(self) -> bool:
+        """Whether it makes a run red: a known failure does not, unless it passes."""
+        return (self.verdict == "pass") == bool(self.known)
 
     @property
     def red(self) -> list[Comparison]:

@@ -42,6 +42,7 @@ ELEMENTWISE = {
 }  # fmt: skip
 # How torch begins to warn that vmap has no rule for an operator and calls it once per replica.
 NO_RULE = "There is a performance drop"
+COMPARED = 4  # images per replica on which vmap is compared with the modules; a batch costs more
 _WARNINGS = threading.Lock()  # chunks in several threads share the warning filters
 
 
@@ -122,12 +123,12 @@ def _with_random_weights(starts: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 def _maps_exactly(starts: Sequence[nn.Module], work: Work) -> bool:
-    """Whether vmap gives each start's own logits of its first batch, apart from rounding.
+    """Whether vmap gives each start's own logits of its first images, apart from rounding.
 
     It does not if modules differ in more than their parameters, such as a gain or an order of
     inputs, since every replica uses the template's.
     """
-    batches = work.data.train_inputs[work.batches[:, 0]]
+    batches = work.data.train_inputs[work.batches[:, 0, :COMPARED]]
     mapped: object = _vmapped(starts, work.device).forward(batches.clone())
     answers = [
         copy.deepcopy(start).to(batches.device)(batch)

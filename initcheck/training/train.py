@@ -125,7 +125,7 @@ def train_together(
         outcome = join(run_all(work, parts, jobs if parallel else 1))
         devices.synchronize(device)
     _check_device(outcome.parameters, device)
-    if not devices.has_float64(device):  # probes compute in float64
+    if not devices.measures(device):
         whole, outcome = _on_the_cpu(whole, outcome, data)
     return list(_per_arm(wanted, whole, (before, buffers), outcome))
 

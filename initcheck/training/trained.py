@@ -21,7 +21,8 @@ class Trained:
     """An arm after training; R, the number of replicas, is the first dimension of every tensor.
 
     Attributes:
-        device: where the tensors are: the device that trained, or the CPU if it has no float64.
+        device: where the tensors are: the device that trained, or the CPU if probes cannot measure
+            there.
         start: parameters before the first step, on the CPU.
         start_buffers: buffers, such as running statistics, before the first step, on the CPU.
         first_batch: ``(R, B)`` int64 on the CPU, the images of the first step; ``(R, 0)`` without

@@ -12,6 +12,7 @@ from initcheck.devices import (
     end_step,
     fused_optimizers,
     has_float64,
+    measures,
     peak_memory,
     synchronize,
 )
@@ -32,6 +33,15 @@ def test_only_some_devices_lack_float64(fake):
     assert not has_float64("mps")
     fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=False))
     assert not has_float64(FAKE)
+
+
+def test_probes_measure_where_float64_is_and_each_operation_runs_at_once(fake):
+    assert measures("cpu")
+    assert not measures("mps")
+    assert has_float64("xla:0")
+    assert not measures("xla:0")
+    fake(get_device_properties=lambda _device: SimpleNamespace(has_fp64=True))
+    assert measures(FAKE)
 
 
 def test_optimizers_are_fused_if_every_supported_torch_can():

@@ -372,6 +372,7 @@ SAYS = {
     ),
     "rates_ignored": lambda: rate_of(SGD) == 1.0,
     "rates_of_the_other_optimizer": lambda: (rate_of(SGD), rate_of(Adam)) == (0.5, 0.0625),
+    "rate_falls_with_size": lambda: option(sgd(lr=0.5), "lr") == 128,  # one number for 2^16
     "adam_eps_not_scaled": lambda: option(adam(eps=0.5), "eps") == 2**-26,
     "norms_with_eps": lambda: nn.LayerNorm(2, eps=0.0).eps == 1e-5,
     "float32_is_bfloat16": lambda: arms.DTYPES["float32"] == torch.bfloat16,

@@ -87,7 +87,7 @@ def test_keys_of_the_file_are_those_of_schema_1(path):
     (claim,) = plain["results"]
     assert set(claim) == {
         "claim", "id", "node", "device", "kind", "source", "statement", "verdict", "seconds",
-        "probes", "message",
+        "probes", "message", "known",
     }  # fmt: skip
     assert set(claim["probes"][0]) == {
         "probe", "case", "unit", "form", "kind", "why", "fault", "limit", "verdict", "reason",

@@ -164,13 +164,13 @@ def test_a_checkpoint_is_the_end_of_a_shorter_training(step, engine):
     assert all(torch.equal(kept[step][name], ends[name]) for name in names)
 
 
-def test_what_a_device_without_float64_trained_is_measured_on_the_cpu(monkeypatch):
-    """Probes compute in float64; `cpu:0` plays the device."""
+def test_what_a_device_trained_is_measured_on_the_cpu_if_it_cannot_measure(monkeypatch):
+    """It has no float64, or is lazy; `cpu:0` plays the device."""
     arm = replace(ARM, recipe=replace(RECIPE, keep_at=(1,), keep=("output.bias",)))
     there, moved = train(arm, SEEDS, toy.data(), device="cpu:0"), []
     cpu = torch.Tensor.cpu
     monkeypatch.setattr(torch.Tensor, "cpu", lambda self: moved.append(self.shape) or cpu(self))
-    monkeypatch.setattr(training.devices, "has_float64", lambda name: name == "cpu")
+    monkeypatch.setattr(training.devices, "measures", lambda name: name == "cpu")
     here = train(arm, SEEDS, toy.data(), device="cpu:0")
     assert (there.device, here.device) == ("cpu:0", "cpu")
     assert {*(p.shape for p in here.parameters.values())} <= {*moved}

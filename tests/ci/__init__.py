@@ -1,0 +1,1 @@
+"""The scripts of .ci/ and the workflows that call them."""
