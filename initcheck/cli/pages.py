@@ -7,7 +7,7 @@ from pathlib import Path
 
 from initcheck.files import write_atomic
 from initcheck.report import html
-from initcheck.report.pictures import svg
+from initcheck.report.pictures import UnfitError, svg
 from initcheck.results import Run
 
 
@@ -26,10 +26,13 @@ def write_pictures(folder: Path, runs: Sequence[Run], files: Sequence[Path]) -> 
     """Write DIR/NAME.svg for each picture that a run has; returns a sentence if that is refused."""
     if len(runs) > 1:
         return "--pictures draws one run, and several were given. Name one results file."
-    drawn = {
-        picture.name: text
-        for picture in runs[0].pictures if (text := svg(picture, standalone=True))
-    }  # fmt: skip
+    try:
+        drawn = {
+            picture.name: text
+            for picture in runs[0].pictures if (text := svg(picture, standalone=True))
+        }  # fmt: skip
+    except UnfitError as error:
+        return f"The pictures in {files[0]} cannot be drawn: {error} Run the claims again."
     if not drawn:
         return (
             f"{files[0]} has no pictures. Run the claims with them: "

@@ -65,6 +65,7 @@ class Drawing:
         mechanisms: the picture belongs to the claims of these files in ``benchmarks/``.
         frame: trains and measures.
         text: the numbers of a frame in sentences, for those who do not see the picture.
+        reason: one or two sentences on why it looks as it does.
         units: the unit of each column that has one.
     """
 
@@ -73,6 +74,7 @@ class Drawing:
     mechanisms: tuple[str, ...]
     frame: Callable[[Source], pd.DataFrame]
     text: Callable[[pd.DataFrame], str]
+    reason: str
     units: dict[str, str] = field(default_factory=dict)
 
 

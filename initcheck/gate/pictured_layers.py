@@ -192,21 +192,30 @@ DRAWINGS = (
     Drawing(
         "residual_rank_over_steps", "Identity starts cap the rank of W - W0 at the pixels",
         ("residual rank", "hadamard", "identity trains"),
-        residual_rank_over_steps, _rank_text, {"width": "units"},
+        residual_rank_over_steps, _rank_text,
+        "An identity start copies pixels and pads with zeros, which no gradient reaches; a "
+        "Hadamard transform mixes the pixels into all units.",
+        {"width": "units"},
     ),
     Drawing(
         "waking_layers", "Layers wake one step after another, from the output backward",
         ("layers wake in turn", "symmetry", "bias only"),
         waking_layers, _waking_text,
+        "A gradient passes back only through weights that have already moved.",
     ),
     Drawing(
         "signal_over_depth", "Signal forward, gradient backward, at the start",
         ("deep relu", "gradients in depth", "gains", "trainable depth", "init laws"),
-        signal_over_depth, _depth_text, {"depth": "layers"},
+        signal_over_depth, _depth_text,
+        "Each layer multiplies the signal by n / 2 times the variance of its weights, so only"
+        " 2 / n keeps it.",
+        {"depth": "layers"},
     ),
     Drawing(
         "attention_rank", "Without skips, attention makes all tokens equal",
         ("attention", "depth of transformers", "transformer starts"),
-        attention_rank, _attention_text, {"depth": "layers"},
+        attention_rank, _attention_text,
+        "Attention replaces tokens by averages of tokens; skips keep what is averaged away.",
+        {"depth": "layers"},
     ),
 )  # fmt: skip

@@ -94,6 +94,9 @@ DRAWINGS = (
     Drawing(
         "rounding_envelope", "Is training unchanged: how far a run is from its record",
         ("zeroed layer", "weight scale", "first steps"),
-        rounding_envelope, _text, {"r": "rounding envelopes"},
+        rounding_envelope, _text,
+        "Rounding alone moves a run by about one envelope; a rate that is lower by a "
+        "thousandth moves it by thousands.",
+        {"r": "rounding envelopes"},
     ),
 )  # fmt: skip

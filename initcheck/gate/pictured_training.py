@@ -138,12 +138,12 @@ def learning_rates(source: Source) -> pd.DataFrame:
 
 def _rates_text(frame: pd.DataFrame) -> str:
     known = frame.dropna(subset="accuracy")
-    best = frame.loc[known.groupby(["optimizer", "start"], sort=False)["accuracy"].idxmax()]
+    best = frame.loc[known.groupby("start", sort=False)["accuracy"].idxmax()]
     parts = [
-        f"{row.start} under {row.optimizer} {number(row.accuracy)} at {row.lr:g}"
+        f"{row.start} {number(row.accuracy)} ({row.optimizer}, {row.lr:g})"
         for row in best.itertuples()
     ]
-    return f"Best test accuracy of each start, and its learning rate: {'; '.join(parts)}."
+    return f"Best test accuracy of each start, with its optimizer and rate: {', '.join(parts)}."
 
 
 # --- muP's widths ---------------------------------------------------------------------------------
@@ -196,21 +196,31 @@ DRAWINGS = (
     Drawing(
         "learning_curves", "Who learns: loss and accuracy from five starts",
         ("weight scale", "zeroed layer", "symmetry", "depth", "identity trains"),
-        learning_curves, _curves_text, {"step": "steps"},
+        learning_curves, _curves_text,
+        "Equal hidden units get equal gradients, so an all-zero network stays one unit wide; "
+        "N(0, 1) makes signals too large. Bands are the range over four seeds.",
+        {"step": "steps"},
     ),
     Drawing(
         "weight_histograms", "A zeroed layer keeps many weights at exactly zero",
         ("zeroed layer", "dead units", "bias only"),
         weight_histograms, _histogram_text,
+        "A ReLU unit with zero weights and a negative bias never fires, so it gets no "
+        "gradient.",
     ),
     Drawing(
         "learning_rates", "The start decides which learning rates work",
         ("weight scale", "optimizer hides start", "conformance"),
-        learning_rates, _rates_text, {"accuracy": "share"},
+        learning_rates, _rates_text,
+        "A step must fit the size of the gradients, and the start sets that size.",
+        {"accuracy": "share"},
     ),
     Drawing(
         "width_transfer", "One Adam step moves a wider network more, unless the rate is muP's",
         ("width transfer",),
-        width_transfer, _widths_text, {"width": "units"},
+        width_transfer, _widths_text,
+        "A step of Adam changes every weight by about the rate, and a unit adds up as many "
+        "changes as it has inputs.",
+        {"width": "units"},
     ),
 )  # fmt: skip

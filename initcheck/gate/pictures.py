@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
+
+import pandas as pd
 
 from initcheck.datasets import DataError
 from initcheck.gate import pictured_layers, pictured_rounding, pictured_training
@@ -25,6 +28,23 @@ DRAWINGS: dict[str, Drawing] = {
 }
 # What ends a claim with a sentence ends a picture with it, too.
 SENTENCES = (NoPictureError, NetworkError, DataError, InitializerError)
+
+
+def frame(name: str, source: Source | None = None) -> pd.DataFrame:
+    """Train what one picture needs, and return its table; ``initcheck.report.pictures`` draws it.
+
+    Args:
+        name: one of ``DRAWINGS``, such as ``learning_curves``.
+        source: trains; by default on the CPU and without recorded trajectories, which only
+            ``rounding_envelope`` needs.
+
+    Raises:
+        ValueError: there is no picture of this name.
+        NoPictureError: the picture needs what the source does not have.
+    """
+    if name not in DRAWINGS:
+        raise ValueError(f"There is no picture {name!r}. The pictures are: {', '.join(DRAWINGS)}.")
+    return DRAWINGS[name].frame(source or Source())
 
 
 def pictures(source: Source, mechanisms: Collection[str] | None = None) -> list[Picture]:
@@ -49,13 +69,16 @@ def _picture(drawing: Drawing, source: Source) -> Picture:
         mechanisms=list(drawing.mechanisms),
     )  # fmt: skip
     try:
-        frame = drawing.frame(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas and torch, on runs that are all NaN
+            table = drawing.frame(source)
+            text = drawing.text(table)
     except SENTENCES as error:
         return replace(empty, text=f"Not drawn: {error}")
     return replace(
-        empty, text=drawing.text(frame), columns=list(frame.columns),
-        units=[drawing.units.get(name, "") for name in frame.columns],
-        rows=[[_cell(value) for value in row] for row in frame.itertuples(index=False)],
+        empty, text=f"{drawing.reason} {text}", columns=list(table.columns),
+        units=[drawing.units.get(name, "") for name in table.columns],
+        rows=[[_cell(value) for value in row] for row in table.itertuples(index=False)],
     )  # fmt: skip
 
 

@@ -28,14 +28,14 @@ def failure(result: ClaimResult, settings: Settings) -> str:
     last = [
         *[_line("gate", settings.contract or CONTRACT)] * bool(blocks),
         _command("reproduce", formatting.reproduce(result, settings)),
-        *_next(result, settings),
+        *next_steps(result, settings),
     ]
     blocks = blocks or [_crash(result)]
     parts = [*blocks, last] if len(blocks) > 1 else [[*blocks[0], *last]]
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _measured(probe: Comparison) -> str:
+def measured(probe: Comparison) -> str:
     """Both arms by name with their ranges and the unit, and the limit."""
     arms = [_arm(probe, side) for side in SIDES]
     limit = f"limit {formatting.limit(probe)}".replace(" ", KEPT)
@@ -60,7 +60,7 @@ def _confirmed(probe: Comparison) -> bool:
 
 def _facts(probe: Comparison) -> list[str]:
     facts = {
-        "measured": _measured(probe),
+        "measured": measured(probe),
         "because": formatting.sentence(probe.reason),
         "why": probe.why,
         "fault": probe.fault,
@@ -112,7 +112,7 @@ def _evidence(probe: Comparison) -> Iterator[str]:
         yield f"{side} {now} now, {was} ({origin}){detects}"
 
 
-def _next(result: ClaimResult, settings: Settings) -> Iterator[str]:
+def next_steps(result: ClaimResult, settings: Settings) -> Iterator[str]:
     """What to do if the change is intended; recording alone never moves a limit."""
     red = result.red
     for probe in [probe for probe in red if probe.verdict == "inconclusive"][:1]:

@@ -86,10 +86,11 @@ def margins(results: Results) -> Iterator[str]:
 
 def envelope(results: Results) -> Iterator[str]:
     """A line on the largest r, the distance of an arm from its record; NaN counts as infinite."""
-    largest, judged = _largest(results)
+    largest, count = _largest(results)
     if largest is None:
         return
     r, name = largest
+    judged = f"{count} are judged"
     alone = sum(drift.r is not None and bool(drift.note) for _, _, drift in _drifts(results))
     if alone:  # evidence of an older release
         judged += f", {alone} by losses alone, since their evidence has no sketches of tensors"
@@ -104,21 +105,24 @@ def envelope(results: Results) -> Iterator[str]:
 
 def followed(results: Results) -> str:
     """How closely training is as it was recorded, for a reader who does not know what r is."""
-    largest, judged = _largest(results)
+    largest, count = _largest(results)
     if largest is None:
         return "no arm could be compared with a recorded trajectory"
     r, name = largest
-    farthest = f"the farthest is {formatting.number(r)} rounding envelopes off, {name}"
-    where = "each exactly as recorded" if r == 0 else farthest
-    return f"{judged}: {where} ({ENVELOPE_LIMIT} are allowed)"
+    compared = f"{count} could be compared with their recorded training: "
+    if r == 0:
+        return f"{compared}each is the same bit by bit at the judged steps"
+    return (
+        f"{compared}the farthest is {formatting.number(r)} rounding envelopes off "
+        f"({ENVELOPE_LIMIT} are allowed), {name}"
+    )
 
 
 def _largest(results: Results) -> tuple[tuple[float, str] | None, str]:
     """The largest r with its arm, if there is one, and how many arms have an r."""
     arms = [(name, drift.r) for name, _, drift in _drifts(results)]
     named_ratios = [(math.inf if math.isnan(r) else r, name) for name, r in arms if r is not None]
-    judged = f"{len(named_ratios)} of {len(arms)} arms are judged"
-    return max(named_ratios, default=None), judged
+    return max(named_ratios, default=None), f"{len(named_ratios)} of {len(arms)} arms"
 
 
 def advice(results: Results) -> Iterator[str]:
@@ -166,11 +170,6 @@ def drift_p_value(drift: Drift, seeds: int) -> float | None:
 
     t = abs(shift) / math.sqrt(1 / seeds + 1 / recorded)
     return float(2 * special.stdtr(recorded - 1, -t))  # stats.t.sf takes 50 times as long
-
-
-def ratios(results: Results) -> list[float]:
-    """The envelope ratio of every arm that has one."""
-    return [drift.r for _, _, drift in _drifts(results) if drift.r is not None]
 
 
 def _drifts(results: Results) -> Iterator[tuple[str, int, Drift]]:

@@ -7,10 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from initcheck.files.templates import html_template
-from initcheck.report import about, formatting, highlights, plots, terminal
+from initcheck.report import (
+    about,
+    colours,
+    failure,
+    figures,
+    formatting,
+    highlights,
+    overview,
+    plots,
+    terminal,
+)
 from initcheck.results import (
     ENVELOPE_LIMIT,
     GAIN_P,
+    ORDER,
     ClaimResult,
     Comparison,
     Drift,
@@ -19,6 +30,7 @@ from initcheck.results import (
     worst,
 )
 
+SHOWN_FIRST = 12  # claims that are not green; the others are one click away
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
@@ -42,7 +54,7 @@ def page(run: Run, *more_runs: Run) -> str:
     ]
     results = [entry.result for entry in entries]
     claims = _claims(entries)
-    ratios = highlights.ratios(results)
+    anchors = {claim["name"]: claim["anchor"] for claim in claims}
     return html_template("report", "page.html.j2").render(
         notes=[
             f"{name}: {note}" if name else formatting.sentence(note)
@@ -51,13 +63,20 @@ def page(run: Run, *more_runs: Run) -> str:
         ],
         unfinished=any(run.unfinished for run in runs),
         verdict=worst(result.verdict for result in results),
+        headline=overview.headline(runs),
+        captions=overview.captions(runs, names),
         counts=terminal.counts(results),
-        extremes=[*highlights.margins(results), *highlights.envelope(results)],
+        extremes=[*dict.fromkeys([*highlights.margins(results), *highlights.envelope(results)])],
         advice=[*highlights.advice(results)],
-        envelopes=plots.of_envelopes(ratios) if ratios else None,
+        envelopes=overview.envelopes(results),
+        matrix=overview.matrix(runs, names, anchors),
+        figures=figures.figures(runs, overview.labels(runs, names)),
+        colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
-        red=[claim for claim in claims if claim["verdict"] != "pass"],
+        red=_red(claims),
+        meanings=overview.meanings(claim["verdict"] for claim in claims),
+        shown_first=SHOWN_FIRST,
         groups=_groups(claims),
     )
 
@@ -70,17 +89,30 @@ def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return [_claim(f"claim-{n}", of_name) for n, of_name in enumerate(by_name.values(), start=1)]
 
 
+def _red(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The claims that are not green, the gravest first."""
+    red = [claim for claim in claims if claim["verdict"] != "pass"]
+    return sorted(red, key=lambda claim: ORDER.index(claim["verdict"]), reverse=True)
+
+
 def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
-    first = entries[0].result
+    first, shown = entries[0].result, [_entry(entry) for entry in entries]
+    verdict = worst(entry.result.verdict for entry in entries)
+    worst_one = next(entry for entry in entries if entry.result.verdict == verdict)
+    measured, why = overview.why(worst_one.result)
     return {
         "anchor": anchor,
         "name": first.name,
         "kind": first.kind,
         "source": first.source,
         "statement": first.statement,
-        "verdict": worst(entry.result.verdict for entry in entries),
+        "verdict": verdict,
+        "measured": measured,
+        "why": why,
+        "where": " · ".join(filter(None, [worst_one.result.device, worst_one.run])),
+        "reproduce": shown[entries.index(worst_one)]["reproduce"],
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
-        "entries": [_entry(entry) for entry in entries],
+        "entries": shown,
     }
 
 
@@ -93,6 +125,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "message": "" if result.red or result.verdict == "pass" else result.message,
         "probes": [_probe(probe) for probe in result.probes],
         "reproduce": formatting.command(formatting.reproduce(result, entry.settings))[0],
+        "steps": "\n".join(failure.next_steps(result, entry.settings)) if result.red else "",
     }
 
 

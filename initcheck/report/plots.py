@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from initcheck.report import formatting
-from initcheck.results import ENVELOPE_LIMIT, SIDES, Comparison
+from initcheck.results import SIDES, Comparison
 
 LEFT, RIGHT = 4.0, 96.0  # percent; a dot at either end is not cut
 AFTER_ZERO = 14.0  # percent; on a logarithmic axis, zero has its own place at the left end
@@ -36,7 +36,7 @@ class Axis:
         scale = math.log10 if self.logarithmic else float
         low, high = scale(self.low), scale(self.high)
         share = (scale(value) - low) / (high - low)
-        return round(left + (RIGHT - left) * min(max(share, 0.0), 1.0), 2)
+        return round(left + (RIGHT - left) * min(max(share, 0.0), 1.0), 1)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and texts of a few round values."""
@@ -101,22 +101,6 @@ def of_comparison(probe: Comparison) -> Strip:
         limit_text=formatting.limit(probe),
         allowed=_allowed(bounds, line) if ends else None,
         pairs=_pairs(probe, line) if probe.form == "gains" else [],
-    )
-
-
-def of_envelopes(ratios: Sequence[float]) -> Strip:
-    """The envelope ratio of every arm, with the largest that is allowed."""
-    allowed = ENVELOPE_LIMIT
-    line = axis([*ratios, allowed])
-    dots = [line.place(ratio) for ratio in ratios if math.isfinite(ratio)]
-    text = formatting.span(ratios)
-    return Strip(
-        label=f"envelope ratio of {len(ratios)} arms: {text}, {allowed} allowed",
-        rows=[Row("treated", f"{len(ratios)} arms", text, dots)],
-        ticks=line.ticks(),
-        limits=[line.place(allowed)],
-        limit_text=f"<= {allowed}",
-        allowed=(0.0, line.place(allowed)),
     )
 
 

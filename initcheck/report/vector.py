@@ -34,6 +34,7 @@ def inline(figure: Figure, name: str, label: str) -> str:
         label: what it shows, for screen readers.
     """
     root = _cleaned(figure, name)
+    root.set("class", "picture")
     root.set("aria-label", label)
     return ET.tostring(root, encoding="unicode")
 

@@ -6,18 +6,21 @@ import copy
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from initcheck.cli.main import main
 from initcheck.results import to_plain
+from tests.helpers.recorded_runs import good
 from tests.helpers.results import example
 
-WHOLE = to_plain(example())
+PICTURE = next(each for each in good().pictures if each.name == "width_transfer")
+WHOLE = to_plain(replace(example(), pictures=[PICTURE]))
 COMMANDS = (
     ["report"], ["report", "--verbose"], ["report", "--markdown"], ["report", "--annotations"],
-    ["report", "--html", "page.html"], ["compare", "--all"],
+    ["report", "--html", "page.html"], ["compare", "--all"], ["report", "--pictures", "figures"],
 )  # fmt: skip
 
 
@@ -55,7 +58,10 @@ def test_every_damage_ends_in_a_report_or_a_sentence(tmp_path, at, value, comman
     files = [tmp_path / "damaged.json", tmp_path / "sound.json"]
     for file, content in zip(files, (whole, WHOLE), strict=True):
         file.write_text(json.dumps(content))
-    options = [str(tmp_path / part) if part.endswith(".html") else part for part in command[1:]]
+    outputs = ("page.html", "figures")
+    options = [str(tmp_path / part) if part in outputs else part for part in command[1:]]
+    if "--pictures" in options:
+        del files[1:]  # it draws one run
     output, errors = io.StringIO(), io.StringIO()
     with redirect_stdout(output), redirect_stderr(errors):
         code = main([command[0], *map(str, files), *options])

@@ -10,6 +10,7 @@ import pytest
 
 from initcheck.cli.main import main
 from initcheck.results import NotJudged, read, write
+from tests.helpers.recorded_runs import good
 from tests.helpers.results import drifted, example, passing, probe, refuted, result
 
 
@@ -183,3 +184,22 @@ def test_a_changed_verdict_fails_only_if_that_is_requested(files, tmp_path, caps
     assert main(["compare", files[0], str(changed)]) == 0
     assert main(["compare", files[0], str(changed), "--fail-on-change"]) == 1
     assert "1 of them in the verdict" in capsys.readouterr().out
+
+
+def test_pictures_are_written_as_files(tmp_path, capsys):
+    file, folder = tmp_path / "a.json", tmp_path / "below" / "figures"
+    write(file, good())
+    assert main(["report", str(file), "--pictures", str(folder)]) == 0
+    names = sorted(path.stem for path in folder.iterdir())
+    assert names == sorted(picture.name for picture in good().pictures)
+    assert "Wrote 9 pictures to" in capsys.readouterr().out
+
+
+def test_pictures_that_are_not_there_are_refused_with_the_command(files, tmp_path, capsys):
+    assert main(["report", files[0], "--pictures", str(tmp_path)]) == 4
+    assert "has no pictures. Run the claims with them: pytest" in capsys.readouterr().err
+    assert main(["report", *files, "--pictures", str(tmp_path)]) == 4
+    assert "draws one run, and several were given" in capsys.readouterr().err
+    write(tmp_path / "c.json", good())
+    assert main(["report", str(tmp_path / "c.json"), "--pictures", files[0]]) == 4
+    assert "The pictures were not written" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 
 from initcheck.report import plots
 from initcheck.report.html import page
+from initcheck.results import NotJudged
 from tests.helpers.results import drift, drifted, example, gain, passing, probe, refuted, result
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=y>&"
@@ -87,7 +88,8 @@ def test_red_claims_are_listed_and_open_and_green_ones_closed():
     assert re.search(r'<details id="claim-1" class="claim pass">', text)
     assert re.search(r'<details id="claim-2" class="claim refuted" open>', text)
     assert '<a href="#claim-2">he_learns_on_cuda</a>' in text
-    assert '<a href="#claim-1">' not in text
+    red = text[text.index('id="not-green"') : text.index('id="closest"')]
+    assert '<a href="#claim-1">' not in red
 
 
 def test_runs_stand_side_by_side():
@@ -232,3 +234,52 @@ def test_an_arm_that_left_names_its_tensor_and_the_r_of_its_losses():
     shown = page(example(result("left", probe("drifted", drift={"treated": left}))))
     assert "r = 628 of 10 (1.6 of its losses alone)" in shown
     assert "first outside at step 0: b.0.n1.weight by 99, so" in shown
+
+
+# --- the top of the page --------------------------------------------------------------------------
+
+
+def test_the_first_sentence_says_whether_all_holds():
+    assert "All 2 claims hold, and training is as recorded." in page(example(passing(), passing()))
+    assert "1 of 2 claims is not green: 1 refuted." in page(example(passing(), refuted()))
+    lost = NotJudged(id="a[cpu]", reason="it crashed")
+    some = replace(example(passing(), passing()), not_judged=[lost])
+    assert "All 2 claims hold so far," in page(some)
+    assert "Nothing was judged." in page(replace(example(), results=[]))
+
+
+def test_the_gravest_failure_comes_first_with_what_was_measured_and_the_meaning():
+    text = page(example(drifted(), refuted()))
+    red = text[text.index('id="not-green"') : text.index('id="closest"')]
+    assert red.index("he_learns_on_cuda") < red.index("zeroed_layer_still_learns")
+    assert "training_loss: treated 1.1..2.3 nats (he), control" in red
+    assert "3 of 4 treated seeds (seeds 11, 12, 14) are outside the limit." in red
+    assert "The claim does not hold here." in red
+    assert "The claim holds, but training is not as recorded." in red
+    assert "The gain is neither shown" not in red
+
+
+def test_many_failures_are_one_click_away():
+    many = [replace(drifted(), claim=f"c{n}", id=f"c{n}[cpu]") for n in range(20)]
+    assert "<summary>8 more</summary>" in page(example(*many))
+
+
+def test_r_of_all_arms_is_one_picture_with_the_farthest_mechanism_first():
+    far = replace(drifted(), node="benchmarks/test_far_away.py::test_far")
+    text = page(example(passing(), far))
+    part = text[text.index('id="followed"') : text.index('id="environment"')]
+    assert part.index("far away") < part.index("examples")
+    assert "of 6 arms: 0.8..531; 1 above the 10 allowed." in part
+    assert part.count('<circle class="far"') == 1
+
+
+def test_an_r_that_is_no_number_is_drawn_at_the_far_end():
+    nan = probe("drifted", drift={"treated": drift("left", r=float("nan"))})
+    part = page(example(result("a", nan)))
+    assert f'<circle class="far" cx="{plots.RIGHT}%"' in part
+
+
+def test_one_device_and_run_needs_no_matrix():
+    assert 'id="matrix"' not in page(example(passing()))
+    text = page(example(passing()), example(passing()))
+    assert "The claim passes in every column." in text

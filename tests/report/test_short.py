@@ -38,18 +38,30 @@ def test_a_green_run_ends_in_about_ten_lines():
     lost = [NotJudged(id=f"x{n}", reason=FULL, skipped=True) for n in range(3)]
     lines = told(replace(green(), not_judged=lost))
     assert 7 <= len(lines) <= 12
-    assert lines[0].startswith("20 claims in 2 mechanisms on cpu, 20 comparisons, 190 s")
+    assert lines[0].startswith("20 claims in 2 mechanisms on cpu, 20 comparisons, 190 s: all pass")
 
 
 def test_it_says_how_many_pass_what_was_skipped_and_where_to_look():
     lost = [NotJudged(id=f"x{n}", reason=FULL, skipped=True) for n in range(3)]
     text = words(replace(green(), not_judged=lost))
-    assert "(claim_19[cpu] took 19 s): all pass" in text
     assert "closest claim_0[cpu]: training_loss 0.55..0.7, limit <= 1.2 nats" in text
     assert f"skipped 3 claims: {FULL}" in text
-    assert "40 of 40 arms are judged: the farthest is 1.3 rounding envelopes off" in text
+    assert (
+        "40 of 40 arms could be compared with their recorded training: the farthest is 1.3 " in text
+    )
     assert "initcheck explain NAME" in text
     assert CONTRACT.partition(": ")[2] in text
+
+
+def test_the_closest_are_of_different_claims():
+    near = [
+        result("near", probe(limit={"max": 0.71}, margin_unit="units"), parameters=name)
+        for name in "ab"
+    ]
+    run = green()
+    lines = "\n".join(told(replace(run, results=[*near, *run.results])))
+    assert lines.count("closest      near[") == 1
+    assert lines.count("closest") == 2
 
 
 def test_it_says_if_no_arm_was_compared():
@@ -60,7 +72,9 @@ def test_it_says_if_no_arm_was_compared():
 
 def test_arms_that_follow_their_record_exactly_are_said_to():
     text = words(green(drift={"treated": drift(r=0.0)}))
-    assert "20 of 20 arms are judged: each exactly as recorded (10 are allowed)" in text
+    assert (
+        "20 of 20 arms could be compared with their recorded training: each is the same bit" in text
+    )
 
 
 @pytest.mark.parametrize(("mean", "shown"), [(0.61, False), (0.8, True)])

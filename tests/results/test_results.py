@@ -81,7 +81,7 @@ def test_keys_of_the_file_are_those_of_schema_1(path):
     plain = json.loads(path.read_text())
     assert set(plain) == {
         "schema", "environment", "settings", "results", "exit_status", "not_judged", "date",
-        "commit",
+        "commit", "pictures",
     }  # fmt: skip
     assert plain["environment"]["matmul precision"] == "highest"
     (claim,) = plain["results"]
