@@ -16,8 +16,8 @@ from tests.helpers.projects import CLAIMS, ROOT, ZEROS_STAY
 distributed = pytest.importorskip(
     "distributed", reason="dask.distributed is not installed: pip install distributed"
 )
-FILES = 4
-DEADLINE = 240  # seconds; a worker needs about 10 for torch
+FILES = 3
+DEADLINE = 900  # seconds; an idle machine needs a tenth of it
 
 
 @pytest.fixture
@@ -53,13 +53,14 @@ def record(project, out, *more):
 
 
 def evidence(folder):
-    """What was recorded, without the time."""
+    """What was recorded, without time, reason and number of threads."""
     found = {}
     for path in sorted((folder / "evidence").glob("*.json")):
         whole = json.loads(path.read_text(encoding="utf-8"))
         for entry in whole["environments"]:
-            for key in ("date", "digest", "commit", "origin"):
+            for key in ("date", "digest", "commit", "origin", "reason"):
                 entry.pop(key, None)
+            entry["environment"].pop("threads", None)
         found[path.stem] = whole
     return found
 
@@ -82,13 +83,13 @@ def kill_one_that_records(cluster):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process so")
 def test_a_killed_worker_changes_no_evidence(files, cluster):
-    serial, shared = files.path / "serial", files.path / "shared"
-    alone = record(files, serial)
-    output, _ = alone.communicate(timeout=DEADLINE)
-    assert alone.returncode == 0, output
+    shared, serial = files.path / "shared", files.path / "serial"
     recording = record(files, shared, "--dask", cluster.scheduler_address)
     assert kill_one_that_records(cluster) >= 1
     output, _ = recording.communicate(timeout=DEADLINE)
     assert recording.returncode == 0, output
+    serial.mkdir()
+    (serial / "limits.toml").write_text((files.path / "baselines" / "limits.toml").read_text())
+    files.run("--initcheck-device=cpu", "--initcheck-record=first", "--initcheck-baselines=serial")
     assert len(evidence(shared)) == FILES
     assert evidence(shared) == evidence(serial)
