@@ -77,6 +77,13 @@ def xla(session: nox.Session) -> None:
 
 
 @nox.session
+def accelerator(session: nox.Session) -> None:
+    """Run everything on an accelerator: `nox -s accelerator -- --device cuda --json gpu.json`."""
+    session.install("--editable", ".[test]")
+    session.run("python", "-m", "tests.accelerator", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, and that imports respect the layers."""
     session.install("--editable", ".")

@@ -9,6 +9,7 @@ import pytest
 from initcheck.baselines.evidence import BaselineError
 from initcheck.plugin.known import KnownFailure, excused, read_known
 from tests.helpers import results as helpers
+from tests.helpers.projects import ROOT
 from tests.helpers.results import probe
 
 TORCH = "2.9.1+cpu"
@@ -144,3 +145,10 @@ def test_a_claim_that_failed_before_it_could_judge_is_known_by_its_message():
     broken = result(verdict="invalid", message="ValueError: only one element\ntensors can be")
     assert not excused(broken, [crash], TORCH).fails
     assert excused(replace(broken, message="RuntimeError: killed"), [crash], TORCH).fails
+
+
+def test_each_entry_of_the_checkout_names_a_section_that_shows_its_cause():
+    page = (ROOT / "docs" / "found.md").read_text(encoding="utf-8")
+    for entry in read_known(ROOT / "baselines"):
+        name = entry.reproduce.removeprefix("docs/found.md, ")
+        assert f"\n## {name}\n" in page, entry.reproduce

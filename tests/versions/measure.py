@@ -44,6 +44,11 @@ def file_of(pair: Pair, folder: Path) -> Path:
     return folder / f"{pair.name}.json"
 
 
+def file_of_reference(folder: Path, name: str) -> Path:
+    """Where the reference of an example is kept."""
+    return folder / f"reference-{name}.json"
+
+
 def kept(pair: Pair, folder: Path) -> dict[str, Any]:
     """What was measured of a pair so far."""
     path = file_of(pair, folder)

@@ -121,7 +121,7 @@ def _summary(gates: Sequence[tuple[str, Measured]]) -> str:
         f"The gate ran with {len(gates)} environments, {green} of them with nothing but `pass`, on "
         f"the CPU ({'; '.join(platforms) or '-'}). The largest r of all is {farthest:.3g}, where "
         f"{ENVELOPE_LIMIT} are allowed. What is not green is explained in "
-        "[found in libraries](../docs/found.md#between-torch-releases)."
+        "[found in libraries](../docs/found.md)."
     )
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.versions.__main__ import PAGE, RUNS
+from tests.versions.environment import ROOT
 from tests.versions.page import page
 
 STREAM = {"digest": "0", "last": [0.5, -0.5]}
@@ -104,3 +105,14 @@ def test_a_part_that_ended_early_is_named(written):
 
 def test_the_page_is_that_of_its_measurements():
     assert PAGE.read_text(encoding="utf-8") == page(RUNS)
+
+
+def test_the_plan_for_many_machines_has_the_measured_costs():
+    words = " ".join((ROOT / "docs" / "speed.md").read_text(encoding="utf-8").split())
+    newest = json.loads((RUNS / "torch-2.14.1-python-3.11.json").read_text())["gate"]
+    each = newest["processor"] / len(newest["verdicts"])
+    hours = each * 1000 * 12 * 8 / 3600
+    assert f"a claim took {each:.2f} s of processor time" in words
+    minutes = each * 1000 / 60
+    assert f"takes {minutes:.0f} minutes of one core, and 96 runs take {hours:.0f} hours" in words
+    assert f"On 24 cores they are done in {hours / 24:.1f} hours" in words

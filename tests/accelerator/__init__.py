@@ -1,0 +1,1 @@
+"""One run of everything on an accelerator, in eight minutes."""
