@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from initcheck.plugin import unmet
 from initcheck.plugin.lazy_session import open_session, opened
+from initcheck.plugin.lines import colour, say
 from initcheck.plugin.trajectories import TRAJECTORIES, Trajectories
 from initcheck.results import ClaimResult, NotJudged, Run, from_plain, to_plain
 
@@ -20,7 +20,6 @@ PROPERTY = "initcheck"  # the user property that carries a claim's result, also 
 REFUSAL = "initcheck_refusal"  # why an xdist worker runs no claim
 SELECTED = "initcheck_selected"  # the selected claims of an xdist worker: node id and id
 TRIES_INIT = "initcheck_tries_init"  # whether a test in an xdist worker uses initcheck_init
-VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
 
 
 def ship(item: pytest.Function, result: ClaimResult, refused: str = "") -> None:
@@ -164,7 +163,7 @@ class Reporting:
 
     def _say_skipped(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in unmet.skipped([*self.skipped.values()]):
-            _say(terminalreporter, line)
+            say(terminalreporter, line)
 
     def _summarize(
         self, terminalreporter: pytest.TerminalReporter, session: Session, status: int
@@ -181,12 +180,12 @@ class Reporting:
             lines = [] if self.headed else session.conditions.header()
             lines += terminal.ending(whole, verbose=verbose, columns=columns)
             for line in lines:
-                terminalreporter.line(line, **_colour(line))
+                terminalreporter.line(line, **colour(line))
         if whole.unfinished:
-            _say(terminalreporter, whole.unfinished)
+            say(terminalreporter, whole.unfinished)
         recorded = [claim for parcel in self.parcels for claim in parcel["recorded"]]
         for line in closing_notes(session, results, recorded):
-            _say(terminalreporter, line)
+            say(terminalreporter, line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -284,20 +283,3 @@ def _write(session: Session, whole: Run) -> str:
     except (OSError, ValueError) as error:  # ValueError: the schema or the encoding refuses it
         return f"The results were not written: {error}. Name another file."
     return ""
-
-
-def _say(reporter: pytest.TerminalReporter, sentence: str) -> None:
-    """Print a sentence in lines of at most 100 columns, without breaking paths or commands."""
-    lines = textwrap.wrap(
-        sentence, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    for line in lines:
-        reporter.line(line)
-
-
-def _colour(line: str) -> dict[str, bool]:
-    """Green for a line that ends in pass, red for any other verdict."""
-    last = line.split()[-1:]
-    if last == ["pass"]:
-        return {"green": True}
-    return {"red": True} if last and last[0] in VERDICTS else {}
