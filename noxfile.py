@@ -203,7 +203,8 @@ def _wheel_problems(wheel: Path) -> list[str]:
     """What is wrong with the wheel: its size, a file it lacks, a file it must not have."""
     names = zipfile.ZipFile(wheel).namelist()
     baselines = "initcheck_benchmarks/baselines/"
-    needed = ("limits.toml", "evidence.json.xz", "OPERATING.md", "REPRODUCTION.md")
+    needed = ("limits.toml", "known_failures.toml", "evidence.json.xz", "OPERATING.md",
+              "REPRODUCTION.md", "VERSIONS.md")  # fmt: skip
     required = [baselines + name for name in needed] + [
         "initcheck/datasets/mnist5k.npz", "initcheck/datasets/mnist5k.txt",
         "initcheck/results/results.schema.json", "initcheck/baselines/evidence.schema.json",

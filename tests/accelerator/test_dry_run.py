@@ -20,7 +20,7 @@ def start(*arguments):
 
 def test_a_dry_run_on_the_cpu_measures_every_part(tmp_path):
     file = tmp_path / "found.json"
-    done = start("--device", "cpu", "--json", str(file), "--dry-run")
+    done = start("--device", "cpu", "--json", str(file), "--dry-run", "--minutes", "60")
     assert done.returncode == 0, done.stdout + done.stderr
     whole = json.loads(file.read_text())
     assert whole["dry"] is True
