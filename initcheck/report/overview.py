@@ -46,7 +46,8 @@ MEANING: dict[str, str] = {
     "refuted": "The claim does not hold here. Look at the picture of its mechanism, then at what "
     "changed. A limit of an exact claim or a theorem never moves.",
     "drifted": "The claim holds, but training is not as recorded. The reason names the first step "
-    "and the tensor. If the change is intended, record it with the command below the claim.",
+    "and the tensor. If the change is intended, record the file of the claim again: "
+    "initcheck record 'the reason' FILE.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 

@@ -100,13 +100,14 @@ class Drift:
         tensor = (
             f" in {self.tensor} by {_three_digits(self.tensor_r)} envelopes" if self.tensor else ""
         )
-        alone = f", of its losses alone {_three_digits(self.loss_r)}" if self.tensor else ""
+        known = self.tensor and self.loss_r is not None  # one step alone has no later loss to judge
+        alone = f", of its losses alone {_three_digits(self.loss_r)}" if known else ""
         reasons: dict[DriftVerdict, str] = {
             "left": f"{arm} left its rounding envelope at step {self.first_step}{tensor}{where} "
             f"(r = {r}{alone}, {ENVELOPE_LIMIT} allowed)",
             "moved": f"{arm} no longer has its recorded distribution",
             "alike": f"all seeds of {arm} are identical, and they differed when recorded",
-            "changed start": f"{arm} {start}, with the torch release that recorded it",
+            "changed start": f"{arm} {start}, although the torch release is the recorded one",
             "other start": f"{arm} {start}",
         }
         return f"{reasons[self.verdict]}; {self._outcomes()}" if self.verdict in reasons else ""

@@ -137,7 +137,8 @@ def test_other_start_under_the_recorded_torch_is_drifted(follows, build):
     assert (entry["verdict"], entry["stage"]) == ("drifted", 1)
     assert entry["drift"]["treated"]["verdict"] == "changed start"
     words = (
-        "starts from other values, first in output.weight, with the torch release that recorded it"
+        "starts from other values, first in output.weight, although the torch release is the "
+        "recorded one"
     )
     assert (
         entry["reason"] == f"the treated arm {words}; outcomes unmoved (-0.1 standard deviations)"
