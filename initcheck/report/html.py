@@ -109,11 +109,20 @@ def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
         "verdict": verdict,
         "measured": measured,
         "why": why,
-        "where": " · ".join(filter(None, [worst_one.result.device, worst_one.run])),
+        "where": _where(worst_one)
+        + "".join(
+            f", also {entry.result.verdict} on {_where(entry)}"
+            for entry in entries
+            if entry is not worst_one and entry.result.verdict != "pass"
+        ),
         "reproduce": shown[entries.index(worst_one)]["reproduce"],
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
         "entries": shown,
     }
+
+
+def _where(entry: Entry) -> str:
+    return " · ".join(filter(None, [entry.result.device, entry.run]))
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -283,3 +283,9 @@ def test_one_device_and_run_needs_no_matrix():
     assert 'id="matrix"' not in page(example(passing()))
     text = page(example(passing()), example(passing()))
     assert "The claim passes in every column." in text
+
+
+def test_a_claim_that_is_red_in_two_runs_names_both():
+    shown = page(example(refuted()), example(replace(refuted(), verdict="drifted")))
+    assert "run 1, also drifted on " in shown
+    assert "also" not in page(example(refuted()), example(replace(refuted(), verdict="pass")))
