@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -76,11 +77,13 @@ def run(
     Raises:
         RunError: there is no such claim, device or fault, or no claim could be run.
     """
-    names = [claims] if isinstance(claims, str) else [*claims]
+    names = [*claims] if isinstance(claims, Iterable) and not isinstance(claims, str) else [claims]
     wrong = [name for name in names if not isinstance(name, str) or name[:1] in ("", "-")]
     if wrong or not names:
         what = f", not {wrong[0]!r}" if wrong else ""
         raise RunError(f"Name a claim{what}: `initcheck claims` lists all of them.")
+    if isinstance(options, str):
+        raise RunError(f"options is one text, {options!r}. Give a list: {options.split()}.")
     named = [device] if isinstance(device, str) else [*(device or ())]
     given = {"device": ",".join(named), "seeds": seeds, "fault": fault}
     chosen = [
@@ -146,7 +149,8 @@ def _process(arguments: Sequence[str], *, verbose: bool, storage: str) -> tuple[
 
     ``storage`` is where pytest-benchmark makes its folder, in place of the current one.
     """
-    added = f"{os.environ.get('PYTEST_ADDOPTS', '')} --benchmark-storage=file://{storage}"
+    benchmarks = shlex.quote(f"--benchmark-storage=file://{storage}")
+    added = f"{os.environ.get('PYTEST_ADDOPTS', '')} {benchmarks}"
     command = [sys.executable, "-m", "initcheck.cli.named", *arguments]
     lines = []
     with subprocess.Popen(

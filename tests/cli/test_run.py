@@ -120,16 +120,25 @@ def test_what_is_not_there_is_named(two, name, more, sentence):
 
 
 def test_claims_of_initcheck_are_found_from_a_folder_without_claims(tmp_path, monkeypatch):
+    """Also if the folder for temporary files has a space in its name."""
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="Did you mean he_beats_randn "):
         initcheck.run("he_beats_rand", device="cpu")
 
 
-@pytest.mark.parametrize("names", [[], "", "--", ["--version"], [3]])
+@pytest.mark.parametrize("names", [[], "", "--", ["--version"], [3], 3, None])
 def test_what_is_no_name_is_refused_at_once(names, monkeypatch):
     monkeypatch.setattr(module, "_process", None)
     with pytest.raises(RunError, match="Name a claim"):
         initcheck.run(names)
+
+
+def test_options_in_one_text_are_refused_at_once(monkeypatch):
+    monkeypatch.setattr(module, "_process", None)
+    with pytest.raises(RunError, match=r"options is one text, '-k x'. Give a list: \['-k', 'x'\]"):
+        initcheck.run("he_learns", options="-k x")
 
 
 # --- the table ------------------------------------------------------------------------------------
