@@ -59,7 +59,7 @@ def run(
     Args:
         claims: one name or several, as ``initcheck claims`` lists them, such as
             ``"he_beats_randn"``, or with parameters, such as ``"he_learns[relu]"``.
-        device: names such as ``"cpu"`` or ``["cpu", "cuda"]``, which must compute; by default the
+        device: one name, such as ``"cpu"``, or several, which must compute; by default the
             CPU and every accelerator that computes.
         seeds: per arm; by default as many as each claim needs.
         fault: breaks one thing on purpose, as ``--initcheck-fault`` does.

@@ -35,12 +35,13 @@ FOUND = [
     (later.ExpandedQueries, "units", "warn", "queries"),
     (later.HeadsOfOneDraw, "units", "warn", "projection.weight"),
     (later.TableOfOneRow, "units", "warn", "embedding.weight"),
+    (more.GainsOfANorm, "scale", "warn", "norm.weight"),
     (more.brackets_missing, "start_loss", "warn", "2.weight"),
     (more.dead_by_random_biases, "start_loss", "warn", "2.weight"),
 ]
 
 MISSED = [
-    more.GainsOfANorm, more.AttentionWithoutBias, more.DepthScaledGate, more.InitOfATensor,
+    more.AttentionWithoutBias, more.DepthScaledGate, more.InitOfATensor,
     later.BothFactorsRandom, later.TransposedCopy, later.ShardsOfOneSeed,
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -111,10 +112,11 @@ def ended(command: Sequence[str], limit: float) -> tuple[int, str]:
     environment = measure.environment() | {
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")
     }
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    with _heeding_ctrl_c():
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
     for stop in (lambda: process.send_signal(signal.SIGINT), process.kill):
         try:
             output, _ = process.communicate(timeout=limit)
@@ -125,6 +127,19 @@ def ended(command: Sequence[str], limit: float) -> tuple[int, str]:
             return process.returncode, output
     output, _ = process.communicate()
     return process.returncode, output
+
+
+@contextmanager
+def _heeding_ctrl_c() -> Iterator[None]:
+    """Let processes that start here heed Ctrl-C: a shell's background job inherits to ignore it."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def crashed(path: Path, device: str, status: int, output: str) -> Iterator[ClaimResult]:
