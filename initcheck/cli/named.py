@@ -1,6 +1,6 @@
 """Runs the claims of given names in pytest: ``python -m initcheck.cli.named NAMES -- OPTIONS``.
 
-``initcheck.run`` starts it in a process of its own, so that the caller's modules, random numbers
+``initcheck.run`` starts it in a separate process, so that the caller's modules, random numbers
 and flags stay as they are.
 """
 

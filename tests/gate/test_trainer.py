@@ -60,7 +60,7 @@ def asked(probe_calls):
 
 def test_an_arm_is_trained_once_whoever_asks(trainings):
     here = Laboratory()
-    named = replace(ARM, name="the same, under a name of its own")
+    named = replace(ARM, name="the same, under another name")
     first = here.trained(ARM, (3, 5), "cpu")
     assert here.trained(named, (3, 5), "cpu") is first
     here.values(last_losses, ARM, (5, 3), "cpu")

@@ -94,7 +94,7 @@ def test_a_missing_limit_says_where_to_write_it():
 
 @pytest.mark.parametrize(("left", "said"), [("left", False), ("moved", True)])
 def test_only_what_fresh_seeds_said_too_is_confirmed(left, said):
-    """The envelope is judged on seeds of its own, whether or not fresh ones were drawn."""
+    """The envelope is judged on separate seeds, whether or not fresh ones were drawn."""
     moved = probe("drifted", stage=2, drift={"treated": drift(left)})
     assert ("(confirmed on fresh seeds)" in flat(result("a", moved))) == said
 

@@ -24,8 +24,8 @@ def unseeded_globals(seed):
     """Draws from every global generator and seeds none."""
     model = mlp()
     with torch.no_grad():
-        model[0].weight += torch.from_numpy(np.random.randn(8, 6)).float()  # noqa: NPY002
-        model[0].bias += random.random()  # noqa: S311
+        model[0].weight += torch.from_numpy(np.random.randn(8, 6)).float()  # noqa: NPY002 -- global state is tested
+        model[0].bias += random.random()  # noqa: S311 -- global state is tested
     yield model
     for inputs, targets in batches(seed):
         loss = (model(inputs) - targets).square().mean() + torch.rand(())
@@ -47,7 +47,7 @@ def state():
         torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device(),
         torch.is_grad_enabled(), torch.get_float32_matmul_precision(), Path.cwd(),
         torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled(),
-        torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist(),  # noqa: NPY002
+        torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist(),  # noqa: NPY002 -- global state is tested
         dict(os.environ),
     )  # fmt: skip
 
