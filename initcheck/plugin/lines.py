@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-VERDICTS = ("refuted", "drifted", "inconclusive", "invalid")
+from initcheck.results import ORDER
 
 
 def say(reporter: pytest.TerminalReporter, sentence: str) -> None:
@@ -23,4 +23,4 @@ def colour(line: str) -> dict[str, bool]:
     last = line.split()[-1:]
     if last == ["pass"]:
         return {"green": True}
-    return {"red": True} if last and last[0] in VERDICTS else {}
+    return {"red": True} if last and last[0] in ORDER[1:] else {}
