@@ -14,6 +14,7 @@ from initcheck.devices.detect import (
     forkable,
     require,
 )
+from initcheck.devices.graphs import recorded, records, require_recording, warming_up
 from initcheck.devices.runtime import (
     end_step,
     fused_optimizers,
@@ -47,11 +48,15 @@ __all__ = [
     "matmul_switches",
     "measures",
     "peak_memory",
+    "recorded",
+    "records",
     "require",
+    "require_recording",
     "rows",
     "show_one_accelerator",
     "stack",
     "synchronize",
     "temporary_seed",
+    "warming_up",
     "without_starting_accelerators",
 ]

@@ -32,7 +32,7 @@ class Laboratory:
     """Trains with a session's settings, and remembers what it has trained.
 
     Attributes:
-        engine: ``ensemble`` or ``module``.
+        engine: ``ensemble``, ``module`` or ``replay``.
         jobs: chunks trained in parallel on the CPU.
         root: folder of torchvision's data sets, or None.
         download: whether missing data may be downloaded.

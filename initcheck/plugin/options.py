@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from initcheck.gate.setting import Judge
 
 SCALES = ("brief", "full")
-ENGINES = ("ensemble", "module")
+ENGINES = ("ensemble", "module", "replay")
 # The names in initcheck.networks.ACTIVATIONS, which would import torch.
 ACTIVATIONS = ("relu", "elu", "celu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear")
 JUDGED = ("all", "outcomes", "record")
@@ -93,8 +93,9 @@ OPTIONS = (
     Option("seeds", "replicas per arm and stage", values.count, None, "N"),
     Option("scale", "brief (minutes) or full (the notebooks' own protocols)",
            values.one_of(*SCALES), "brief", "brief|full"),
-    Option("engine", "ensemble (all replicas at once) or module (plain loops)",
-           values.one_of(*ENGINES), "ensemble", "ensemble|module"),
+    Option("engine", "ensemble (all replicas at once), module (plain loops) or replay (a GPU "
+           "records one step and replays it)",
+           values.one_of(*ENGINES), "ensemble", "|".join(ENGINES)),
     Option("data-root", "where torchvision's data lies", values.folder, None, "DIR"),
     Option("download", "allow data to be fetched", values.yes, False, flag=True),
     Option("baselines", "another folder of limits and evidence", values.folder, None, "DIR"),

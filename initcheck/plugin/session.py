@@ -66,6 +66,8 @@ class Session:
         threads = _share(config, settings.device)
         try:
             found = devices.require(settings.device)
+            if settings.engine == "replay":
+                devices.require_recording(found)
             named = user.import_initializers(settings.init, config.invocation_params.dir)
         except (devices.DeviceError, InitializerError) as error:
             raise pytest.UsageError(str(error)) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from initcheck import devices
 from initcheck.arms import DTYPES, Optimizer
 from initcheck.devices import compute
-from initcheck.training import attention, modules, perceptrons, plain, stacked
+from initcheck.training import attention, modules, perceptrons, plain, replay, stacked
 from initcheck.training.randomness import UNCOPIED
 from initcheck.training.stacked import Tensors
 from initcheck.training.work import (
@@ -46,10 +46,11 @@ COMPARED = 4  # images per replica on which vmap is compared with the modules; a
 _WARNINGS = threading.Lock()  # chunks in several threads share the warning filters
 
 
-def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
+def run(starts: Sequence[nn.Module], work: Work, *, replaying: bool = False) -> Outcome:
     """Train all starts at once, or in plain loops if they cannot be stacked.
 
-    ``Outcome.engine`` names the way that was taken.
+    ``replaying``: the device records one step and replays it, where that is possible: not with the
+    random rounding errors of twins. ``Outcome.engine`` names the way that was taken.
     """
     if not _elementwise(work.recipe.optimizer) or not work.recipe.steps:
         return plain.run(starts, work)  # without steps, stacking saves nothing
@@ -65,7 +66,7 @@ def run(starts: Sequence[nn.Module], work: Work) -> Outcome:
     if stack is None:
         return plain.run(starts, work)
     with compute.subnormals_flushed():
-        return _train(stack, pooled)
+        return _train(stack, pooled, replaying=replaying and replay.possible(work))
 
 
 def _elementwise(optimizer: Optimizer) -> bool:
@@ -144,14 +145,12 @@ def _maps_exactly(starts: Sequence[nn.Module], work: Work) -> bool:
     return torch.allclose(cast("Tensor", mapped), own, margin, margin * largest, equal_nan=True)
 
 
-def _train(stack: Stack, work: Work) -> Outcome:
-    replicas, steps, batch = work.batches.shape
-    optimizer = _optimizer(stack, work)
-    inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
+def _train(stack: Stack, work: Work, *, replaying: bool) -> Outcome:
+    replicas, steps, _ = work.batches.shape
     images = work.batches.transpose(0, 1).flatten(1)  # (steps, R * B)
     targets = work.data.train_targets[images]
-    dtype = precise(torch.empty(0, dtype=DTYPES[work.recipe.dtype])).dtype
-    share = torch.full((replicas * batch,), 1 / batch, dtype=dtype, device=work.device)
+    update = _update(stack, work, replaying=replaying)
+    replayed = replay.Replayed(update, images, targets, work.device) if replaying else None
     watch = work.watch(slice(replicas)) if work.watch else None
     kept, losses = {}, []
     each_step = zip(devices.rows(images), devices.rows(targets), strict=True)
@@ -160,17 +159,7 @@ def _train(stack: Stack, work: Work) -> Outcome:
             work.jitter.parameters(stack.leaves)
         if watch is not None and step == 0:
             watch.start(stack.tensors)
-        x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
-        logits = stack.forward(x)  # (R, B, classes) or (R, B, T, classes)
-        if step == 0:
-            _check(logits, work)  # a custom module may return anything
-        each = cross_entropy(precise(logits.flatten(0, 1)), labels, each=True)  # (R * B,)
-        optimizer.zero_grad()
-        shares = share if work.jitter is None else work.jitter.shares(share)
-        each = each.to(share.dtype)  # a network may compute in another dtype than its images have
-        torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
-        optimizer.step()
-        losses.append(each.detach())
+        losses.append(replayed(step, chosen, labels) if replayed else update(chosen, labels))
         if watch is not None:
             watch.after(step, stack.tensors)
         if step + 1 in work.recipe.keep_at:
@@ -181,21 +170,50 @@ def _train(stack: Stack, work: Work) -> Outcome:
     return Outcome(
         parameters={name: stack.read(name) for name in stack.names},
         buffers=stack.buffers,
-        losses=devices.stack(losses).view(steps, replicas, batch).mean(2).T.cpu().double(),
+        losses=devices.stack(losses).view(steps, replicas, -1).mean(2).T.cpu().double(),
         kept=kept,
-        engine=stack.engine,
+        engine=f"{stack.engine}, replayed" if replayed and not replayed.refusal else stack.engine,
         ways=watch.ways() if watch else (),
     )
 
 
-def _optimizer(stack: Stack, work: Work) -> torch.optim.Optimizer:
+def _update(stack: Stack, work: Work, *, replaying: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """The update of one step, from its images and labels ``(R * B,)`` to each image's loss."""
+    replicas, _, batch = work.batches.shape
+    optimizer = _optimizer(stack, work, replay.options(work.recipe.optimizer) if replaying else {})
+    inputs, shape = work.data.train_inputs.flatten(1), work.data.train_inputs.shape[1:]
+    dtype = precise(torch.empty(0, dtype=DTYPES[work.recipe.dtype])).dtype
+    share = torch.full((replicas * batch,), 1 / batch, dtype=dtype, device=work.device)
+    checked = False
+
+    def update(chosen: Tensor, labels: Tensor) -> Tensor:
+        nonlocal checked
+        x = inputs.index_select(0, chosen).view(replicas, batch, *shape)
+        logits = stack.forward(x)  # (R, B, classes) or (R, B, T, classes)
+        if not checked:
+            _check(logits, work)  # a custom module may return anything
+            checked = True
+        each = cross_entropy(precise(logits.flatten(0, 1)), labels, each=True)  # (R * B,)
+        optimizer.zero_grad()
+        shares = share if work.jitter is None else work.jitter.shares(share)
+        each = each.to(share.dtype)  # a network may compute in another dtype than its images have
+        torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses
+        optimizer.step()
+        return each.detach()
+
+    return update
+
+
+def _optimizer(
+    stack: Stack, work: Work, options: Mapping[str, Any] | None = None
+) -> torch.optim.Optimizer:
     optimizer = work.recipe.optimizer
     unspecified = not IMPLEMENTATIONS & dict(optimizer.options).keys()
     fusible = unspecified and optimizer.name in devices.fused_optimizers(work.device)
-    fused: dict[str, Any] = {"fused": True} if fusible else {}
+    chosen: dict[str, Any] = {**({"fused": True} if fusible else {}), **(options or {})}
     if not work.recipe.rates:
-        return optimizer.over(stack.leaves, **fused)
-    return work.recipe.over(zip(stack.names, stack.leaves, strict=True), **fused)
+        return optimizer.over(stack.leaves, **chosen)
+    return work.recipe.over(zip(stack.names, stack.leaves, strict=True), **chosen)
 
 
 def _check(logits: object, work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -24,7 +25,11 @@ __all__ = [
     "train", "train_together",
 ]  # fmt: skip
 
-ENGINES = {"ensemble": ensemble.run, "module": plain.run}
+ENGINES: dict[str, Callable[[Sequence[nn.Module], Work], Outcome]] = {
+    "ensemble": ensemble.run,
+    "module": plain.run,
+    "replay": functools.partial(ensemble.run, replaying=True),
+}
 
 # Bytes of parameters, gradients and two moments in a chunk. Wide networks gain little from a cache
 # that two processes share, and much from fewer calls: with 128 MiB instead of 32, networks of 1 to
@@ -71,7 +76,7 @@ def train_together(
         wanted: for each arm its seeds, one per replica; a seed determines start and data order.
         data: the data set, on the CPU or on the device.
         device: where to train.
-        engine: ``ensemble`` or ``module``.
+        engine: ``ensemble``, ``module`` or, on a device that records steps, ``replay``.
         jobs: number of chunks trained at the same time on a CPU, each with one thread.
         jitter: for the twins of the rounding envelope; gives a chunk's rounding errors, from the
             number of its first replica.

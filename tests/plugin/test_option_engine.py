@@ -1,4 +1,4 @@
-"""`--initcheck-engine`: two ways to take the same steps."""
+"""`--initcheck-engine`: three ways to take the same steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from tests.helpers.projects import CLAIMS, HE_APART, MEASURED, ZEROS_STAY
 def test_unknown_engine_is_refused(project):
     result = project.run("--initcheck-engine=jax")
     assert result.ret == 4
-    assert "--initcheck-engine: 'jax' is none of ensemble, module." in result.text
+    assert "--initcheck-engine: 'jax' is none of ensemble, module, replay." in result.text
+
+
+def test_replaying_on_a_device_that_cannot_record_is_refused_before_training(project):
+    result = project.run("--initcheck-engine=replay", "--initcheck-device=cpu")
+    assert result.ret == 4
+    assert "'cpu' cannot record a training step and replay it" in result.text
+    assert "`--initcheck-engine ensemble`" in result.text
 
 
 def test_engines_agree_on_verdicts_and_closely_on_values(project):
