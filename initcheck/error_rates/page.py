@@ -91,6 +91,8 @@ class Innocent:
         r, claim, arm, change: the largest of them, and where it was found.
         changes: what each change is; each has a column in ``rows``, behind claim and arm.
         absent: changes that were not run.
+        by_change: a row for each change: arms judged, the largest r, its arm, and the largest r of
+            losses alone.
     """
 
     values: int
@@ -102,6 +104,7 @@ class Innocent:
     changes: Mapping[str, str]
     absent: Sequence[str]
     rows: Sequence[Row]
+    by_change: Sequence[Row]
     rerun: Rerun | None
 
 
@@ -122,8 +125,20 @@ def _innocent(runs: Sequence[Run]) -> Innocent | None:
             [*arm, *(rates.rounded(row.get(name)) for name in names)]
             for arm, row in sorted(table.items())
         ],
+        by_change=[_change(name, runs) for name in names],
         rerun=_rerun(runs),
     )  # fmt: skip
+
+
+def _change(name: str, runs: Iterable[Run]) -> Row:
+    """A change, the arms judged under it, the largest r with its arm, and that of losses alone."""
+    of_change = [run for run in runs if run.name == name]
+    table = rates.envelopes(of_change)
+    judged = sum(row[name] is not None for row in table.values())
+    r, (claim, arm), _ = rates.largest(table) or (None, ("-", "-"), "")
+    alone = rates.largest(rates.envelopes(of_change, losses_alone=True))
+    of_losses = rates.rounded(alone[0]) if alone else "-"
+    return [f"`{name}`", judged, rates.rounded(r), f"{claim}: {arm}", of_losses]
 
 
 def _place(name: str) -> tuple[int, str]:

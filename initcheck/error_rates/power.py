@@ -73,16 +73,34 @@ def of(runs: Sequence[Run], claims: Mapping[str, Sequence[str]], limits: Limits)
 
 
 def moved(runs: Sequence[Run]) -> list[Row]:
-    """Fault, arms beyond the limit, smallest and largest r, arms that were not judged."""
+    """How far each fault moves the arms, by losses and tensors and by losses alone.
+
+    Fault, arms beyond the limit, smallest r, the same two of losses alone, largest r, and arms that
+    were not judged.
+    """
     rows: list[Row] = []
     for name in sorted({run.name for run in runs}):
-        table = rates.envelopes(run for run in runs if run.name == name)
-        judged = sorted(r for row in table.values() for r in row.values() if r is not None)
+        of_fault = [run for run in runs if run.name == name]
+        judged, of_losses = (
+            sorted(r for row in table.values() for r in row.values() if r is not None)
+            for table in (
+                rates.envelopes(of_fault), rates.envelopes(of_fault, losses_alone=True)
+            )
+        )  # fmt: skip
         if judged:
-            beyond = f"{sum(r > FACTOR for r in judged)} of {len(judged)}"
-            smallest, largest = rates.rounded(judged[0]), rates.rounded(judged[-1])
-            rows.append([f"`{name}`", beyond, smallest, largest, len(table) - len(judged)])
+            arms = len(rates.envelopes(of_fault))
+            rows.append(
+                [f"`{name}`", *_beyond(judged), *_beyond(of_losses), rates.rounded(judged[-1]),
+                 arms - len(judged)]
+            )  # fmt: skip
     return rows
+
+
+def _beyond(judged: Sequence[float]) -> Row:
+    """Of the sorted distances, how many are beyond the limit, and the smallest."""
+    if not judged:
+        return ["-", "-"]
+    return [f"{sum(r > FACTOR for r in judged)} of {len(judged)}", rates.rounded(judged[0])]
 
 
 def _row(kill: rates.Kills, bound_to: Sequence[str]) -> Row:

@@ -38,11 +38,16 @@ def more_runs(red: int, runs: int) -> int:
     return bisect_left(range(10**6), True, key=lambda more: upper_bound(red, runs + more) <= BOUND)
 
 
-def envelopes(runs: Iterable[Run]) -> dict[Arm, dict[str, float | None]]:
-    """The largest r of each arm under each change or fault; None if no run judged the arm."""
+def envelopes(
+    runs: Iterable[Run], *, losses_alone: bool = False
+) -> dict[Arm, dict[str, float | None]]:
+    """The largest r of each arm under each change or fault; None if no run judged the arm.
+
+    ``losses_alone``: without the arm's tensors.
+    """
     table: dict[Arm, dict[str, float | None]] = defaultdict(dict)
     for run in runs:
-        for claim, arms in run.arms.items():
+        for claim, arms in (run.losses if losses_alone else run.arms).items():
             for arm, r in arms.items():
                 before = table[claim, arm].get(run.name)
                 table[claim, arm][run.name] = r if before is None else max(before, r or 0.0)

@@ -39,6 +39,7 @@ class Run:
         why: for each red claim, the comparisons that were not green and their reasons.
         arms: largest r of each arm over all devices, by ``claim[parameters]``; None if it was not
             judged, 1e30 if its start is not the recorded one.
+        losses: the same of the arms' losses alone, without their tensors; empty in old runs.
         moved: arms whose outcomes moved away from their evidence.
         again: claims that changed later and were run again on the same seeds, with the commit.
     """
@@ -61,6 +62,7 @@ class Run:
     verdicts: dict[str, str] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     arms: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    losses: dict[str, dict[str, float | None]] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
     again: dict[str, str] = field(default_factory=dict)
 
@@ -86,10 +88,13 @@ def merged(run: Run, part: Run, requested: Collection[str] = ()) -> Run:
     """
     new = {*part.claims, *requested}
     kept_moved = {arm for arm in run.moved if arm.partition(":")[0] not in new}
-    arms = {name: rs for name, rs in run.arms.items() if name.partition("[")[0] not in new}
+    arms, losses = (
+        {name: rs for name, rs in each.items() if name.partition("[")[0] not in new}
+        for each in (run.arms, run.losses)
+    )
     return replace(
         run, claims={c: v for c, v in run.claims.items() if c not in new} | part.claims,
-        arms=arms | part.arms,
+        arms=arms | part.arms, losses=losses | part.losses,
         why={claim: why for claim, why in run.why.items() if claim not in new} | part.why,
         moved=sorted(kept_moved | {*part.moved}),
         again=run.again | dict.fromkeys(part.claims, part.commit),
@@ -143,6 +148,7 @@ def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
     """A run from the results that ``--initcheck-json`` wrote; ``about`` sets its other fields."""
     claims: dict[str, str] = {}
     arms: dict[str, dict[str, float | None]] = {}
+    losses: dict[str, dict[str, float | None]] = {}
     verdicts: dict[str, str] = {}
     moved: list[str] = []
     why: dict[str, str] = {}
@@ -155,13 +161,14 @@ def from_results(results: Iterable[ClaimResult], **about: Any) -> Run:
             why.setdefault(result.claim, _why(result))
         for probe in result.probes:
             for arm, drift in _drifts(probe):
-                distances = arms.setdefault(result.name, {})
-                distances[arm] = _larger(distances.get(arm), _distance(drift))
+                for table, r in ((arms, drift.r), (losses, drift.loss_r)):
+                    distances = table.setdefault(result.name, {})
+                    distances[arm] = _larger(distances.get(arm), _distance(drift, r))
                 if _moved(drift):
                     moved.append(f"{result.claim}: {arm}")
     measured = {
         "claims": claims, "verdicts": verdicts, "green": green, "why": why, "arms": arms,
-        "moved": sorted(set(moved)),
+        "losses": losses, "moved": sorted(set(moved)),
     }  # fmt: skip
     return Run(**(about | measured))
 
@@ -181,7 +188,7 @@ def only_red(run: Run) -> Run:
         r, name, arm = max(distances)
         arms.setdefault(name, {arm: r})
     claims = {claim: run.claims[claim] for claim in run.red}
-    return replace(run, claims=claims, verdicts=verdicts, arms=arms)
+    return replace(run, claims=claims, verdicts=verdicts, arms=arms, losses={})
 
 
 def _caught(before: str | None, result: ClaimResult) -> Verdict:
@@ -195,11 +202,11 @@ def _larger(one: float | None, other: float | None) -> float | None:
     return max((r for r in (one, other) if r is not None), default=None)
 
 
-def _distance(drift: Drift) -> float | None:
-    """The arm's r, at most ``FAR``; ``FAR`` if its start is not the recorded one."""
+def _distance(drift: Drift, r: float | None) -> float | None:
+    """One of the arm's r, at most ``FAR``; ``FAR`` if its start is not the recorded one."""
     if drift.verdict in ("changed start", "alike"):
         return FAR
-    return None if drift.r is None else min(drift.r, FAR)
+    return None if r is None else min(r, FAR)
 
 
 def _why(result: ClaimResult) -> str:

@@ -225,15 +225,18 @@ def test_page_says_how_many_runs_it_does_not_count(baselines):
 
 def test_page_names_claims_and_faults(baselines):
     runs = [
-        run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}}, again={"sun_rises": "abd"}),
+        run("innocent", "threads", arms={"sun_rises": {"warm": 1.5}},
+            losses={"sun_rises": {"warm": 0.5}}, again={"sun_rises": "abd"}),
+        run("innocent", "module", arms={"sun_rises": {"warm": 0.25}}),
         run("fault", "leaky_relu", "0", exit=1, claims={"sun_rises": "refuted"},
             verdicts={"sun_rises": "refuted"}, why={"sun_rises": "accuracy refuted: dark"},
-            arms={"sun_rises": {"warm": 400.0, "cold": None}}),
+            arms={"sun_rises": {"warm": 400.0, "cold": None}},
+            losses={"sun_rises": {"warm": 3.0, "cold": None}}),
         run("fault", "lr_halved", "0", exit=1, claims={"sun_rises": "pass"},
             verdicts={"sun_rises": "pass"}),
     ]  # fmt: skip
     text = page.page(runs, baselines)
-    assert "| abc | 2.14.1 | an abacus | 3 | 2026-11-22 | 2026-11-22 |" in text
+    assert "| abc | 2.14.1 | an abacus | 4 | 2026-11-22 | 2026-11-22 |" in text
     assert "- 1 of 2 seeded faults were caught in each of their runs, 2 in all, by the" in text
     assert "run again on the same seeds, at abd: sun_rises." in text
     assert "The largest r is **1.50**: warm of sun_rises, under `threads`." in text
@@ -244,7 +247,9 @@ def test_page_names_claims_and_faults(baselines):
     assert "- that no run caught: `lr_halved`\n" in text
     assert "- bound to a claim that stayed green in a run: none\n" in text
     assert "- `leaky_relu`, sun_rises: accuracy refuted: dark" in text
-    assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 4.0e+02 | 1 |" in text
+    assert "| `leaky_relu` | 1 of 1 | 4.0e+02 | 0 of 1 | 3 | 4.0e+02 | 1 |" in text
+    assert "| `threads` | 1 | 1.5 | sun_rises: warm | 0.5 |" in text
+    assert "| `module` | 1 | 0.25 | sun_rises: warm | - |" in text
 
 
 def test_page_says_what_refuted_each_claim(tmp_path):

@@ -28,7 +28,17 @@ def test_run_holds_verdicts_and_r():
     assert result.red == ("a",)
     assert result.why == {"a": "p drifted: so it is"}
     assert result.arms == {"a": {"warm (one)": 1.25, "cold (one)": None}}
+    assert result.losses == {"a": {"warm (one)": None, "cold (one)": None}}
     assert result.moved == []
+
+
+def test_run_holds_r_of_the_losses_alone():
+    found = stored.from_results(results(loss_r=0.5), kind="innocent", name="same", salt="")
+    assert found.losses == {"a": {"warm (one)": 0.5, "cold (one)": None}}
+    assert rates.envelopes([found], losses_alone=True)["a", "warm (one)"] == {"same": 0.5}
+    part = stored.from_results(results(loss_r=2.0), kind="innocent", name="same", salt="")
+    assert stored.merged(found, part).losses["a"]["warm (one)"] == 2.0
+    assert stored.only_red(found).losses == {}
 
 
 def test_run_keeps_what_a_claim_crashed_with():
