@@ -2,7 +2,8 @@
 
 What decides is what a run reads: the code of the gate, the tests with their limits and evidence,
 and pytest's settings. Documentation, docstrings, comments, commands and this package decide
-nothing. Neither does the report, which writes what has been decided.
+nothing. Neither do the report, which writes what has been decided, nor the pictures, which are
+drawn after the last claim, on request.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from initcheck.gate.comparison import code_text
 
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
 _NOT_READ = ("error_rates", "cli", "inspection", "trajectory", "report", "faults")
+#: The same, by pattern: what is drawn with ``--initcheck-pictures``.
+_DRAWN = ("gate/pictur*.py", "plugin/pictured.py")
 #: The same of benchmarks/.
 _NO_CLAIMS = ("peers", "bootstrap.py", "stages.py")
 LENGTH = 12  # digits that are kept
@@ -52,7 +55,11 @@ def of_fault(root: Path, claims: Collection[str]) -> str:
 
 
 def _gate(root: Path) -> list[Path]:
-    return _files(root / "initcheck", without=_NOT_READ)
+    folder = root / "initcheck"
+    return [
+        path for path in _files(folder, without=_NOT_READ)
+        if not any(path.relative_to(folder).match(pattern) for pattern in _DRAWN)
+    ]  # fmt: skip
 
 
 def _evidence(root: Path) -> list[Path]:

@@ -38,6 +38,9 @@ DECIDE_NOTHING = [
     ("initcheck/cli/main.py", "A = 2\n"),
     ("initcheck/inspection/steps.py", "A = 2\n"),
     ("initcheck/report/terminal.py", "A = 2\n"),
+    ("initcheck/gate/pictured_rounding.py", "A = 2\n"),
+    ("initcheck/gate/pictures.py", "A = 2\n"),
+    ("initcheck/plugin/pictured.py", "A = 2\n"),
     ("initcheck/trajectory/watch.py", "A = 2\n"),
     ("initcheck/__pycache__/holds.pyc", "x"),
     ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict()  # so\n"),
@@ -123,12 +126,15 @@ def test_a_run_imports_no_part_that_is_left_out():
         "import sys, pytest\n"
         "code = pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]])\n"
         "parts = {'.'.join(name.split('.')[:2]) for name in sys.modules}\n"
+        "print('drawn', [name for name in sys.modules if name.startswith('initcheck.gate.pictur')"
+        " or name == 'initcheck.plugin.pictured'])\n"
         "print('exit', int(code), *sorted(part for part in parts if part.startswith('initcheck.')))"
     )
     claim = str(ROOT / "benchmarks" / "test_hadamard.py")
     command = [sys.executable, "-c", shown, claim, "-k", "starts_at_loss"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     last = ran.stdout.splitlines()[-1].split()
+    assert ran.stdout.splitlines()[-2] == "drawn []"
     assert last[:2] == ["exit", "0"], ran.stdout
     left_out = {f"initcheck.{part}" for part in fingerprint._NOT_READ}
     assert left_out & {*last} == {"initcheck.faults", "initcheck.report"}
