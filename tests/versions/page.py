@@ -26,6 +26,13 @@ NOTE = (
 )
 
 
+#: Modules in which something may be found in one process and not in the next, with any release.
+CHANCE = {
+    "AttentionVector": "It holds whatever was in memory, so this differs between processes.",
+    "NumbersOfNumpy": "It draws from numpy's unseeded numbers, so this differs between processes.",
+}
+
+
 def page(folder: Path) -> str:
     """The Markdown page about the measurements in a folder."""
     pairs = read(folder)
@@ -195,6 +202,24 @@ def _inspected(pairs: Sequence[tuple[str, Measured]]) -> Iterator[str]:
                 f"expected {_or_nothing(each['expected'])}, found {_or_nothing(each['found'])}"
             )
             yield f"    - {each['name']}: {what}"
+    yield from _varied(pairs)
+
+
+def _varied(pairs: Sequence[tuple[str, Measured]]) -> Iterator[str]:
+    """Each module in which something else than the expected was found with some releases only."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, pair in pairs:
+        for each in pair.get("examples", {}).get("inspected", []):
+            if each["ok"]:
+                found.setdefault(each["name"], {})[name] = each["found"]
+    for module, releases in sorted(found.items()):
+        always = set.intersection(*map(set, releases.values()))
+        also = {name: sorted({*words} - always) for name, words in releases.items()}
+        where = "; ".join(
+            f"{', '.join(words)} with {name}" for name, words in also.items() if words
+        )
+        if where:
+            yield f"- `{module}`: also {where}. {CHANCE.get(module, 'Not explained.')}"
 
 
 def _or_nothing(names: Iterable[str]) -> str:

@@ -116,3 +116,15 @@ def test_the_plan_for_many_machines_has_the_measured_costs():
     minutes = each * 1000 / 60
     assert f"takes {minutes:.0f} minutes of one core, and 96 runs take {hours:.0f} hours" in words
     assert f"On 24 cores they are done in {hours / 24:.1f} hours" in words
+
+
+def test_what_is_found_with_some_releases_only_is_named(written):
+    def found(*words):
+        once = {"name": "Lora", "ok": True, "expected": ["fail asleep"], "found": [*words]}
+        return {"examples": EXAMPLES | {"inspected": [once]}}
+
+    more = ("2.10.0", "3.11", found("fail asleep", "warn scale"))
+    text = written(more, ("2.9.1", "3.11", found("fail asleep")))
+    assert "- `Lora`: also warn scale with 2.10.0. Not explained." in text
+    assert "also" not in written(("2.9.1", "3.11", found("fail asleep", "warn scale")), more)
+    assert "Not explained" not in PAGE.read_text(encoding="utf-8")
