@@ -128,3 +128,27 @@ def test_what_is_found_with_some_releases_only_is_named(written):
     assert "- `Lora`: also warn scale with 2.10.0. Not explained." in text
     assert "also" not in written(("2.9.1", "3.11", found("fail asleep", "warn scale")), more)
     assert "Not explained" not in PAGE.read_text(encoding="utf-8")
+
+
+WHY = "the treated arm left its rounding envelope at step 0 in hidden1.bias by 9510 envelopes"
+
+
+@pytest.mark.parametrize(
+    ("claim", "reasons", "known"),
+    [
+        ("random_biases_trail_further_under_sgd[xla]", [f"test_accuracy drifted: {WHY}"], 1),
+        ("random_biases_trail_further_under_sgd[xla]", [f"test_accuracy refuted: {WHY}"], 0),
+        ("random_biases_trail_further_under_sgd[xla]", ["test_accuracy drifted: it moved"], 0),
+        ("random_biases_break_symmetry[xla]", [f"test_accuracy (normal) drifted: {WHY}"], 0),
+        ("random_biases_trail_further_under_sgd[relu-xla]", [f"test_accuracy drifted: {WHY}"], 0),
+    ],
+)
+def test_a_failure_that_got_an_entry_after_its_run_is_known(tmp_path, claim, reasons, known):
+    red = {"id": claim, "verdict": "drifted", "reasons": reasons}
+    file = GATE | {"verdicts": {claim: "drifted"}, "red": [red], "known": []}
+    whole = {"device": "xla", "torch": "2.9.1+cu128", "backend": "", "files": {"test_a.py": file}}
+    (tmp_path / "xla-torch-2.9.1.json").write_text(json.dumps(whole))
+    text = page(tmp_path)
+    assert f"1 drifted; {known} of them known failures; 0 not judged in time." in text
+    assert (f"- Known: `{claim}`, drifted." in text) == bool(known)
+    assert (f"- `{claim}`: drifted:" in text) != bool(known)
