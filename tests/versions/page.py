@@ -50,6 +50,7 @@ def page(folder: Path) -> str:
         NOTE,
         "",
         *_section("Not green", list(red_claims(gates))),
+        *_section("Skipped", list(_skipped(gates))),
         *sections(folder, max((len(gate["verdicts"]) for _, gate in gates), default=0)),
         *_section("Random streams", _streams(pairs)),
         *_section("Examples of `inspect`", list(_inspected(pairs))),
@@ -105,6 +106,17 @@ def _row(name: str, pair: Measured) -> tuple[object, ...]:
         f"{arm['r']:.3g}" if arm else "-", where, len(gate["other_starts"]), gate["seconds"],
         gate["processor"], gate["commit"],
     )  # fmt: skip
+
+
+def _skipped(gates: Sequence[tuple[str, Measured]]) -> Iterator[str]:
+    """Each claim that ran with some releases only: it skips itself where torch lacks something."""
+    for claim in sorted({claim for _, gate in gates for claim in gate["verdicts"]}):
+        without = [
+            name for name, gate in gates
+            if claim not in {*gate["verdicts"], *(each["id"] for each in gate["not_judged"])}
+        ]  # fmt: skip
+        if without:
+            yield f"- `{claim}`: not with {'; '.join(without)}."
 
 
 def _streams(pairs: Sequence[tuple[str, Measured]]) -> list[str]:

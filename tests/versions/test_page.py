@@ -152,3 +152,12 @@ def test_a_failure_that_got_an_entry_after_its_run_is_known(tmp_path, claim, rea
     assert f"1 drifted; {known} of them known failures; 0 not judged in time." in text
     assert (f"- Known: `{claim}`, drifted." in text) == bool(known)
     assert (f"- `{claim}`: drifted:" in text) != bool(known)
+
+
+def test_a_claim_that_an_older_release_skips_is_named(written):
+    fewer = GATE | {"verdicts": {"zeros_stay[cpu]": "pass"}}
+    text = written(("2.10.0", "3.11", {"gate": GATE}), ("2.9.1", "3.11", {"gate": fewer}))
+    assert "## Skipped\n\n- `he_learns[cpu]`: not with 2.9.1.\n" in text
+    late = fewer | {"not_judged": [{"id": "he_learns[cpu]", "reason": "stopped"}]}
+    text = written(("2.10.0", "3.11", {"gate": GATE}), ("2.9.1", "3.11", {"gate": late}))
+    assert "## Skipped\n\nNone.\n" in text
