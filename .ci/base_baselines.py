@@ -4,7 +4,8 @@
 prints what the pull request changes as Markdown. A limit, evidence or a known failure that the
 base has is taken from the base, so a pull request cannot move what judges it. A claim that the base
 does not have is judged by the pull request's own. What is changed or removed needs a person's
-approval: then the last line is `approval=required`, else `approval=none`.
+approval, and so does a limit that a claim of the base did not have, since its test now measures
+something else: then the last line is `approval=required`, else `approval=none`.
 """
 
 from __future__ import annotations
@@ -76,28 +77,32 @@ def limits(old: Mapping[str, Any], new: Mapping[str, Any], changes: Changes) -> 
     """The text of limits.toml: the pull request's tables, with the base's numbers and words."""
     was = dict(tables(old))
     now = dict(tables(new))
-    for name in sorted(was.keys() - now.keys()):
-        changes["removed"].append(f"limit [{name}]: {numbers(was[name])}")
+    for key in sorted(was.keys() - now.keys()):
+        changes["removed"].append(f"limit [{'.'.join(key)}]: {numbers(was[key])}")
     texts = []
-    for name, entry in now.items():
-        if name not in was:
+    for key, entry in now.items():
+        name = ".".join(key)
+        if key not in was and key[0] in old:
+            own = f"{numbers(entry)}, judged by its own as the base has none of this name"
+            changes["changed"].append(f"limit [{name}]: {own}")
+        elif key not in was:
             changes["added"].append(f"limit [{name}]: {numbers(entry)}")
-        elif was[name] != entry:
-            changes["changed"].append(f"limit [{name}]: {difference(was[name], entry)}")
-        texts.append(table(f"[{quoted(name)}]", was.get(name, entry)))
+        elif was[key] != entry:
+            changes["changed"].append(f"limit [{name}]: {difference(was[key], entry)}")
+        texts.append(table(f"[{quoted(key)}]", was.get(key, entry)))
     return "\n".join(texts)
 
 
-def tables(whole: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each table by ``claim.probe``."""
+def tables(whole: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """Each table by its claim and probe."""
     for claim, probes in whole.items():
         for probe, entry in probes.items():
-            yield f"{claim}.{probe}", entry
+            yield (claim, probe), entry
 
 
-def quoted(name: str) -> str:
+def quoted(key: tuple[str, str]) -> str:
     """The keys of a table in quotes, since a probe's name may be no bare key."""
-    return ".".join(json.dumps(part, ensure_ascii=False) for part in name.split(".", 1))
+    return ".".join(json.dumps(part, ensure_ascii=False) for part in key)
 
 
 def table(head: str, entry: Mapping[str, Any]) -> str:
@@ -204,7 +209,7 @@ def means(path: Path) -> dict[str, float]:
 # --- the page -------------------------------------------------------------------------------------
 
 TITLES = {
-    "changed": "Changed: this run was judged by the base's",
+    "changed": "Changed: this run was judged by the base's unless a line says otherwise",
     "removed": "Removed",
     "added": "Added: this run was judged by the pull request's own",
 }

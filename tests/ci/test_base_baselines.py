@@ -87,6 +87,22 @@ def test_a_new_claim_is_judged_by_its_own(judge):
     assert text.endswith("approval=none\n")
 
 
+def test_another_limit_of_an_old_claim_needs_approval(judge):
+    other = limit("zeros_stay", "logit_spread", "max = 0.3")
+    out, text = judge((OLD,), (OLD + other,))
+    assert read_limits(out / "limits.toml")["zeros_stay"]["logit_spread"].high == 0.3
+    assert "### Changed" in text
+    assert "`limit [zeros_stay.logit_spread]: max 0.3, judged by its own" in text
+    assert text.endswith("approval=required\n"), "its test may have left the base's limit"
+
+
+def test_a_name_with_a_dot_is_one_name(judge):
+    dotted = OLD.replace("zeros_stay.", '"zeros.stay".')
+    out, text = judge((dotted,), (dotted,))
+    assert [*read_limits(out / "limits.toml")] == ["zeros.stay"]
+    assert text.endswith("approval=none\n")
+
+
 def test_a_renamed_claim_can_be_green_but_needs_approval(judge):
     renamed = OLD.replace("zeros_stay", "zeros_remain")
     out, text = judge((OLD, {"zeros_stay": 1.0}), (renamed, {"zeros_remain": 1.0}))

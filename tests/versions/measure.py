@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import math
@@ -25,6 +26,8 @@ PARTS = ("gate", "examples")  # each is kept and measured again on its own
 LIMIT = 3600  # seconds for one part
 #: What decides the examples: they do not run under the gate.
 EXAMPLES = ("examples", "initcheck/inspection", "initcheck/trajectory", "initcheck/envelope")
+#: What measuring writes, as git leaves it out.
+WRITTEN = (":!baselines/versions", ":!baselines/VERSIONS.md")
 MEASURING = ("tests/versions/inside.py", "tests/versions/streams.py", "tests/trajectory/measure.py")
 
 
@@ -75,7 +78,20 @@ def keep(pair: Pair, folder: Path, **parts: Any) -> None:
 def about(part: str, selected: str = "") -> dict[str, Any]:
     """What every part says of itself."""
     now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
-    return {"code": code(part, selected), "commit": commit(), "date": now}
+    return {"code": code(part, selected), "commit": commit_of_code(ROOT), "date": now}
+
+
+def commit_of_code(root: Path) -> str:
+    """The commit of a checkout, with a plus if anything but measurements was changed.
+
+    The first measurement that is written changes the tree, and decides nothing about the second.
+    """
+    with contextlib.chdir(root):
+        described = commit()
+    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    changed = done.returncode or done.stdout.strip()
+    return described if changed else described.removesuffix("+")
 
 
 # --- the gate -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 from initcheck.files.templates import table
 from initcheck.results import ENVELOPE_LIMIT, ORDER
 from tests.versions.environment import Pair
+from tests.versions.page_apart import red_claims, sections
 from tests.versions.streams import change
 
 Measured = Mapping[str, Any]
@@ -24,6 +25,13 @@ NOTE = (
     "out, and so are claims that need other data sets. Evidence is required: an arm that no longer "
     "starts as recorded, and whose outcomes cannot be compared, is `invalid`."
 )
+
+
+#: Modules in which something may be found in one process and not in the next, with any release.
+CHANCE = {
+    "AttentionVector": "It holds whatever was in memory, so this differs between processes.",
+    "NumbersOfNumpy": "It draws from numpy's unseeded numbers, so this differs between processes.",
+}
 
 
 def page(folder: Path) -> str:
@@ -41,8 +49,9 @@ def page(folder: Path) -> str:
         "",
         NOTE,
         "",
-        *_section("Not green", list(_red(gates))),
-        *_apart(folder),
+        *_section("Not green", list(red_claims(gates))),
+        *_section("Skipped", list(_skipped(gates))),
+        *sections(folder, max((len(gate["verdicts"]) for _, gate in gates), default=0)),
         *_section("Random streams", _streams(pairs)),
         *_section("Examples of `inspect`", list(_inspected(pairs))),
         *_section("Examples of `unchanged`", _followed(pairs)),
@@ -59,50 +68,6 @@ def read(folder: Path) -> list[tuple[str, Measured]]:
     return [
         (each["torch"] + f", {each['python']}" * (len(pythons) > 1), each) for each in files
     ]  # fmt: skip
-
-
-def _apart(folder: Path) -> Iterator[str]:
-    """A section for each device whose files of claims ran in separate processes."""
-    for path in sorted(folder.glob("*.json")):
-        if path.name.startswith(("torch-", "reference-")):
-            continue
-        whole = json.loads(path.read_text(encoding="utf-8"))
-        files = whole["files"]
-        count = Counter(word for each in files.values() for word in each["verdicts"].values())
-        known = [each for file in files.values() for each in file["known"]]
-        late = sum(len(each["not_judged"]) for each in files.values())
-        red = [(each["commit"], {**each}) for each in files.values()]
-        commits = sorted({each["commit"] for each in files.values()})
-        yield from (
-            f"## {whole['device'].upper()}", "",
-            f"torch {whole['torch']}, {whole['backend']}: {len(files)} files of claims, each in a "
-            f"separate process, at {', '.join(commits)}. "
-            + ", ".join(f"{count[verdict]} {verdict}" for verdict in ORDER if count[verdict])
-            + f"; {len(known)} of them known failures; {late} not judged in time.",
-            "",
-            table(
-                ("file", "claims", "pass", "known failures", "other verdicts", "not judged",
-                 "largest r", "seconds"),
-                [_file(name, each) for name, each in sorted(files.items())],
-            ),
-            "",
-            *(f"- Known: `{each['id']}`, {each['verdict']}. {each['why']}" for each in known),
-            *_red(red, named=False), "",
-        )  # fmt: skip
-
-
-def _file(name: str, each: Measured) -> tuple[object, ...]:
-    known = {one["id"] for one in each["known"]}
-    others = Counter(
-        verdict for claim, verdict in each["verdicts"].items()
-        if verdict != "pass" and claim not in known
-    )  # fmt: skip
-    r = f"{each['farthest'][0]['r']:.3g}" if each["farthest"] else "-"
-    return (
-        name, len(each["verdicts"]), list(each["verdicts"].values()).count("pass"), len(known),
-        ", ".join(f"{number} {verdict}" for verdict, number in others.items()) or "-",
-        len(each["not_judged"]), r, each["seconds"],
-    )  # fmt: skip
 
 
 def _pair(each: Measured) -> Pair:
@@ -143,20 +108,15 @@ def _row(name: str, pair: Measured) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _red(gates: Sequence[tuple[str, Measured]], *, named: bool = True) -> Iterator[str]:
-    """A line per claim, verdict and reason's probe, with the releases in which it is so."""
-    found: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for name, gate in gates:
-        for each in gate["red"]:
-            key = each["id"], each["verdict"]
-            found.setdefault(key, {})[name] = each["reasons"]
-        for each in gate["not_judged"]:
-            found.setdefault((each["id"], "not judged"), {})[name] = [each["reason"]]
-    for (claim, verdict), releases in sorted(found.items()):
-        newest = next(iter(releases))
-        where = f" with {'; '.join(releases)}. With {newest}:" if named else ":"
-        yield f"- `{claim}`: {verdict}{where}"
-        yield from (f"    - {reason}" for reason in releases[newest])
+def _skipped(gates: Sequence[tuple[str, Measured]]) -> Iterator[str]:
+    """Each claim that ran with some releases only: it skips itself where torch lacks something."""
+    for claim in sorted({claim for _, gate in gates for claim in gate["verdicts"]}):
+        without = [
+            name for name, gate in gates
+            if claim not in {*gate["verdicts"], *(each["id"] for each in gate["not_judged"])}
+        ]  # fmt: skip
+        if without:
+            yield f"- `{claim}`: not with {'; '.join(without)}."
 
 
 def _streams(pairs: Sequence[tuple[str, Measured]]) -> list[str]:
@@ -195,6 +155,24 @@ def _inspected(pairs: Sequence[tuple[str, Measured]]) -> Iterator[str]:
                 f"expected {_or_nothing(each['expected'])}, found {_or_nothing(each['found'])}"
             )
             yield f"    - {each['name']}: {what}"
+    yield from _varied(pairs)
+
+
+def _varied(pairs: Sequence[tuple[str, Measured]]) -> Iterator[str]:
+    """Each module in which something else than the expected was found with some releases only."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, pair in pairs:
+        for each in pair.get("examples", {}).get("inspected", []):
+            if each["ok"]:
+                found.setdefault(each["name"], {})[name] = each["found"]
+    for module, releases in sorted(found.items()):
+        always = set.intersection(*map(set, releases.values()))
+        also = {name: sorted({*words} - always) for name, words in releases.items()}
+        where = "; ".join(
+            f"{', '.join(words)} with {name}" for name, words in also.items() if words
+        )
+        if where:
+            yield f"- `{module}`: also {where}. {CHANCE.get(module, 'Not explained.')}"
 
 
 def _or_nothing(names: Iterable[str]) -> str:

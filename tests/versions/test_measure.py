@@ -140,3 +140,24 @@ def test_a_pair_without_torchvision_is_refused():
     )  # fmt: skip
     assert done.returncode == 2
     assert "'2.4.1' is not TORCH,TORCHVISION, such as 2.9.1,0.24.1" in done.stderr
+
+
+def test_a_written_measurement_does_not_change_the_commit_and_code_does(tmp_path):
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+        command = ["git", *who, *words]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    measured, code = tmp_path / "baselines" / "versions" / "torch-1.json", tmp_path / "code.py"
+    measured.parent.mkdir(parents=True)
+    measured.write_text("{}")
+    code.write_text("1")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = measure.commit_of_code(tmp_path)
+    assert len(clean) == 12
+    measured.write_text("[]")
+    assert measure.commit_of_code(tmp_path) == clean
+    code.write_text("2")
+    assert measure.commit_of_code(tmp_path) == clean + "+"

@@ -116,3 +116,48 @@ def test_the_plan_for_many_machines_has_the_measured_costs():
     minutes = each * 1000 / 60
     assert f"takes {minutes:.0f} minutes of one core, and 96 runs take {hours:.0f} hours" in words
     assert f"On 24 cores they are done in {hours / 24:.1f} hours" in words
+
+
+def test_what_is_found_with_some_releases_only_is_named(written):
+    def found(*words):
+        once = {"name": "Lora", "ok": True, "expected": ["fail asleep"], "found": [*words]}
+        return {"examples": EXAMPLES | {"inspected": [once]}}
+
+    more = ("2.10.0", "3.11", found("fail asleep", "warn scale"))
+    text = written(more, ("2.9.1", "3.11", found("fail asleep")))
+    assert "- `Lora`: also warn scale with 2.10.0. Not explained." in text
+    assert "also" not in written(("2.9.1", "3.11", found("fail asleep", "warn scale")), more)
+    assert "Not explained" not in PAGE.read_text(encoding="utf-8")
+
+
+WHY = "the treated arm left its rounding envelope at step 0 in hidden1.bias by 9510 envelopes"
+
+
+@pytest.mark.parametrize(
+    ("claim", "reasons", "known"),
+    [
+        ("random_biases_trail_further_under_sgd[xla]", [f"test_accuracy drifted: {WHY}"], 1),
+        ("random_biases_trail_further_under_sgd[xla]", [f"test_accuracy refuted: {WHY}"], 0),
+        ("random_biases_trail_further_under_sgd[xla]", ["test_accuracy drifted: it moved"], 0),
+        ("random_biases_break_symmetry[xla]", [f"test_accuracy (normal) drifted: {WHY}"], 0),
+        ("random_biases_trail_further_under_sgd[relu-xla]", [f"test_accuracy drifted: {WHY}"], 0),
+    ],
+)
+def test_a_failure_that_got_an_entry_after_its_run_is_known(tmp_path, claim, reasons, known):
+    red = {"id": claim, "verdict": "drifted", "reasons": reasons}
+    file = GATE | {"verdicts": {claim: "drifted"}, "red": [red], "known": []}
+    whole = {"device": "xla", "torch": "2.9.1+cu128", "backend": "", "files": {"test_a.py": file}}
+    (tmp_path / "xla-torch-2.9.1.json").write_text(json.dumps(whole))
+    text = page(tmp_path)
+    assert f"1 drifted; {known} of them known failures; 0 not judged in time." in text
+    assert (f"- Known: `{claim}`, drifted." in text) == bool(known)
+    assert (f"- `{claim}`: drifted:" in text) != bool(known)
+
+
+def test_a_claim_that_an_older_release_skips_is_named(written):
+    fewer = GATE | {"verdicts": {"zeros_stay[cpu]": "pass"}}
+    text = written(("2.10.0", "3.11", {"gate": GATE}), ("2.9.1", "3.11", {"gate": fewer}))
+    assert "## Skipped\n\n- `he_learns[cpu]`: not with 2.9.1.\n" in text
+    late = fewer | {"not_judged": [{"id": "he_learns[cpu]", "reason": "stopped"}]}
+    text = written(("2.10.0", "3.11", {"gate": GATE}), ("2.9.1", "3.11", {"gate": late}))
+    assert "## Skipped\n\nNone.\n" in text
