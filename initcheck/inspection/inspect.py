@@ -27,7 +27,7 @@ from initcheck.inspection import (
     steps,
     ties,
 )
-from initcheck.inspection.calling import out_of_memory
+from initcheck.inspection.calling import out_of_memory, said
 from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
@@ -221,9 +221,7 @@ def _could_not_run(name: str, error: Exception, *, requested: bool) -> NotJudged
     """Memory may run out for any module. Another error is that of an odd one."""
     if out_of_memory(error):
         return NotJudged(name, "", "it ran out of memory. Give it more.", requested=True)
-    lines = str(error).strip().splitlines() or ["no message"]
-    why = f"the check could not run: {type(error).__name__}: {lines[0]}"
-    return NotJudged(name, "", why, requested)
+    return NotJudged(name, "", f"the check could not run: {said(error)}", requested)
 
 
 def _without_locked_twice(findings: list[Finding]) -> list[Finding]:

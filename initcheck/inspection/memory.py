@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Self
 
@@ -19,6 +16,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.utils._pytree import tree_leaves
 
 from initcheck.inspection.modes import OperationMode
+from initcheck.inspection.shown import TORCH, is_shown, shortened
 from initcheck.inspection.tensors import storage
 
 #: Which of two values fills memory that is allocated but not written. What differs between two
@@ -41,13 +39,8 @@ SHAPED = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_on
 COUNTS_FANS = frozenset(
     {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
 )
-_TORCH = Path(torch.__file__).parent
-_INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
+_INIT, _LAYERS = str(TORCH / "nn" / "init.py"), str(TORCH / "nn" / "modules") + os.sep
 RESIZES = frozenset({"resize_", "resize_as_"})
-_NOT_SHOWN = tuple(
-    f"{folder}{os.sep}"
-    for folder in (_TORCH, Path(__file__).parents[1], Path(copy.__file__).parent)
-)
 
 
 @dataclass(frozen=True)
@@ -116,6 +109,16 @@ class WatchedMemory(OperationMode):
         self.lost: list[Lost] = []
         self._computed: dict[nn.Module, Tensor] = {}
         self._hook: Any = None
+
+    def move(self, sources: Mapping[int, int]) -> None:
+        """Keep what is known of tensors that were copied to other memory, by address."""
+        lines, random, writes = {**self.lines}, {*self.random}, {**self.writes}
+        allocated = {*self.allocated}
+        for address, source in sources.items():
+            self.lines[address] = lines.get(source, "")
+            self.writes[address] = writes.get(source, [])
+            for kept, after in ((random, self.random), (allocated, self.allocated)):
+                (after.add if source in kept else after.discard)(address)
 
     def __enter__(self) -> Self:
         self._hook = nn.modules.module.register_module_forward_hook(self._keep_computed)
@@ -265,16 +268,4 @@ def _write(frame: FrameType | None, tensor: Tensor, name: str) -> Write:
 
 
 def _shown(frame: FrameType) -> bool:
-    return not frame.f_code.co_filename.startswith((*_NOT_SHOWN, "<"))
-
-
-@cache
-def shortened(file: str) -> str:
-    """A path relative to the working directory or to site-packages, where it is below either."""
-    _, _, inside = file.partition("site-packages/")
-    if inside:
-        return inside
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except ValueError:
-        return file
+    return is_shown(frame.f_code.co_filename)
