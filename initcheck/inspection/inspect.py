@@ -41,6 +41,7 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.layers import layer_rows
+from initcheck.inspection.placing import require
 from initcheck.inspection.start import Start
 from initcheck.inspection.subject import (
     Batch,
@@ -124,11 +125,12 @@ def inspect_model(
             ``blocks.*.gate asleep adaLN-Zero``. One that allows nothing is a finding.
 
     Raises:
-        InspectionError: the module cannot be built, an exception is none, or the recorded start
-            cannot be read. The message is a sentence.
+        InspectionError: the device cannot compute, the module cannot be built, an exception is
+            none, or the recorded start cannot be read. The message is a sentence.
         OSError: ``record`` cannot be written.
     """
     began = time.perf_counter()
+    require(device)
     allowances, whole = exceptions(allow), whole_init(init, init_apply)
     subject = Subject(name or _name(build), build, batch, loss, device, whole)
     known = recorded.read(Path(against)) if against is not None else None

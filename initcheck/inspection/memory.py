@@ -233,21 +233,39 @@ def unwritten(tensor: Tensor, fill: Fill) -> Tensor:
 def _line(frame: FrameType | None, tensor: Tensor | None = None) -> str:
     """The innermost line outside torch and this package.
 
-    With a tensor, it is outside of functions that were handed that tensor, too: these only fill
-    what others choose.
+    With a tensor, it is outside of functions that only fill what others choose, too.
     """
     while frame is not None:
-        if _shown(frame) and not (tensor is not None and _was_given(frame, tensor)):
+        if _shown(frame) and not (tensor is not None and _only_fills(frame, tensor)):
             return f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
 
-def _was_given(frame: FrameType, tensor: Tensor) -> bool:
-    """Whether a tensor is an argument of the function that runs in a frame."""
+def _only_fills(frame: FrameType, tensor: Tensor) -> bool:
+    """Whether the function in a frame was handed a tensor, or its layer by the rule of a parent.
+
+    Such a rule calls a helper for each layer that it chooses: ``fill(module.query, std)``.
+    """
+    given, back = _arguments(frame), frame.f_back
+    if any(each is tensor for each in given):
+        return True
+    address = storage(tensor)
+    if not address or back is None or back.f_code is frame.f_code or not _shown(back):
+        return False
+    owners = {
+        id(each) for each in given if isinstance(each, nn.Module)
+        if any(p is not None and storage(p) == address for p in each._parameters.values())  # noqa: SLF001
+    }  # fmt: skip
+    parents = [each for each in _arguments(back) if isinstance(each, nn.Module)]
+    return any(id(child) in owners for each in parents for child in each._modules.values())  # noqa: SLF001
+
+
+def _arguments(frame: FrameType) -> list[Any]:
+    """The arguments of the function that runs in a frame, but for ``self``."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return any(frame.f_locals.get(name) is tensor for name in names)
+    return [frame.f_locals.get(name) for name in names if name != "self"]
 
 
 def _write(frame: FrameType | None, tensor: Tensor, name: str) -> Write:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from initcheck import devices
 from initcheck.inspection.calling import called, said, what
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.memory import WatchedMemory
@@ -25,6 +26,18 @@ def refuse_incomplete(module: nn.Module, name: str) -> None:
             f"{name} returned {what(module)} whose parameters cannot be listed: {said(error)}. "
             "Call super().__init__() first in every constructor."
         ) from error
+
+
+def require(device: str) -> None:
+    """Refuse a device that is not there or cannot compute.
+
+    Raises:
+        InspectionError: it says why, and which devices there are.
+    """
+    try:
+        devices.require([device])
+    except devices.DeviceError as error:
+        raise InspectionError(str(error).replace("--initcheck-device", "--device")) from None
 
 
 def moved_to(device: str, module: nn.Module, memory: WatchedMemory | None) -> nn.Module:
