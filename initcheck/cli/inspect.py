@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from initcheck import devices
 from initcheck.inspection import InspectionError, inspect_model
 from initcheck.inspection.calling import imported
 from initcheck.inspection.findings import as_lines
 from initcheck.inspection.output import write
+from initcheck.inspection.placing import require
 
 
 def run(options: argparse.Namespace) -> bool:
@@ -19,10 +19,7 @@ def run(options: argparse.Namespace) -> bool:
         InspectionError: a function is missing, the module cannot be built, an exception is none.
         OSError: a file cannot be written.
     """
-    try:
-        devices.require([options.device])
-    except devices.DeviceError as error:
-        raise InspectionError(str(error).replace("--initcheck-device", "--device")) from None
+    require(options.device)  # before anything is imported
     here = Path.cwd()
     file = _absolute(options.json, "JSON file")  # a build may change the folder
     page_file = _absolute(options.html, "page")

@@ -63,6 +63,16 @@ def synchronize(name: str) -> None:
         backends.module_of(device.type).synchronize(device)
 
 
+def seed_generator(name: str, seed: int) -> None:
+    """Seed an accelerator's global generator (not a lazy one's); nothing on the CPU."""
+    device = torch.device(name)
+    if device.type in {"cpu", *LAZY}:
+        return
+    arguments = () if device.type == "mps" else (device,)  # torch.mps has only one device
+    state = torch.Generator(device).manual_seed(seed).get_state()
+    backends.module_of(device.type).set_rng_state(state, *arguments)
+
+
 @contextmanager
 def temporary_seed(name: str, seed: int) -> Iterator[None]:
     """Seed an accelerator's global generator (not a lazy one's), and restore it at the end."""
@@ -73,7 +83,7 @@ def temporary_seed(name: str, seed: int) -> Iterator[None]:
     backend = backends.module_of(device.type)
     arguments = () if device.type == "mps" else (device,)  # torch.mps has only one device
     before = backend.get_rng_state(*arguments)
-    backend.set_rng_state(torch.Generator(device).manual_seed(seed).get_state(), *arguments)
+    seed_generator(name, seed)
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ def _filled_by_a_pass(start: Start, second: nn.Module, late: list[Named]) -> set
     for module in (start.built.module, second):
         with unchanged(module):
             module.train()
-            seed_everything(start.seeds[0])
+            seed_everything(start.seeds[0], start.subject.device)
             try:
                 loss = start.subject.first_loss(module, cloned(start.subject.next_batch()))
             except InspectionError:

@@ -9,9 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from initcheck.inspection.findings import InspectionError
-from initcheck.inspection.memory import shortened
+from initcheck.inspection.shown import is_shown, shortened
 from initcheck.inspection.surroundings import DownloadRefusedError
+
+#: Characters of an error's message. Longer ones give advice about torch itself.
+_LONGEST = 240
 
 
 def imported(name: str, folder: Path) -> Callable[..., Any]:
@@ -76,6 +81,12 @@ def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -
         raise InspectionError(f"{name} raised {said(error)}{_at(error)}.") from error
 
 
+def unreached() -> InspectionError:
+    """Says that no gradient arrives at any parameter."""
+    off = "" if torch.is_grad_enabled() else ": gradients are off, by torch.set_grad_enabled(False)"
+    return InspectionError(f"The loss does not depend on any trainable parameter{off}.")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether this error says that memory could not be allocated."""
     reported = "can't allocate memory" in str(error) or "out of memory" in str(error)
@@ -83,16 +94,19 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """The type of an error with the first line of its message."""
+    """The type of an error with the first line of its message, or with the start of a long one."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    first = lines[0] if len(lines[0]) <= _LONGEST else f"{lines[0][:_LONGEST].rstrip()} ..."
+    return f"{type(error).__name__}: {first if first.endswith('...') else first.rstrip('.')}"
 
 
 def _at(error: BaseException) -> str:
     """Where the user's own code raised, or else where anything did."""
     frames = [
         each for each in traceback.extract_tb(error.__traceback__)
-        if "initcheck/inspection" not in each.filename and "site-packages" not in each.filename
+        if is_shown(each.filename) and "site-packages" not in each.filename
     ]  # fmt: skip
     return f" ({shortened(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 

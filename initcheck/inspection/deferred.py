@@ -24,7 +24,8 @@ def check_deferred(start: Start) -> Iterator[Finding]:
     """
     try:
         with torch.device("meta"):
-            module = replace(start.subject, init=None)(start.seeds[0]).module
+            on_meta = replace(start.subject, init=None, device="cpu")  # nothing can leave meta
+            module = on_meta(start.seeds[0]).module
     except Exception as error:  # noqa: BLE001 -- many modules compute while they are built
         why = f"it cannot be built on meta: {error}"
         start.not_judged.append(NotJudged("written", "deferred start", why))
@@ -62,10 +63,10 @@ def _differences(start: Start, module: nn.Module) -> Iterator[Finding]:
             unset.append(eager)
     yield from _unset_by_reset(start, promised)
     if unset:
-        owners = ", ".join(sorted({type(each.owner).__name__ for each in unset}))
+        owners = " and ".join(sorted({type(each.owner).__name__ for each in unset}))
         yield start.finding(
             "written", "note", unset, value=float(len(unset)),
-            message=f"Built on meta, these stay unset: {owners} has no reset_parameters. "
+            message=f"Built on meta, these stay unset: no reset_parameters of {owners} sets them. "
             "Built as here, they are set.",
             repair="If you build on meta, load a checkpoint after to_empty.",
         )  # fmt: skip

@@ -147,7 +147,8 @@ def _kept(lost: Lost) -> bool:
         return True
     finally:
         owner.train(training)
-    return now.shape == lost.tensor.shape and torch.allclose(now, lost.tensor, rtol=1e-3)
+    written = lost.tensor.to(now.device)
+    return now.shape == written.shape and torch.allclose(now, written, rtol=1e-3)
 
 
 def _by_hooks(part: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -122,10 +122,10 @@ def divided(
             continue
         rest = tuple(name for name, each in reasons.items() if each is None)
         if rest:
-            remaining.append(replace(finding, parameters=rest))
+            remaining.append(finding.about(rest))
         for each in dict.fromkeys(filter(None, reasons.values())):
             mine = tuple(name for name, other in reasons.items() if other == each)
-            allowed.append(replace(finding, parameters=mine, allowed=each.why))
+            allowed.append(replace(finding.about(mine), allowed=each.why))
         used |= {
             each for each in allow
             if each.check == finding.check and any(map(each.covers, finding.parameters))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +33,8 @@ CHECKS = (
     "first_gradient",
     "recorded_start",
 )
+#: So many lines that wrote the parameters of a finding are printed.
+_LINES = 3
 #: These compute a loss, so they need a batch.
 NEED_BATCH = ("asleep", "signal", "start_loss", "first_gradient")
 
@@ -58,6 +60,7 @@ class Finding:
         repair: the cheapest repair.
         value: the number in the message, if one decides.
         line: the last line that wrote the first parameter, as ``file.py:12``.
+        lines: the same for each parameter; empty if ``line`` is where all of them went wrong.
         allowed: why it is allowed; empty if it is not.
     """
 
@@ -69,7 +72,15 @@ class Finding:
     repair: str = ""
     value: float | None = None
     line: str = ""
+    lines: tuple[str, ...] = ()
     allowed: str = ""
+
+    def about(self, names: Collection[str]) -> Finding:
+        """The same finding about some of its parameters."""
+        places = [place for place, name in enumerate(self.parameters) if name in names]
+        lines = tuple(self.lines[place] for place in places) if self.lines else ()
+        parameters = tuple(self.parameters[place] for place in places)
+        return replace(self, parameters=parameters, lines=lines, line=(lines or (self.line,))[0])
 
 
 @dataclass(frozen=True)
@@ -211,10 +222,17 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
         if finding.allowed:
             lines.append(f"      Allowed: {finding.allowed}.")
             continue
-        where = f"Written last at {finding.line}." if finding.line else ""
+        where = _written_at(finding.lines or (finding.line,))
         if finding.repair or where:
             lines.append(f"      {' '.join(filter(None, [finding.repair, where]))}")
     return lines
+
+
+def _written_at(lines: Iterable[str]) -> str:
+    several = [*dict.fromkeys(filter(None, lines))]
+    more = len(several) - _LINES
+    shown = ", ".join(several[:_LINES]) + (f" and {more} more" if more > 0 else "")
+    return f"Written last at {shown}." if shown else ""
 
 
 def grouped(names: Iterable[str]) -> list[str]:

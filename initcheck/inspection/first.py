@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from initcheck.inspection.calling import unreached
 from initcheck.inspection.findings import InspectionError, NotJudged
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, observed_loss
@@ -53,7 +54,7 @@ def _taken(start: Start) -> First:
             if not scripted and any(True for _ in part.parameters(recurse=False)):
                 stack.callback(part.register_forward_hook(watch.layer(path)).remove)
         stack.enter_context(directions(named_tensors(module), result))
-        seed_everything(start.seeds[0])
+        seed_everything(start.seeds[0], start.subject.device)
         with watch:
             loss = start.subject.first_loss(module, cloned(batch))
         result.loss = float(loss.detach())
@@ -61,10 +62,12 @@ def _taken(start: Start) -> First:
             message = f"the loss is {result.loss} at step 1 of seed {start.seeds[0]}"
             raise InspectionError(message)
         if not loss.requires_grad:
-            raise InspectionError("The loss does not depend on any trainable parameter.")
+            raise unreached()
         result.functions = functions_of(loss)
         watch.sources.ends.clear()  # it keeps the graph in memory
         loss.backward()  # type: ignore[no-untyped-call]
+        if not result.reached:
+            raise unreached()
         made = [name for name, each in module.named_parameters() if id(each) not in names]
     start.not_judged += [NotJudged("all", name, _MADE) for name in made]
     return result

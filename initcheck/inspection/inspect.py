@@ -27,7 +27,7 @@ from initcheck.inspection import (
     steps,
     ties,
 )
-from initcheck.inspection.calling import out_of_memory
+from initcheck.inspection.calling import out_of_memory, said
 from initcheck.inspection.exceptions import divided, exceptions
 from initcheck.inspection.findings import (
     CHECKS,
@@ -41,6 +41,7 @@ from initcheck.inspection.findings import (
     SameModuleError,
 )
 from initcheck.inspection.layers import layer_rows
+from initcheck.inspection.placing import require
 from initcheck.inspection.start import Start
 from initcheck.inspection.subject import (
     Batch,
@@ -124,11 +125,12 @@ def inspect_model(
             ``blocks.*.gate asleep adaLN-Zero``. One that allows nothing is a finding.
 
     Raises:
-        InspectionError: the module cannot be built, an exception is none, or the recorded start
-            cannot be read. The message is a sentence.
+        InspectionError: the device cannot compute, the module cannot be built, an exception is
+            none, or the recorded start cannot be read. The message is a sentence.
         OSError: ``record`` cannot be written.
     """
     began = time.perf_counter()
+    require(device)
     allowances, whole = exceptions(allow), whole_init(init, init_apply)
     subject = Subject(name or _name(build), build, batch, loss, device, whole)
     known = recorded.read(Path(against)) if against is not None else None
@@ -221,9 +223,7 @@ def _could_not_run(name: str, error: Exception, *, requested: bool) -> NotJudged
     """Memory may run out for any module. Another error is that of an odd one."""
     if out_of_memory(error):
         return NotJudged(name, "", "it ran out of memory. Give it more.", requested=True)
-    lines = str(error).strip().splitlines() or ["no message"]
-    why = f"the check could not run: {type(error).__name__}: {lines[0]}"
-    return NotJudged(name, "", why, requested)
+    return NotJudged(name, "", f"the check could not run: {said(error)}", requested)
 
 
 def _without_locked_twice(findings: list[Finding]) -> list[Finding]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Self
 
@@ -19,6 +16,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.utils._pytree import tree_leaves
 
 from initcheck.inspection.modes import OperationMode
+from initcheck.inspection.shown import TORCH, is_shown, shortened
 from initcheck.inspection.tensors import storage
 
 #: Which of two values fills memory that is allocated but not written. What differs between two
@@ -41,13 +39,8 @@ SHAPED = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_on
 COUNTS_FANS = frozenset(
     {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
 )
-_TORCH = Path(torch.__file__).parent
-_INIT, _LAYERS = str(_TORCH / "nn" / "init.py"), str(_TORCH / "nn" / "modules") + os.sep
+_INIT, _LAYERS = str(TORCH / "nn" / "init.py"), str(TORCH / "nn" / "modules") + os.sep
 RESIZES = frozenset({"resize_", "resize_as_"})
-_NOT_SHOWN = tuple(
-    f"{folder}{os.sep}"
-    for folder in (_TORCH, Path(__file__).parents[1], Path(copy.__file__).parent)
-)
 
 
 @dataclass(frozen=True)
@@ -116,6 +109,16 @@ class WatchedMemory(OperationMode):
         self.lost: list[Lost] = []
         self._computed: dict[nn.Module, Tensor] = {}
         self._hook: Any = None
+
+    def move(self, sources: Mapping[int, int]) -> None:
+        """Keep what is known of tensors that were copied to other memory, by address."""
+        lines, random, writes = {**self.lines}, {*self.random}, {**self.writes}
+        allocated = {*self.allocated}
+        for address, source in sources.items():
+            self.lines[address] = lines.get(source, "")
+            self.writes[address] = writes.get(source, [])
+            for kept, after in ((random, self.random), (allocated, self.allocated)):
+                (after.add if source in kept else after.discard)(address)
 
     def __enter__(self) -> Self:
         self._hook = nn.modules.module.register_module_forward_hook(self._keep_computed)
@@ -230,21 +233,39 @@ def unwritten(tensor: Tensor, fill: Fill) -> Tensor:
 def _line(frame: FrameType | None, tensor: Tensor | None = None) -> str:
     """The innermost line outside torch and this package.
 
-    With a tensor, it is outside of functions that were handed that tensor, too: these only fill
-    what others choose.
+    With a tensor, it is outside of functions that only fill what others choose, too.
     """
     while frame is not None:
-        if _shown(frame) and not (tensor is not None and _was_given(frame, tensor)):
+        if _shown(frame) and not (tensor is not None and _only_fills(frame, tensor)):
             return f"{shortened(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
 
-def _was_given(frame: FrameType, tensor: Tensor) -> bool:
-    """Whether a tensor is an argument of the function that runs in a frame."""
+def _only_fills(frame: FrameType, tensor: Tensor) -> bool:
+    """Whether the function in a frame was handed a tensor, or its layer by the rule of a parent.
+
+    Such a rule calls a helper for each layer that it chooses: ``fill(module.query, std)``.
+    """
+    given, back = _arguments(frame), frame.f_back
+    if any(each is tensor for each in given):
+        return True
+    address = storage(tensor)
+    if not address or back is None or back.f_code is frame.f_code or not _shown(back):
+        return False
+    owners = {
+        id(each) for each in given if isinstance(each, nn.Module)
+        if any(p is not None and storage(p) == address for p in each._parameters.values())  # noqa: SLF001
+    }  # fmt: skip
+    parents = [each for each in _arguments(back) if isinstance(each, nn.Module)]
+    return any(id(child) in owners for each in parents for child in each._modules.values())  # noqa: SLF001
+
+
+def _arguments(frame: FrameType) -> list[Any]:
+    """The arguments of the function that runs in a frame, but for ``self``."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return any(frame.f_locals.get(name) is tensor for name in names)
+    return [frame.f_locals.get(name) for name in names if name != "self"]
 
 
 def _write(frame: FrameType | None, tensor: Tensor, name: str) -> Write:
@@ -265,16 +286,4 @@ def _write(frame: FrameType | None, tensor: Tensor, name: str) -> Write:
 
 
 def _shown(frame: FrameType) -> bool:
-    return not frame.f_code.co_filename.startswith((*_NOT_SHOWN, "<"))
-
-
-@cache
-def shortened(file: str) -> str:
-    """A path relative to the working directory or to site-packages, where it is below either."""
-    _, _, inside = file.partition("site-packages/")
-    if inside:
-        return inside
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except ValueError:
-        return file
+    return is_shown(frame.f_code.co_filename)

@@ -14,6 +14,7 @@ from initcheck.inspection.layers import BINS, WIDTH
 #: Sizes of the drawings in their own units.
 CHART, STRIP, BARS = (720, 220), (120, 18), (128, 36)
 _LEFT = 64  # of the chart, for its numbers
+_EDGE = 18  # above and below the line: more than half of a number on a narrow screen
 
 
 def page(inspection: Inspection) -> str:
@@ -102,16 +103,16 @@ def _chart(values: Sequence[float | None]) -> dict[str, Any]:
     """Points of a line over the layers, and the decades at its left."""
     scale = _scale(values)
     low, high = scale or (0.0, 1.0)
-    width, height = CHART[0] - _LEFT - 8, CHART[1] - 20
+    width, height = CHART[0] - _LEFT - 8, CHART[1] - 2 * _EDGE
     points = []
     for n, value in enumerate(values):
         place = _place(value, scale)
         if place is not None:
             x = _LEFT + width * (n + 0.5) / len(values)
-            points.append((round(x, 1), round(10 + height * (1 - place), 1)))
+            points.append((round(x, 1), round(_EDGE + height * (1 - place), 1)))
     step = max(math.ceil((high - low) / 6), 1)
     ticks = [
-        {"y": round(10 + height * (1 - (decade - low) / (high - low)), 1), "decade": decade}
+        {"y": round(_EDGE + height * (1 - (decade - low) / (high - low)), 1), "decade": decade}
         for decade in range(int(low), int(high) + 1, step)
     ]
     logs = [math.log10(each) for each in _finite(values)]

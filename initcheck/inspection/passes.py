@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from initcheck.inspection.calling import unreached
 from initcheck.inspection.exact import BiasAfterwards, Exact, SameRandom, default_float64
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.functions import functions_of
@@ -108,8 +109,7 @@ class Runner:
                     )
                     hooks.callback(handle.remove)
             loss = self._loss()
-            if not loss.requires_grad:
-                raise InspectionError("The loss does not depend on any trainable parameter.")
+            _demand(loss.requires_grad)
             result.decisions = tuple(mode.decisions)
             if isinstance(mode, Exact):
                 result.functions = functions_of(loss)
@@ -119,6 +119,7 @@ class Runner:
                 hooks.enter_context(hooks_in_dtype(self.module))
             result.loss = _finite(loss)
             loss.backward()  # type: ignore[no-untyped-call]
+        _demand(result.summaries)
         return result
 
     def loss(self, mode: SameRandom, *, grad: bool = False) -> float:
@@ -131,7 +132,7 @@ class Runner:
             return _finite(self._loss())
 
     def _loss(self) -> Tensor:
-        seed_everything(0)
+        seed_everything(0, self.subject.device)
         return self.subject.first_loss(self.module, cloned(self.batch))
 
     @contextmanager
@@ -168,6 +169,11 @@ def _in_dtype(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Tensor], Ten
         return None if result is None else result.to(gradient.dtype)
 
     return rounded
+
+
+def _demand(reached: object) -> None:
+    if not reached:
+        raise unreached()
 
 
 def _finite(loss: Tensor) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from initcheck.inspection.calling import called
-from initcheck.inspection.memory import shortened
+from initcheck.inspection.shown import shortened
 from initcheck.inspection.surroundings import without_network
 
 METHODS = frozenset({"startswith", "endswith"})

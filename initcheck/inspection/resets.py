@@ -13,7 +13,7 @@ from initcheck.inspection.deferred import promises
 from initcheck.inspection.fans import moments
 from initcheck.inspection.findings import Finding, NotJudged
 from initcheck.inspection.laws import differ
-from initcheck.inspection.memory import shortened
+from initcheck.inspection.shown import shortened
 from initcheck.inspection.start import Start, by_name
 from initcheck.inspection.surroundings import seed_everything, without_network
 from initcheck.inspection.tensors import Named, constant, same_bits, why_not_judged
@@ -56,7 +56,7 @@ def check_resets(start: Start) -> Iterator[Finding]:
 
 
 def _reset(start: Start, module: nn.Module) -> bool:
-    seed_everything(start.seeds[1])
+    seed_everything(start.seeds[1], start.subject.device)
     for part in module.modules():
         reset = getattr(part, "reset_parameters", None)
         if callable(reset):

@@ -81,13 +81,15 @@ class Start:
         self, check: str, severity: str, named: Sequence[Named], *, line: str | None = None,
         **rest: object,
     ) -> Finding:  # fmt: skip
-        """A finding about these tensors, with their owner's class; the line is the first's."""
+        """A finding about these tensors, with the class of the first one's owner."""
+        lines = tuple(map(self.line, named)) if line is None else ()
         return Finding(
             check=check,
             severity=severity,  # type: ignore[arg-type]
             parameters=tuple(each.name for each in named),
             owner=type(named[0].owner).__name__,
-            line=self.line(named[0]) if line is None else line,
+            line=lines[0] if line is None else line,
+            lines=lines,
             **rest,  # type: ignore[arg-type]
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from initcheck.inspection.calling import unreached
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.first import directions, first_step
@@ -194,8 +195,10 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
                     start.not_judged.append(NotJudged("asleep", "", why, requested=True))
                     return False
                 if not loss.requires_grad:
-                    raise InspectionError("The loss does not depend on any trainable parameter.")
+                    raise unreached()
                 loss.backward()  # type: ignore[no-untyped-call]
+            if step == 1 and not taken.reached:
+                raise unreached()
         watch.reached |= taken.reached
         for name in taken.awake:
             watch.awake.setdefault((name, seed), step)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from initcheck.inspection.calling import called, what
 from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.memory import Fill, WatchedMemory
-from initcheck.inspection.surroundings import seed_everything, without_network
+from initcheck.inspection.placing import moved_to, refuse_incomplete
+from initcheck.inspection.surroundings import seed_everything, uncompiled, without_network
 from initcheck.inspection.watching import watched
 
 #: Added to a seed for the global generators of a build that takes its seed as an argument.
@@ -82,23 +83,24 @@ class Subject:
             InspectionError: the function raised, or returned no module.
         """
         moved = ELSEWHERE if elsewhere and self.seeded_by else 0
-        seed_everything(seed + moved)
+        seed_everything(seed + moved, self.device)
         given = {"*": (seed,)} if self.seeded_by == "*" else {}
         named = {self.seeded_by: seed} if self.seeded_by not in {"", "*"} else {}
         memory = WatchedMemory(fill) if fill else None
-        with without_network(), watched(memory):
+        with without_network(), uncompiled(), watched(memory):
             module = called(self.build, self.name, *given.get("*", ()), **named)
             if not isinstance(module, nn.Module):
                 raise InspectionError(
                     f"{self.name} returned {what(module)}, not a torch.nn.Module. "
                     "Return the module itself."
                 )
+            refuse_incomplete(module, self.name)
             if self.init is not None:
                 if memory:
                     memory.in_init = True
                 called(self.init, "the initialization", module)
         if self.device != "cpu":
-            module = module.to(self.device)
+            module = moved_to(self.device, module, memory)
         if memory is None:
             return Built(module)
         return Built(module, memory.lines, memory.random, memory)
@@ -109,10 +111,11 @@ class Subject:
         Raises:
             InspectionError: the forward pass raised, or no loss can be made of its output.
         """
-        if self.loss is not None:
-            loss = called(self.loss, "the loss", module, batch)
-        else:
-            loss = default_loss(module, batch)
+        with uncompiled():
+            if self.loss is not None:
+                loss = called(self.loss, "the loss", module, batch)
+            else:
+                loss = default_loss(module, batch)
         if isinstance(loss, Tensor) and loss.numel() != 1:
             raise InspectionError(
                 f"The loss has the shape {tuple(loss.shape)}. Return one number, such as its mean."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,11 +53,26 @@ def left_as_found(device: str) -> Iterator[None]:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of torch on the CPU, of numpy and of Python."""
+def seed_everything(seed: int, device: str = "cpu") -> None:
+    """Seed the global generators of torch on the CPU and on one device, of numpy and of Python."""
+    devices.seed_generator(device, seed)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator
     np.random.seed(seed % 2**32)  # noqa: NPY002 -- a build may draw from it
     random.seed(seed)
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Run what ``torch.compile`` wraps as it is written: compiling would cost minutes.
+
+    A module is compiled only after its first build, so torch's compiler may not be imported yet.
+    """
+    stance = getattr(torch.compiler, "set_stance", None)  # torch has it from 2.6 on
+    if stance is None or "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with stance("force_eager"):
+        yield
 
 
 @contextmanager

@@ -61,8 +61,10 @@ def why_not_judged(tensor: Tensor) -> str:
         return "lazy: its shape is not known before a first batch"
     if tensor.is_meta:
         return "on meta: it has a shape, but no values"
-    if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_nested:
-        return f"its layout is {tensor.layout}, quantized or nested"
+    if tensor.is_quantized or tensor.is_nested:
+        return "quantized" if tensor.is_quantized else "nested: it has no one shape"
+    if tensor.layout != torch.strided:
+        return f"sparse: its layout is {tensor.layout}"
     if type(tensor.data) is not Tensor:
         return f"{type(tensor.data).__name__} is a subclass of torch.Tensor"
     return ""

@@ -34,6 +34,11 @@ def _downloads():
     urllib.request.urlopen("http://192.0.2.1/weights")
 
 
+class NoSuper(nn.Module):
+    def __init__(self):
+        self.number = 3
+
+
 SHARED = nn.Linear(8, CLASSES)
 
 REFUSED = {
@@ -44,7 +49,9 @@ REFUSED = {
     "an error": (_raises, "raised ValueError: out of ideas ("),
     "an exit": (lambda: sys.exit(0), "ended the program (SystemExit: 0)"),
     "the same module again": (lambda: SHARED, "returned the same module twice"),
-    "a download": (_downloads, "tried to connect to another machine"),
+    "a download": (_downloads, "another machine (tests/inspection/test_bad_input.py:"),
+    "no super": (NoSuper, "a NoSuper whose parameters cannot be listed: AttributeError"),
+    "a part without super": (lambda: nn.Sequential(NoSuper()), "Call super().__init__() first"),
 }
 
 
@@ -237,3 +244,44 @@ def test_a_module_instead_of_a_function_can_be_shown_in_a_traceback():
     ]  # fmt: skip
     assert shown
     assert all("seeded_by=''" in each for each in shown)
+
+
+def test_a_loss_that_reaches_no_parameter_is_not_ok():
+    inspection = inspect_model(
+        linear, rows, loss=lambda module, batch: torch.ones((), requires_grad=True)
+    )
+    assert not inspection.ok
+    assert "asleep, units, signal, start_loss, first_gradient: The loss does not depend on any" in (
+        str(inspection)
+    )
+
+
+def test_gradients_that_the_build_turned_off_are_named():
+    def build():
+        torch.set_grad_enabled(mode=False)
+        return linear()
+
+    assert "gradients are off, by torch.set_grad_enabled(False)" in str(inspect_model(build, rows))
+    assert torch.is_grad_enabled()
+
+
+def test_a_long_message_of_an_error_is_cut():
+    def build():
+        raise ValueError("many words " * 100)
+
+    with pytest.raises(InspectionError) as error:
+        inspect_model(build)
+    assert len(str(error.value)) < 400
+    assert " ... (tests/inspection/test_bad_input.py:" in str(error.value)
+
+
+def test_sparse_and_quantized_tensors_are_named_as_such():
+    quantized = torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8)
+    for buffer, why in (
+        (torch.eye(3).to_sparse(), "sparse: its layout is"),
+        (quantized, "quantized"),
+    ):
+        inspection = inspect_model(
+            lambda buffer=buffer: _with(torch.zeros(2), buffer), name="model"
+        )
+        assert f"not judged  all: adjacency: {why}" in str(inspection)

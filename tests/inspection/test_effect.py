@@ -288,3 +288,54 @@ class Token(nn.Module):
 
 def test_a_function_that_is_handed_a_tensor_is_no_rule():
     assert not effects(Token)
+
+
+def _fill(child, std):
+    nn.init.normal_(child.weight, std=std)
+
+
+class Embedded(nn.Module):
+    """An embedding that a rule by type draws, and then the rule of its parent."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(20, 8)
+
+
+class ByHelper(nn.Module):
+    """All rules of parents call one helper, which is therefore no general rule."""
+
+    def __init__(self):
+        super().__init__()
+        self.start, self.blocks = Embedded(), nn.Sequential(*(nn.Linear(8, 8) for _ in range(4)))
+        self.apply(self.draw)
+
+    def draw(self, module):
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight)
+        if isinstance(module, Embedded):
+            _fill(module.tokens, 0.02)
+        if isinstance(module, nn.Sequential):
+            for each in module:
+                _fill(each, 0.01)
+
+
+class SpecialThenHelper(ByHelper):
+    """The rule of the whole model, by the helper, overwrites that of one part."""
+
+    def draw(self, module):
+        if isinstance(module, Embedded):
+            nn.init.normal_(module.tokens.weight)
+        if module is self:
+            for each in (module.start.tokens, *module.blocks):
+                _fill(each, 0.02)
+
+
+def test_a_helper_of_several_rules_is_no_general_rule():
+    assert not effects(ByHelper)
+
+
+def test_a_general_rule_by_a_helper_is_found():
+    (finding,) = effects(SpecialThenHelper)
+    assert finding.parameters == ("start.tokens.weight",)
+    assert "which sets 5 parameters, overwrites all of them later" in finding.message

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from initcheck import inspect_model
-from initcheck.inspection import InspectionError
+from initcheck.inspection import Finding, InspectionError
+from initcheck.inspection.exceptions import divided, exceptions
+from initcheck.inspection.findings import finding_lines
 from tests.inspection import faulty, faulty_law, innocent
 
 
@@ -100,3 +102,31 @@ def test_a_star_covers_a_finding_about_the_whole_module(pattern, kept):
     about_all = "was true for none"
     assert any(about_all in each.message for each in found.findings) == kept
     assert any(about_all in each.message for each in found.allowed) != kept
+
+
+def test_what_remains_keeps_its_own_lines():
+    whole = Finding(
+        check="asleep", severity="fail", parameters=("a", "b", "c"), owner="Model",
+        message="", lines=("x.py:1", "x.py:2", "x.py:2"), line="x.py:1",
+    )  # fmt: skip
+    rest, (allowed,), _ = divided(
+        [whole], exceptions(["a asleep why"]), ["asleep"], ["a", "b", "c"]
+    )
+    assert (allowed.line, allowed.lines) == ("x.py:1", ("x.py:1",))
+    assert [(each.line, each.lines) for each in rest] == [("x.py:2", ("x.py:2", "x.py:2"))]
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (("x.py:1",) * 3, "Written last at x.py:1."),
+        (("x.py:1", "", "x.py:2"), "Written last at x.py:1, x.py:2."),
+        (("a:1", "a:2", "a:3", "a:4", "a:5"), "Written last at a:1, a:2, a:3 and 2 more."),
+    ],
+)
+def test_every_line_that_wrote_a_parameter_of_a_finding_is_named(lines, text):
+    finding = Finding(
+        check="asleep", severity="note", parameters=tuple("abcde"[: len(lines)]), owner="Model",
+        message="", lines=lines, line=lines[0],
+    )  # fmt: skip
+    assert finding_lines([finding])[-1].strip() == text

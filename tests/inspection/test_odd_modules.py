@@ -353,3 +353,28 @@ def test_a_build_that_seeds_the_global_generator_is_noted():
     (finding,) = inspect_model(build, rows).findings
     assert (finding.check, finding.severity) == ("rebuilt", "note")
     assert "global generator" in finding.message
+
+
+def compiled():
+    return torch.compile(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, CLASSES)))
+
+
+def test_a_compiled_module_runs_as_it_is_written():
+    """Compiling it would take minutes, and trace the checks."""
+    import torch._dynamo.utils as of_dynamo  # slow to import
+
+    of_dynamo.counters.clear()
+    inspection = inspect_model(compiled, rows)
+    assert inspection.ok
+    assert not inspection.findings, str(inspection)
+    assert inspection.judged.parameters == 4
+    assert not of_dynamo.counters["frames"]
+
+
+def test_what_a_reset_leaves_unset_is_worded_by_its_classes():
+    def build():
+        return nn.utils.parametrizations.spectral_norm(nn.Linear(8, CLASSES))
+
+    assert "no reset_parameters of ParametrizationList and _SpectralNorm sets them" in str(
+        inspect_model(build, name="model")
+    )

@@ -11,7 +11,7 @@ from torch import nn
 
 from initcheck import inspect_model
 from initcheck.cli.main import main
-from initcheck.inspection.page import number, page
+from initcheck.inspection.page import CHART, number, page
 from tests.inspection import faulty, innocent
 from tests.inspection.faulty import CLASSES, rows
 
@@ -101,3 +101,12 @@ def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
     assert "page_model:build" in (tmp_path / "start.html").read_text()
     assert main(["inspect", "page_model:build", "--html", "nowhere/start.html"]) == 4
     assert "There is no folder" in capsys.readouterr().err
+
+
+def test_numbers_of_the_decades_are_not_cut():
+    """On narrow screens a number is 20 units high: half of it must be inside of the drawing."""
+    text = page(inspect_model(innocent.zero_head, rows))
+    places = [float(each) for each in re.findall(r'<text x="58" y="([0-9.]+)"', text)]
+    assert places
+    assert min(places) >= 15
+    assert max(places) <= CHART[1] - 15

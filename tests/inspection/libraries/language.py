@@ -109,8 +109,8 @@ OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"embedding_size": 8, "hidden_sizes": [8, 16, 32, 64], "depths": [1, 1, 1, 1]}, "pixels",
     ),
     "segformer": (
-        "SegformerForImageClassification",
-        {"hidden_sizes": [8, 16, 16, 32], "depths": [1, 1, 1, 1],
+        "SegformerForImageClassification",  # of 32 pixels its attention would have one key alone
+        {"image_size": 64, "hidden_sizes": [8, 16, 16, 32], "depths": [1, 1, 1, 1],
          "num_attention_heads": [1, 1, 2, 2], "decoder_hidden_size": 16},
         "pixels",
     ),
