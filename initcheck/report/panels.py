@@ -27,7 +27,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)),
 PALE, STRONG = 0.06, 0.42  # opacity of cells: text on both has a contrast of 4.5 and more
 #: Panels from top to bottom, and the height of the figure in inches.
 PANELS = {
-    "learning_curves": (2, 5.0), "residual_rank_over_steps": (1, 4.0),
+    "equal_units": (2, 5.0), "learning_curves": (2, 5.0), "residual_rank_over_steps": (1, 4.0),
     "weight_histograms": (3, 4.6), "learning_rates": (3, 5.6), "waking_layers": (2, 4.4),
     "signal_over_depth": (2, 5.0), "width_transfer": (1, 3.2), "attention_rank": (1, 3.2),
     "rounding_envelope": (1, 3.7),

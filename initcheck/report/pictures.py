@@ -36,6 +36,23 @@ LEAST_SHARE = 1e-3  # of all weights; bars of a smaller share are not drawn
 # --- one function per picture ---------------------------------------------------------------------
 
 
+def plot_equal_units(frame: pd.DataFrame, axes: Any = None) -> Any:
+    """Largest difference between two hidden units, and test accuracy, over steps."""
+    apart, accuracy = axes_of("equal_units", axes)
+    for panel, measure in ((apart, "difference of units"), (accuracy, "test accuracy")):
+        lines(panel, frame[frame["measure"] == measure], by="start", x="step")
+        for first in panel.lines[:1]:  # rings, since two starts are often on the same line
+            first.set(markersize=10, markerfacecolor="none", markeredgewidth=1.2)
+    highest = frame[frame["measure"] == "difference of units"]["highest"]
+    apart.set_ylim(-0.05, max(0.5, finite_max(highest) * 1.05))
+    apart.set_ylabel("difference of units")
+    accuracy.set_ylim(0, 1)
+    accuracy.set_ylabel("test accuracy (share)")
+    accuracy.set_xlabel("step")
+    legend(apart, columns=2)
+    return [apart, accuracy]
+
+
 def plot_learning_curves(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Training loss and test accuracy over steps, with the range over seeds as a band."""
     loss, accuracy = axes_of("learning_curves", axes)
