@@ -159,9 +159,9 @@ def test_a_hundred_claims_take_less_than_three_seconds():
     wide = probe(treated=values, control=[v + 2 for v in values], seeds=list(range(16)))
     results = example(*(result(f"claim_{n}", wide, gain("pass")) for n in range(100)))
     page(results)
-    start = time.perf_counter()
+    start = time.process_time()
     page(results)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize(
