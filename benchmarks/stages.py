@@ -45,14 +45,17 @@ Often used:
   -k NAME                    only what has this in its name, such as -k {name}
   -v                         show every result
 {more}"""
+FILES = (
+    "  --initcheck-device DEVICE  a device that must compute, such as cpu or cuda\n"
+    "  --initcheck-html FILE      write a page with pictures\n"
+    "  --initcheck-json FILE      write results for machines\n"
+    "docs/options.md describes all options.\n"
+)
 ABOUT = {
     "benchmarks": (
         "Runs the gate: judges every claim on every device of this machine that computes.",
         "he_beats_randn",
-        "  --initcheck-device DEVICE  a device that must compute, such as cpu or cuda\n"
-        "  --initcheck-html FILE      write a page with pictures\n"
-        "  --initcheck-json FILE      write results for machines\n"
-        "docs/options.md describes all options.\n",
+        FILES,
     ),
     "tests": ("Tests the package itself.", "pictures", ""),
 }
