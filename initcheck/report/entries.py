@@ -1,8 +1,8 @@
 """What the page shows of a claim in each run: all of it once, and what differs in further runs.
 
 A result that is equal to one above it is named there. On a page of few results the others are shown
-in full. On a page of many, one result of each verdict is, and the others have a line for each
-comparison, so that a page of several whole runs stays below 3 MB.
+in full. On a page of many, the gravest one is, and the others have a line for each comparison and
+why it is red, so that a page of several whole runs stays below 3 MB.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from initcheck.report import failure, formatting, plots
-from initcheck.results import ENVELOPE_LIMIT, GAIN_P, ClaimResult, Comparison, Drift, Settings
+from initcheck.results import (
+    ENVELOPE_LIMIT,
+    GAIN_P,
+    ORDER,
+    ClaimResult,
+    Comparison,
+    Drift,
+    Settings,
+)
 
 FEW = 150  # results on a page, up to which all that differ are shown in full
 
@@ -43,14 +51,12 @@ def shown(entries: Sequence[Entry], *, on_page: int) -> list[dict[str, Any]]:
             found.append((entry, []))
         else:
             same.append(entry.where)
-    seen: set[str] = set()
-    rows = []
-    for entry, also in found:
-        verdict = entry.result.verdict
-        full = on_page <= FEW or verdict not in seen
-        seen.add(verdict)
-        rows.append((_full(entry) if full else _brief(entry)) | {"also": ", ".join(also)})
-    return rows
+    gravest = max((entry for entry, _ in found), key=lambda e: ORDER.index(e.result.verdict))
+    return [
+        (_full(entry) if on_page <= FEW or entry is gravest else _brief(entry))
+        | {"also": ", ".join(also)}
+        for entry, also in found
+    ]
 
 
 def _same(one: ClaimResult, other: ClaimResult) -> bool:

@@ -67,7 +67,7 @@ def test_an_equal_result_of_another_run_is_named_and_not_repeated():
     assert page(*runs).count('<div class="probe">') == 2
 
 
-def test_on_a_page_of_many_results_one_of_each_verdict_is_whole_and_no_reason_is_lost():
+def test_on_a_page_of_many_results_the_gravest_is_whole_and_no_reason_is_lost():
     def results(*value):
         many = [result(f"c{n}", probe(treated=[*value] * 4)) for n in range(60)]
         return [*many, replace(refuted(), probes=[probe("refuted", reason=f"by {value[0]}")])]
