@@ -29,6 +29,7 @@ PAIRS = (
 )
 # A claim of each mechanism that has a picture; none of them trains for more than seconds.
 PICTURED = (
+    "all_zero_network_learns_the_shares",
     "zeroed_layer_keeps_atom_at_zero", "weight_decay_breaks_confinement",
     "first_step_of_wave_has_rank_one", "clamped_loss_counts_errors", "mup_step_moves_wide",
     "attention_without_skips", "zero_is_identity_where_nothing_widens",

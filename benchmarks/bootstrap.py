@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from benchmarks.stages import explained, logged, stage
+from benchmarks.stages import explained, help_text, logged, stage
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST_PYTHON = (3, 11)
@@ -34,8 +34,12 @@ def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) 
 
     The environment is that of the running Python if it has this checkout as an editable install.
     Otherwise it is ``.venv`` in the checkout, which the first run creates. The exit code is 4 if
-    the environment cannot be set up, and 2 if the set-up is interrupted.
+    the environment cannot be set up, and 2 if the set-up is interrupted. A request for help before
+    the set-up is answered at once, and installs nothing.
     """
+    if {"-h", "--help"} & set(arguments) and not _is_ready(checkout):
+        sys.stdout.write(help_text(folder))
+        return 0
     try:
         python = environment(checkout)
     except SetupError as error:
@@ -68,9 +72,21 @@ def environment(checkout: str = CHECKOUT) -> str:
         return sys.executable
     venv = os.path.join(checkout, ".venv")
     with _lock(venv + ".lock"):
-        if _read(os.path.join(venv, STAMP)) != _digest(checkout) or not _runs(_python_of(venv)):
+        if not _is_set_up(checkout, venv):
             _install(checkout, venv)
     return _python_of(venv)
+
+
+def _is_set_up(checkout: str, venv: str) -> bool:
+    """Whether ``.venv`` has what pyproject.toml asks for now."""
+    return _read(os.path.join(venv, STAMP)) == _digest(checkout) and _runs(_python_of(venv))
+
+
+def _is_ready(checkout: str) -> bool:
+    """Whether pytest can run without a set-up."""
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return False
+    return _is_installed(checkout) or _is_set_up(checkout, os.path.join(checkout, ".venv"))
 
 
 def _runs(python: str) -> bool:

@@ -33,6 +33,40 @@ ADVICE = {
 }
 
 
+# What the two commands do, for those who ask before anything is installed.
+HELP = """usage: python3 -m {folder} [options of pytest]
+
+{what}
+
+Not all that this needs is installed. The next run without --help installs it in .venv in this
+checkout: in minutes, and up to 7 GB. After that, --help lists all options.
+
+Often used:
+  -k NAME                    only what has this in its name, such as -k {name}
+  -v                         show every result
+{more}"""
+FILES = (
+    "  --initcheck-device DEVICE  a device that must compute, such as cpu or cuda\n"
+    "  --initcheck-html FILE      write a page with pictures\n"
+    "  --initcheck-json FILE      write results for machines\n"
+    "docs/options.md describes all options.\n"
+)
+ABOUT = {
+    "benchmarks": (
+        "Runs the gate: judges every claim on every device of this machine that computes.",
+        "he_beats_randn",
+        FILES,
+    ),
+    "tests": ("Tests the package itself.", "pictures", ""),
+}
+
+
+def help_text(folder: str) -> str:
+    """What ``python3 -m FOLDER --help`` prints before pytest is there to answer."""
+    what, name, more = ABOUT.get(folder, ABOUT["tests"])
+    return HELP.format(folder=folder, what=what, name=name, more=more)
+
+
 class Stage:
     """A line such as ``initcheck: creating .venv: 3 s``; on a terminal the seconds count up."""
 

@@ -110,6 +110,24 @@ def test_a_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
     ]
 
 
+@pytest.mark.parametrize("word", ["-h", "--help"])
+@pytest.mark.parametrize("folder", ["benchmarks", "tests"])
+def test_help_before_the_set_up_installs_nothing(checkout, machine, capfd, folder, word):
+    assert run(checkout, word, folder=folder) == 0
+    assert (machine.installs, machine.runs) == ([], [])
+    assert not (checkout / ".venv").exists()
+    output, errors = capfd.readouterr()
+    assert output.startswith(f"usage: python3 -m {folder} [options of pytest]\n")
+    assert "up to 7 GB" in output
+    assert errors == ""
+
+
+def test_help_after_the_set_up_is_that_of_pytest(checkout, machine):
+    run(checkout)
+    run(checkout, "--help")
+    assert machine.runs[1][1:] == ["-m", "pytest", "tests", "--help"]
+
+
 def test_an_environment_that_is_there_prints_nothing(checkout, machine, capfd):
     run(checkout)
     capfd.readouterr()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from initcheck.files import write_atomic
 from initcheck.report import html
-from initcheck.report.pictures import UnfitError, svg
+from initcheck.report.panels import UnfitError
+from initcheck.report.pictures import svg
 from initcheck.results import Run
 
 
@@ -18,7 +19,7 @@ def write_page(file: Path, runs: Sequence[Run]) -> str:
     try:
         write_atomic(file, html.page(*runs))
     except OSError as error:
-        return f"The page was not written: {error}. Name another file."
+        return f"{file} was not written: {error.strerror or error}. Name another file."
     return ""
 
 

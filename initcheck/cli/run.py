@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JUDGED = (0, 1)  # pytest's exit codes of a run that went to its end
+# Options with which pytest prints something and judges no claim.
+UNJUDGED = (
+    "--cache-show", "--co", "--collect-only", "--fixtures", "--fixtures-per-test", "--help",
+    "--markers", "--setup-only", "--setup-plan", "--version", "-V", "-h",
+)  # fmt: skip
 LAST = 12  # lines of output that an error without a sentence shows
 
 
@@ -84,6 +89,12 @@ def run(
         raise RunError(f"Name a claim{what}: `initcheck claims` lists all of them.")
     if isinstance(options, str):
         raise RunError(f"options is one text, {options!r}. Give a list: {options.split()}.")
+    unjudged = [option for option in options if option in UNJUDGED]
+    if unjudged:
+        raise RunError(
+            f"With the option {unjudged[0]} pytest judges no claim, so there would be no table. "
+            "Leave it out; `initcheck claims` lists all claims."
+        )
     named = [device] if isinstance(device, str) else [*(device or ())]
     given = {"device": ",".join(named), "seeds": seeds, "fault": fault}
     chosen = [

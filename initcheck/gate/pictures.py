@@ -10,7 +10,12 @@ from typing import Any
 import pandas as pd
 
 from initcheck.datasets import DataError
-from initcheck.gate import pictured_layers, pictured_rounding, pictured_training
+from initcheck.gate import (
+    pictured_layers,
+    pictured_rounding,
+    pictured_symmetry,
+    pictured_training,
+)
 from initcheck.gate.pictured import DIGITS, Drawing, NoPictureError, Source
 from initcheck.initializers import InitializerError
 from initcheck.networks import NetworkError
@@ -18,11 +23,14 @@ from initcheck.results import Picture
 
 # From what a beginner asks first to what an expert asks.
 ORDER = (
-    "learning_curves", "residual_rank_over_steps", "weight_histograms", "waking_layers",
-    "learning_rates", "signal_over_depth", "width_transfer", "attention_rank",
+    "equal_units", "learning_curves", "residual_rank_over_steps", "weight_histograms",
+    "waking_layers", "learning_rates", "signal_over_depth", "width_transfer", "attention_rank",
     "rounding_envelope",
 )  # fmt: skip
-_EVERY = (*pictured_training.DRAWINGS, *pictured_layers.DRAWINGS, *pictured_rounding.DRAWINGS)
+_EVERY = (
+    *pictured_symmetry.DRAWINGS, *pictured_training.DRAWINGS, *pictured_layers.DRAWINGS,
+    *pictured_rounding.DRAWINGS,
+)  # fmt: skip
 DRAWINGS: dict[str, Drawing] = {
     each.name: each for each in sorted(_EVERY, key=lambda each: ORDER.index(each.name))
 }

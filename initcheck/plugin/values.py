@@ -78,7 +78,20 @@ def file(text: str) -> Path:
     parent = next((place for place in target.parents if place.exists()), path)
     if not (parent.is_dir() and os.access(path if path.exists() else parent, os.W_OK)):
         raise ValueError(f"{path} cannot be written. Name a file in a folder that can be.")
+    if not path.exists():  # a name may be too long, and /proc takes no files, even from root
+        _try(parent / f".{target.name}.{os.getpid()}", path)
     return path
+
+
+def _try(trial: Path, path: Path) -> None:
+    """Create and remove the temporary file from which ``path`` would be written at the end."""
+    try:
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror}. Name a file in a folder that can be."
+        ) from None
 
 
 def reason(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from initcheck.report import formatting, pictures
+from initcheck.report.panels import UnfitError
 from initcheck.results import ORDER, Picture, Run
 
 
@@ -31,8 +32,12 @@ def figures(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]:
                 same.append(label)
     return [
         _figure([("; ".join(names), picture) for names, picture in seen], runs)
-        for seen in by_name.values()
-    ]
+        | {"lacking": [
+            label for label, run in zip(labels, runs, strict=False)
+            if name not in {picture.name for picture in run.pictures}
+        ]}
+        for name, seen in by_name.items()
+    ]  # fmt: skip
 
 
 def _equal(one: Picture, other: Picture) -> bool:
@@ -58,7 +63,7 @@ def _svg(picture: Picture, prefix: str) -> tuple[str, str]:
     """The drawing and its text; without a drawing, the text says why."""
     try:
         return pictures.svg(picture, prefix=prefix), picture.text
-    except pictures.UnfitError as error:
+    except UnfitError as error:
         return "", f"Not drawn: {error} {picture.text}".strip()
 
 

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from initcheck.files.templates import html_template
 from initcheck.report import (
     about,
     colours,
-    failure,
     figures,
     formatting,
     highlights,
+    omitted,
     overview,
-    plots,
     terminal,
+    words,
 )
-from initcheck.results import (
-    ENVELOPE_LIMIT,
-    GAIN_P,
-    ORDER,
-    ClaimResult,
-    Comparison,
-    Drift,
-    Run,
-    Settings,
-    worst,
-)
+from initcheck.report.entries import Entry, reproduce, shown
+from initcheck.results import ORDER, Run, Settings, worst
 
 SHOWN_FIRST = 12  # claims that are not green; the others are one click away
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A claim's result, with the name and the settings of its run."""
-
-    run: str
-    result: ClaimResult
-    settings: Settings
 
 
 def page(run: Run, *more_runs: Run) -> str:
@@ -53,6 +35,7 @@ def page(run: Run, *more_runs: Run) -> str:
         for result in run.results
     ]
     results = [entry.result for entry in entries]
+    labels = overview.labels(runs, names)
     claims = _claims(entries)
     anchors = {claim["name"]: claim["anchor"] for claim in claims}
     return html_template("report", "page.html.j2").render(
@@ -66,11 +49,13 @@ def page(run: Run, *more_runs: Run) -> str:
         headline=overview.headline(runs),
         captions=overview.captions(runs, names),
         counts=terminal.counts(results),
-        extremes=[*dict.fromkeys([*highlights.margins(results), *highlights.envelope(results)])],
+        narrow=overview.narrow(entries, anchors),
         advice=[*highlights.advice(results)],
         envelopes=overview.envelopes(results),
         matrix=overview.matrix(runs, names, anchors),
-        figures=figures.figures(runs, overview.labels(runs, names)),
+        figures=figures.figures(runs, labels),
+        lacking=omitted.sentences(runs, labels),
+        words=[(words.anchor(word), word, text) for word, text in words.WORDS.items()],
         colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
@@ -86,7 +71,10 @@ def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
         by_name.setdefault(entry.result.name, []).append(entry)
-    return [_claim(f"claim-{n}", of_name) for n, of_name in enumerate(by_name.values(), start=1)]
+    return [
+        _claim(f"claim-{n}", of_name, len(entries))
+        for n, of_name in enumerate(by_name.values(), start=1)
+    ]
 
 
 def _red(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,8 +83,8 @@ def _red(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(red, key=lambda claim: ORDER.index(claim["verdict"]), reverse=True)
 
 
-def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
-    first, shown = entries[0].result, [_entry(entry) for entry in entries]
+def _claim(anchor: str, entries: Sequence[Entry], on_page: int) -> dict[str, Any]:
+    first = entries[0].result
     verdict = worst(entry.result.verdict for entry in entries)
     worst_one = next(entry for entry in entries if entry.result.verdict == verdict)
     measured, why = overview.why(worst_one.result)
@@ -109,75 +97,16 @@ def _claim(anchor: str, entries: Sequence[Entry]) -> dict[str, Any]:
         "verdict": verdict,
         "measured": measured,
         "why": why,
-        "where": _where(worst_one)
+        "where": worst_one.where
         + "".join(
-            f", also {entry.result.verdict} on {_where(entry)}"
+            f", also {entry.result.verdict} on {entry.where}"
             for entry in entries
             if entry is not worst_one and entry.result.verdict != "pass"
         ),
-        "reproduce": shown[entries.index(worst_one)]["reproduce"],
+        "reproduce": reproduce(worst_one),
         "devices": ", ".join(dict.fromkeys(entry.result.device for entry in entries)),
-        "entries": shown,
+        "entries": shown(entries, on_page=on_page),
     }
-
-
-def _where(entry: Entry) -> str:
-    return " · ".join(filter(None, [entry.result.device, entry.run]))
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    result = entry.result
-    head = [result.device, entry.run, f"{result.seconds:.1f} s"]
-    return {
-        "head": " · ".join(filter(None, head)),
-        "verdict": result.verdict,
-        "message": "" if result.red or result.verdict == "pass" else result.message,
-        "probes": [_probe(probe) for probe in result.probes],
-        "reproduce": formatting.command(formatting.reproduce(result, entry.settings))[0],
-        "steps": "\n".join(failure.next_steps(result, entry.settings)) if result.red else "",
-    }
-
-
-def _probe(probe: Comparison) -> dict[str, Any]:
-    return {
-        "title": probe.title,
-        "verdict": probe.verdict,
-        "margin": _margin(probe),
-        "strip": plots.of_comparison(probe),
-        "because": "" if probe.verdict == "pass" else formatting.sentence(probe.reason),
-        "why": probe.why,
-        "fault": probe.fault,
-        "drifts": [f"{side}: {_drift(drift)}" for side, drift in formatting.drifts(probe)],
-    }
-
-
-def _margin(probe: Comparison) -> str:
-    """The number that decides, with its unit."""
-    if probe.form == "gains":
-        p = probe.p_value
-        return "" if p is None else f"p = {formatting.number(p)}, at most {GAIN_P} shows a gain"
-    text = formatting.margin(probe)
-    if text == "-":
-        return ""
-    plain = probe.form == "holds" and probe.margin_unit == "units"
-    return f"margin {text} {probe.unit if plain else ''}".rstrip()
-
-
-def _drift(drift: Drift) -> str:
-    """An arm against its evidence: the verdict, then the envelope ratio and the shift."""
-    text: str = drift.verdict
-    if drift.r is not None:
-        text += f", r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}"
-        if drift.loss_r is not None and drift.loss_r != drift.r:
-            text += f" ({formatting.number(drift.loss_r)} of its losses alone)"
-    if drift.tensor is not None:
-        away = formatting.number(drift.tensor_r)
-        text += f", first outside at step {drift.first_step}: {drift.tensor} by {away}"
-    if drift.note:
-        text += f", {drift.note}"
-    if drift.shift is not None:
-        text += f", mean {drift.shift:+.1f} standard deviations from its record"
-    return f"{text} ({drift.environment})" if drift.environment else text
 
 
 def _surroundings(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:

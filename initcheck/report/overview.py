@@ -6,10 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from initcheck.report import about, failure, formatting, plots
-from initcheck.results import ENVELOPE_LIMIT, ORDER, ClaimResult, Run, worst
+from initcheck.report import about, failure, formatting, highlights, plots
+from initcheck.report.entries import Entry
+from initcheck.results import ENVELOPE_LIMIT, GAIN_P, ORDER, ClaimResult, Comparison, Run, Verdict
+
+SHADES = (0, 1, ENVELOPE_LIMIT)  # ends of r at which a cell of the matrix gets darker
 
 
 def headline(runs: Sequence[Run]) -> str:
@@ -58,6 +61,40 @@ def meanings(verdicts: Iterable[str]) -> list[tuple[str, str]]:
     return [(verdict, text) for verdict, text in MEANING.items() if verdict in seen]
 
 
+# --- what passed with the least room --------------------------------------------------------------
+
+
+def narrow(entries: Sequence[Entry], anchors: dict[str, str]) -> list[dict[str, str]]:
+    """The comparisons that passed with the least room: the claim, its anchor, and a sentence."""
+    where = {id(entry.result): entry.run for entry in entries}
+    rows = [
+        {
+            "name": result.name,
+            "anchor": anchors[result.name],
+            "where": " · ".join(filter(None, [result.device, where[id(result)]])),
+            "text": _room(probe),
+        }
+        for result, probe in highlights.closest([entry.result for entry in entries])
+    ]
+    return [row for n, row in enumerate(rows) if row not in rows[:n]]
+
+
+def _room(probe: Comparison) -> str:
+    """How far a comparison that passed is from failing."""
+    if probe.form == "gains":
+        p = formatting.number(probe.p_value)
+        return f"{probe.title}: the gain is shown at p = {p}, and {GAIN_P} is needed."
+    if probe.form == "rate":
+        return f"{probe.title}: {formatting.margin(probe)} more succeeded than are needed."
+    unit = probe.unit if probe.margin_unit == "units" else ""
+    room = f"{formatting.margin(probe)} {unit}".rstrip().replace(" dec", " decades")
+    ranges = formatting.number(highlights.room(probe), 2)
+    return (
+        f"{probe.title}: {room} from its limit ({formatting.limit(probe)}), which is {ranges} "
+        "times the range of that arm over seeds."
+    )
+
+
 # --- r of all arms --------------------------------------------------------------------------------
 
 
@@ -81,12 +118,15 @@ class Envelopes:
     """All that the picture of r draws.
 
     Attributes:
+        rows: mechanisms of which an arm moved, the farthest first.
+        still: mechanisms of which all arms have r = 0, with their number of arms.
         ticks: places and texts.
         limit: the place of the largest r that is allowed.
         label: the numbers for those who do not see it.
     """
 
     rows: list[Followed]
+    still: list[tuple[str, int]]
     ticks: list[tuple[float, str]]
     limit: float
     allowed: int
@@ -113,14 +153,16 @@ def envelopes(results: Iterable[ClaimResult]) -> Envelopes | None:
             sorted({(_place(line, r), r > ENVELOPE_LIMIT) for r in ratios}),
         )
         for name, ratios in sorted(judged.items(), key=lambda item: (-max(item[1]), item[0]))
+        if max(ratios) > 0
     ]  # fmt: skip
+    still = [(name, len(ratios)) for name, ratios in sorted(judged.items()) if max(ratios) == 0]
     far = sum(r > ENVELOPE_LIMIT for r in every)
     label = (
         f"Distance r from the recorded trajectory, in rounding envelopes, of "
         f"{formatting.counted(len(every), 'arm')}: {formatting.span(every)}; "
         f"{far or 'none'} above the {ENVELOPE_LIMIT} allowed."
     )
-    return Envelopes(rows, line.ticks(), line.place(ENVELOPE_LIMIT), ENVELOPE_LIMIT, label)
+    return Envelopes(rows, still, line.ticks(), line.place(ENVELOPE_LIMIT), ENVELOPE_LIMIT, label)
 
 
 def _place(line: plots.Axis, r: float) -> float:
@@ -136,42 +178,81 @@ class Matrix:
 
     Attributes:
         columns: three lines each: the run, the device, the release of torch.
-        differing: rows whose cells are not all green or not all equal: a claim's name and anchor,
-            and a verdict (or an empty text) per column.
+        short: the columns in one or two words, for narrow screens.
+        allowed: the largest r that is allowed.
+        differing: rows whose cells are not all green: a claim's name and anchor, and a cell per
+            column: its verdict (or an empty text), the largest r of its arms, and how dark it is.
         equal: the other rows.
     """
 
     columns: list[tuple[str, str, str]]
+    short: list[str]
+    allowed: int
     differing: list[dict[str, Any]]
     equal: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A claim in one column: its verdict, the largest r of its arms in words, and a shade."""
+
+    verdict: Verdict | Literal[""] = ""
+    r: str = ""
+    shade: int = 0
+
+
+def _cell(result: ClaimResult) -> Cell:
+    """Shades: 0 without r or with r = 0, 1 up to one envelope, 2 up to the limit, 3 beyond it."""
+    found = [
+        math.inf if math.isnan(drift.r) else drift.r
+        for probe in result.probes for _, drift in formatting.drifts(probe)
+        if drift.r is not None
+    ]  # fmt: skip
+    if not found:
+        return Cell(result.verdict)
+    r = max(found)
+    return Cell(result.verdict, formatting.number(r, 2), sum(r > edge for edge in SHADES))
+
+
 def matrix(runs: Sequence[Run], names: Sequence[str], anchors: dict[str, str]) -> Matrix | None:
-    """The verdicts of all claims; None if there is only one column."""
+    """The verdict and the largest r of all claims; None if there is only one column."""
     keys = list(dict.fromkeys(
         (number, result.device) for number, run in enumerate(runs) for result in run.results
     ))  # fmt: skip
     if len(keys) < 2:
         return None
-    cells: dict[str, dict[tuple[int, str], str]] = {}
+    cells: dict[str, dict[tuple[int, str], Cell]] = {}
     for number, run in enumerate(runs):
         for result in run.results:
             row = cells.setdefault(result.name, {})
-            key = (number, result.device)
-            row[key] = worst([result.verdict, row.get(key, "pass")])  # type: ignore[list-item]
+            key, cell = (number, result.device), _cell(result)
+            before = row.get(key, cell)  # the worse one counts if a run judged a claim twice
+            worse = ORDER.index(cell.verdict) >= ORDER.index(before.verdict)
+            row[key] = cell if worse else before
     rows = [
-        {"name": name, "anchor": anchors[name], "verdicts": [row.get(key, "") for key in keys]}
+        {"name": name, "anchor": anchors[name], "cells": [row.get(key, Cell()) for key in keys]}
         for name, row in cells.items()
     ]
-    green = [set(row["verdicts"]) == {"pass"} for row in rows]
+    green = [{cell.verdict for cell in row.values()} == {"pass"} for row in cells.values()]
     return Matrix(
         columns=[
             (names[n] if names else "", device, f"torch {runs[n].environment.torch}")
             for n, device in keys
         ],
+        short=_short(keys, names), allowed=ENVELOPE_LIMIT,
         differing=[row for row, is_green in zip(rows, green, strict=True) if not is_green],
         equal=[row for row, is_green in zip(rows, green, strict=True) if is_green],
     )  # fmt: skip
+
+
+def _short(keys: Sequence[tuple[int, str]], names: Sequence[str]) -> list[str]:
+    """The run of each column, the device, or both if neither tells them apart."""
+    devices = [device for _, device in keys]
+    if len({n for n, _ in keys}) == len(keys):
+        return [names[n] for n, _ in keys]
+    if len(set(devices)) == len(keys):
+        return devices
+    return [f"{names[n]} {device}" for n, device in keys]
 
 
 def labels(runs: Sequence[Run], names: Sequence[str]) -> list[str]:

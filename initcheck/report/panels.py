@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,63 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)),
 PALE, STRONG = 0.06, 0.42  # opacity of cells: text on both has a contrast of 4.5 and more
 #: Panels from top to bottom, and the height of the figure in inches.
 PANELS = {
-    "learning_curves": (2, 5.0), "residual_rank_over_steps": (1, 4.0),
+    "equal_units": (2, 5.0), "learning_curves": (2, 5.0), "residual_rank_over_steps": (1, 4.0),
     "weight_histograms": (3, 4.6), "learning_rates": (3, 5.6), "waking_layers": (2, 4.4),
     "signal_over_depth": (2, 5.0), "width_transfer": (1, 3.2), "attention_rank": (1, 3.2),
     "rounding_envelope": (1, 3.7),
 }  # fmt: skip
+
+
+#: What the table of each picture must have.
+CURVES = ("start", "step", "measure", "mean", "lowest", "highest")
+COLUMNS = {
+    "equal_units": CURVES, "learning_curves": CURVES,
+    "residual_rank_over_steps": ("start", "width", "step", "rank"),
+    "weight_histograms": ("start", "low", "high", "share"),
+    "learning_rates": ("optimizer", "start", "lr", "accuracy"),
+    "waking_layers": ("start", "layer", "step", "distance"),
+    "signal_over_depth": ("start", "layer", "measure", "mean", "lowest", "highest"),
+    "width_transfer": ("rates", "width", "mean", "lowest", "highest"),
+    "attention_rank": ("skips", "depth", "mean", "lowest", "highest"),
+    "rounding_envelope": ("run", "step", "r"),
+}  # fmt: skip
+
+
+class UnfitError(ValueError):
+    """A table cannot be drawn: it is another picture's, another program's, or damaged."""
+
+
+# What pandas and matplotlib raise on tables of other columns, lengths or types.
+UNFIT = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+    SyntaxError,  # xml: a control character in a name
+)  # fmt: skip
+
+
+def fits(plot: Callable[[pd.DataFrame, Any], Any]) -> Callable[..., Any]:
+    """Make ``plot_NAME`` raise UnfitError, with a sentence, on a table of another kind."""
+    name = plot.__name__.removeprefix("plot_")
+
+    @wraps(plot)
+    def drawn(frame: pd.DataFrame, axes: Any = None) -> Any:
+        missing = [each for each in COLUMNS[name] if each not in getattr(frame, "columns", ())]
+        if missing:
+            there = ", ".join(map(str, getattr(frame, "columns", ()))) or "none"
+            raise UnfitError(
+                f"The table does not fit the picture {name}: it has no column "
+                f"{', '.join(missing)} (its columns: {there}). Draw what "
+                f"initcheck.gate.pictures.frame({name!r}) returns."
+            )
+        given = axes_of(name, axes)
+        try:
+            return plot(frame, given)
+        except UNFIT as error:
+            raise UnfitError(
+                f"The table does not fit the picture {name}: its values cannot be drawn "
+                f"({error}). Draw what initcheck.gate.pictures.frame({name!r}) returns."
+            ) from None
+
+    return drawn
 
 
 def axes_of(name: str, axes: Any) -> list[Axes]:

@@ -16,10 +16,13 @@ from initcheck.report.colours import INK, SERIES
 from initcheck.report.panels import (
     PANELS,
     STYLE,
+    UNFIT,
     WIDTH,
+    UnfitError,
     axes_of,
     cells,
     finite_max,
+    fits,
     legend,
     lines,
     logarithmic,
@@ -36,6 +39,25 @@ LEAST_SHARE = 1e-3  # of all weights; bars of a smaller share are not drawn
 # --- one function per picture ---------------------------------------------------------------------
 
 
+@fits
+def plot_equal_units(frame: pd.DataFrame, axes: Any = None) -> Any:
+    """Largest difference between two hidden units, and test accuracy, over steps."""
+    apart, accuracy = axes_of("equal_units", axes)
+    for panel, measure in ((apart, "difference of units"), (accuracy, "test accuracy")):
+        lines(panel, frame[frame["measure"] == measure], by="start", x="step")
+        for first in panel.lines[:1]:  # rings, since two starts are often on the same line
+            first.set(markersize=10, markerfacecolor="none", markeredgewidth=1.2)
+    highest = frame[frame["measure"] == "difference of units"]["highest"]
+    apart.set_ylim(-0.05, max(0.5, finite_max(highest) * 1.05))
+    apart.set_ylabel("difference of units")
+    accuracy.set_ylim(0, 1)
+    accuracy.set_ylabel("test accuracy (share)")
+    accuracy.set_xlabel("step")
+    legend(apart, columns=2)
+    return [apart, accuracy]
+
+
+@fits
 def plot_learning_curves(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Training loss and test accuracy over steps, with the range over seeds as a band."""
     loss, accuracy = axes_of("learning_curves", axes)
@@ -50,6 +72,7 @@ def plot_learning_curves(frame: pd.DataFrame, axes: Any = None) -> Any:
     return [loss, accuracy]
 
 
+@fits
 def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Rank of W - W0 over steps, under a dashed line at the 784 pixels."""
     (panel,) = axes_of("residual_rank_over_steps", axes)
@@ -78,6 +101,7 @@ def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panel
 
 
+@fits
 def plot_weight_histograms(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Shares of weights after training; the share of exact zeros is a bar apart."""
     panels = axes_of("weight_histograms", axes)
@@ -100,6 +124,7 @@ def plot_weight_histograms(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panels
 
 
+@fits
 def plot_learning_rates(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Accuracy of starts by learning rates, as a small heat map for each optimizer."""
     panels = axes_of("learning_rates", axes)
@@ -116,6 +141,7 @@ def plot_learning_rates(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panels
 
 
+@fits
 def plot_waking_layers(frame: pd.DataFrame, axes: Any = None) -> Any:
     """How far each layer has moved after each step; an empty cell has not moved at all."""
     panels = axes_of("waking_layers", axes)
@@ -132,6 +158,7 @@ def plot_waking_layers(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panels
 
 
+@fits
 def plot_signal_over_depth(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Mean square of activations and norm of gradients over layers, on logarithmic axes."""
     signal, gradient = axes_of("signal_over_depth", axes)
@@ -145,6 +172,7 @@ def plot_signal_over_depth(frame: pd.DataFrame, axes: Any = None) -> Any:
     return [signal, gradient]
 
 
+@fits
 def plot_width_transfer(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Change of hidden2's outputs by one Adam step, over width."""
     (panel,) = axes_of("width_transfer", axes)
@@ -160,6 +188,7 @@ def plot_width_transfer(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panel
 
 
+@fits
 def plot_attention_rank(frame: pd.DataFrame, axes: Any = None) -> Any:
     """How far apart tokens are behind layers of attention; 0 means that all are equal."""
     (panel,) = axes_of("attention_rank", axes)
@@ -177,6 +206,7 @@ def plot_attention_rank(frame: pd.DataFrame, axes: Any = None) -> Any:
     return panel
 
 
+@fits
 def plot_rounding_envelope(frame: pd.DataFrame, axes: Any = None) -> Any:
     """Distance from the recorded trajectory over steps, with the allowed region as a band."""
     (panel,) = axes_of("rounding_envelope", axes)
@@ -203,17 +233,6 @@ PLOTS: dict[str, Callable[..., Any]] = {
 }  # by name of picture
 
 
-class UnfitError(ValueError):
-    """A table cannot be drawn: another program wrote it, or it was damaged."""
-
-
-# What pandas and matplotlib raise on tables of other columns, lengths or types.
-UNFIT = (
-    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
-    SyntaxError,  # xml: a control character in a name
-)  # fmt: skip
-
-
 def svg(picture: Picture, *, standalone: bool = False, prefix: str = "") -> str:
     """The picture as an ``<svg>`` element of a page, or as a whole file; empty without rows.
 
@@ -226,8 +245,10 @@ def svg(picture: Picture, *, standalone: bool = False, prefix: str = "") -> str:
         return ""
     try:
         return _drawn(picture, prefix, standalone=standalone)
+    except UnfitError:
+        raise
     except UNFIT as error:
-        raise UnfitError(f"its table does not fit the picture {picture.name} ({error}).") from None
+        raise UnfitError(f"The table does not fit the picture {picture.name} ({error}).") from None
 
 
 def _drawn(picture: Picture, prefix: str, *, standalone: bool) -> str:

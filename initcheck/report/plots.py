@@ -53,7 +53,7 @@ class Row:
     role: str
     name: str
     text: str
-    dots: list[float]
+    dots: list[float]  # one per different place
     recorded: tuple[float, float, float] | None = None  # mean less deviation, mean, plus
 
 
@@ -61,7 +61,6 @@ class Row:
 class Strip:
     """All that is drawn for one comparison."""
 
-    label: str
     rows: list[Row]
     ticks: list[tuple[float, str]]
     limits: list[float] = field(default_factory=list)
@@ -93,8 +92,6 @@ def of_comparison(probe: Comparison) -> Strip:
     usual = [value for ends_and_mean in recorded.values() for value in ends_and_mean]
     line = axis([*seen, *(value for value in usual if value >= min(floor, 0.0))])
     return Strip(
-        label=f"{probe.title}: treated {formatting.arm(probe, 'treated')}, "
-        f"control {formatting.arm(probe, 'control')}, limit {formatting.limit(probe)}",
         rows=[_row(probe, side, line, recorded[side]) for side in SIDES],
         ticks=line.ticks(),
         limits=[line.place(end) for end in ends if math.isfinite(end)],
@@ -106,7 +103,8 @@ def of_comparison(probe: Comparison) -> Strip:
 
 def _row(probe: Comparison, side: str, line: Axis, recorded: Sequence[float]) -> Row:
     text = f"{formatting.arm(probe, side)} {probe.unit}".rstrip()
-    dots = [line.place(value) for value in probe.values(side) if math.isfinite(value)]
+    seen = (line.place(value) for value in probe.values(side) if math.isfinite(value))
+    dots = [*dict.fromkeys(seen)]  # equal values are one dot: a page of many claims stays small
     low, mean, high = map(line.place, recorded) if recorded else (0.0, 0.0, 0.0)
     return Row(side, probe.name(side) or side, text, dots, (low, mean, high) if recorded else None)
 

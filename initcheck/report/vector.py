@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET  # matplotlib's output is read, no stranger's
 
@@ -21,7 +21,7 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}"
 NAMES = {value: name for name, value in colours.LIGHT.items()}
 KEPT = {"fill-opacity", "stroke-opacity", "opacity", "stroke-width", "stroke-dasharray",
         "stroke-linecap", "stroke-linejoin", "text-anchor"}  # fmt: skip
-PLACES = 2  # decimals of a coordinate, in points
+PLACES = 1  # decimals of a coordinate, in points
 SANS = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
@@ -36,7 +36,7 @@ def inline(figure: Figure, name: str, label: str) -> str:
     root = _cleaned(figure, name)
     root.set("class", "picture")
     root.set("aria-label", label)
-    return ET.tostring(root, encoding="unicode")
+    return _text(root)
 
 
 def alone(figure: Figure, name: str, label: str) -> str:
@@ -58,7 +58,12 @@ def alone(figure: Figure, name: str, label: str) -> str:
     root.set("xmlns", SVG)
     root.set("width", width)
     root.set("height", height)
-    return ET.tostring(root, encoding="unicode") + "\n"
+    return _text(root) + "\n"
+
+
+def _text(root: ET.Element) -> str:
+    """The element as text; `` />`` is only ever an end of a tag, since texts are escaped."""
+    return ET.tostring(root, encoding="unicode").replace(" />", "/>")
 
 
 def _cleaned(figure: Figure, name: str) -> ET.Element:
@@ -73,26 +78,28 @@ def _cleaned(figure: Figure, name: str) -> ET.Element:
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style", f"{{{SVG}}}clipPath"):
                 parent.remove(child)
-    used = {each.get(f"{XLINK}href", "").removeprefix("#") for each in root.iter()}
+    links = [each.get(f"{XLINK}href", "").removeprefix("#") for each in root.iter()]
+    ids = {old: f"{name}-{n}" for n, old in enumerate(dict.fromkeys(filter(None, links)))}
     for element in root.iter():
-        _clean(element, name, used)
+        _clean(element, ids)
     _drop_empty(root)
+    _unwrap(root)
     box = root.attrib["viewBox"]
     root.attrib.clear()
     root.attrib.update({"viewBox": box, "role": "img"})
     return root
 
 
-def _clean(element: ET.Element, name: str, used: set[str]) -> None:
+def _clean(element: ET.Element, ids: Mapping[str, str]) -> None:
     element.tag = element.tag.removeprefix(f"{{{SVG}}}")
     given = dict(element.attrib)
     element.attrib.clear()
     classes: list[str] = []
     for key, value in given.items():
         if key == f"{XLINK}href":
-            element.set("href", f"#{name}-{value.removeprefix('#')}")
-        elif key == "id" and value in used:
-            element.set("id", f"{name}-{value}")
+            element.set("href", f"#{ids[value.removeprefix('#')]}")
+        elif key == "id" and value in ids:
+            element.set("id", ids[value])
         elif key == "style":
             classes += _styled(element, value)
         elif key not in ("id", "clip-path") and not value.startswith("rotate(-0 "):
@@ -133,3 +140,15 @@ def _drop_empty(element: ET.Element) -> None:
             child.tag == "path" and child.get("fill") == "none" and not child.get("class")
         ):
             element.remove(child)
+
+
+def _unwrap(element: ET.Element) -> None:
+    """Replace groups that have no attributes by what is in them."""
+    children = [*element]
+    for child in children:
+        _unwrap(child)
+    if any(child.tag == "g" and not child.attrib for child in children):
+        element[:] = [
+            inner for child in children
+            for inner in ([*child] if child.tag == "g" and not child.attrib else [child])
+        ]  # fmt: skip

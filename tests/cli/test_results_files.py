@@ -142,7 +142,7 @@ def test_annotations_name_each_claim_that_is_not_green(files, tmp_path, capsys):
 def test_a_page_that_cannot_be_written_is_refused(files, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["report", *files, "--html", str(tmp_path / "file" / "page.html")]) == 4
-    assert "The page was not written" in capsys.readouterr().err
+    assert "was not written: " in capsys.readouterr().err
 
 
 def test_a_comparison_names_files_and_counts_verdicts(files, capsys):

@@ -174,3 +174,9 @@ def test_a_process_that_ends_without_a_sentence_shows_its_last_lines():
     assert told.startswith("pytest ended with exit code 137 before")
     assert told.endswith("Fatal: out of memory")
     assert module._why("", 1).endswith("it printed nothing")
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--help", "--markers"])
+def test_an_option_with_which_nothing_is_judged_is_refused(option):
+    with pytest.raises(RunError, match=rf"With the option {option} pytest judges no claim"):
+        initcheck.run("he_beats_randn", options=["-q", option])

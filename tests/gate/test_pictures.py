@@ -11,6 +11,7 @@ from initcheck import faults
 from initcheck.arms import Arm
 from initcheck.baselines.folder import Baselines
 from initcheck.gate import pictured_layers as layers
+from initcheck.gate import pictured_symmetry as symmetry
 from initcheck.gate import pictured_training as training
 from initcheck.gate import pictures
 from initcheck.gate.pictured import Drawing, NoPictureError, Source
@@ -38,6 +39,28 @@ def test_layers_wake_one_after_another():
     first = woken.groupby("layer")["step"].min()
     assert dict(first) == {"output": 1, "hidden3": 2, "hidden2": 3, "hidden1": 4}
     assert "output at step 1, hidden3 at step 2" in layers._waking_text(table)
+
+
+def test_equal_units_stay_equal_and_do_not_learn_and_noise_does_both():
+    table = symmetry.equal_units(Source())
+    last = table[table["step"] == table["step"].max()].set_index(["start", "measure"])["mean"]
+    for start in ("all zero", "all one"):
+        rows = table[(table["start"] == start) & (table["measure"] == symmetry.APART)]
+        assert rows["step"].to_list()[0] == 0
+        assert rows["highest"].max() <= 1e-6  # the limit of the claims on all-one networks
+        assert last[start, symmetry.LEARNT] < 0.12
+    noisy, drawn = "zero with noise of 0.01", "random (torch's default)"
+    first = table[table["step"] == 0].set_index(["start", "measure"])["mean"]
+    assert 0 < first[noisy, symmetry.APART] < 0.1 < last[noisy, symmetry.APART]
+    assert 0.3 < last[noisy, symmetry.LEARNT] < last[drawn, symmetry.LEARNT]
+    assert "all zero 0 and 0.1," in symmetry._text(table)
+
+
+def test_under_a_fault_the_zeros_of_the_first_picture_are_no_zeros():
+    with faults.find("zeros_with_noise").apply():
+        table = symmetry.equal_units(Source())
+    zero = table[(table["start"] == "all zero") & (table["measure"] == symmetry.APART)]
+    assert zero["lowest"].min() > 0
 
 
 def test_only_he_keeps_the_signal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import replace
 from functools import cache
@@ -10,11 +11,15 @@ import pytest
 
 from initcheck.report.html import page
 from initcheck.report.pictures import PANELS
+from initcheck.results import Comparison, Run
 from tests.helpers import browser
 from tests.helpers.recorded_runs import faulty, good
 
 THREE, TWO = "three faults", "two releases of torch"
 BYTES = 3_000_000
+# Of a whole run on one device: 297 items, with 6.7 values per arm on average (2,794 in 415
+# comparisons of 272 items, as counted in a run of 2026-11-28).
+CLAIMS, VALUES = 300, 7
 
 
 @cache
@@ -83,13 +88,40 @@ def test_a_page_is_small_and_has_a_text_for_each_picture(name):
     assert all(re.search(r"\d", label) for label in labels)
 
 
-def test_a_page_of_three_hundred_claims_is_small():
-    run = good()
+def whole(run: Run, seed: int) -> Run:
+    """A run of as many claims as the whole gate has, whose values differ from run to run."""
+    chance = random.Random(seed)  # noqa: S311 -- no secret
     copies = [
-        replace(result, claim=f"{result.claim}_{n}", id=f"{result.claim}_{n}[cpu]")
-        for n in range(300 // len(run.results) + 1) for result in run.results
+        replace(
+            result, claim=f"{result.claim}_{n}", id=f"{result.claim}_{n}[cpu]",
+            seconds=chance.random(), probes=[_moved(probe, chance) for probe in result.probes],
+        )
+        for n in range(CLAIMS // len(run.results) + 1) for result in run.results
     ]  # fmt: skip
-    assert len(page(replace(run, results=copies)).encode()) < BYTES
+    pictures = [
+        replace(each, rows=[[_near(value, chance) for value in row] for row in each.rows])
+        for each in good().pictures
+    ]
+    return replace(run, results=copies[:CLAIMS], pictures=pictures)
+
+
+def _near(value, chance):
+    return value * chance.uniform(0.99, 1.01) if isinstance(value, float) else value
+
+
+def _moved(probe: Comparison, chance: random.Random) -> Comparison:
+    both = (probe.treated[:VALUES], probe.control[:VALUES])
+    sides = ([_near(value, chance) for value in each] for each in both)
+    return replace(probe, **dict(zip(("treated", "control"), sides, strict=True)))
+
+
+def test_a_page_of_four_whole_runs_is_small():
+    """All four differ in all values and pictures, and three are red in many claims."""
+    runs = [whole(run, seed) for seed, run in enumerate([good(), *faulty()])]
+    assert [len(run.results) for run in runs] == [CLAIMS] * 4
+    text = page(*runs)
+    assert text.count("<svg viewBox") == 4 * len(PANELS)
+    assert BYTES / 2 < len(text.encode()) < BYTES
 
 
 def test_two_releases_are_columns_of_one_matrix():
@@ -99,6 +131,7 @@ def test_two_releases_are_columns_of_one_matrix():
     row = re.search(r'<tr><th scope="row"><a href="#claim-\d+">[^<]*</a></th>(.*?)</tr>', text)
     assert row
     assert re.findall(r">(\w+)</span>", row[1]) == ["pass", "drifted"]
+    assert re.findall(r"r&nbsp;([\d.]+)", row[1])[-1] == "1300"
 
 
 # --- the measurements themselves can fail ---------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 
 from initcheck.report import colours
 from initcheck.report.figures import figures
+from initcheck.report.panels import COLUMNS, UnfitError
 from initcheck.report.pictures import PANELS, PLOTS, svg
 from tests.helpers.recorded_runs import good
 from tests.helpers.results import example
@@ -107,7 +108,22 @@ def test_a_table_that_does_not_fit_is_said_and_not_drawn(change):
     (shown,) = figures([replace(example(), pictures=[picture])], [])
     (drawing,) = shown["drawings"]
     assert drawing["svg"] == ""
-    assert "Not drawn: its table does not fit the picture learning_curves" in drawing["text"]
+    assert "Not drawn: The table does not fit the picture learning_curves" in drawing["text"]
+
+
+@each_picture
+def test_another_table_is_refused_with_the_columns_and_the_function_that_makes_one(name):
+    needs = COLUMNS[name]
+    for table in (pd.DataFrame({"a": [1]}), pd.DataFrame(columns=needs[1:]), 3):
+        with pytest.raises(UnfitError, match=f"does not fit the picture {name}: it has no column"):
+            PLOTS[name](table)
+    from matplotlib.figure import Figure
+
+    wrong = pd.DataFrame({each: ["x"] for each in needs})
+    axes = [*Figure().subplots(PANELS[name][0], 1, squeeze=False)[:, 0]]
+    with pytest.raises(UnfitError, match=rf"Draw what initcheck.gate.pictures.frame\('{name}'\)"):
+        PLOTS[name](wrong, axes)
+    assert set(needs) == set(EVERY[name].columns)
 
 
 def test_a_picture_of_a_newer_release_is_a_table_alone():
