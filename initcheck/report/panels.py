@@ -48,6 +48,8 @@ COLUMNS = {
     "attention_rank": ("skips", "depth", "mean", "lowest", "highest"),
     "rounding_envelope": ("run", "step", "r"),
 }  # fmt: skip
+#: Columns that hold texts; all others hold numbers.
+WORDS = {"start", "measure", "optimizer", "layer", "rates", "skips", "run"}
 
 
 class UnfitError(ValueError):
@@ -67,6 +69,8 @@ def fits(plot: Callable[[pd.DataFrame, Any], Any]) -> Callable[..., Any]:
 
     @wraps(plot)
     def drawn(frame: pd.DataFrame, axes: Any = None) -> Any:
+        from pandas import to_numeric
+
         missing = [each for each in COLUMNS[name] if each not in getattr(frame, "columns", ())]
         if missing:
             there = ", ".join(map(str, getattr(frame, "columns", ()))) or "none"
@@ -77,6 +81,8 @@ def fits(plot: Callable[[pd.DataFrame, Any], Any]) -> Callable[..., Any]:
             )
         given = axes_of(name, axes)
         try:
+            for each in set(COLUMNS[name]) - WORDS:
+                to_numeric(frame[each])  # matplotlib would draw texts as categories
             return plot(frame, given)
         except UNFIT as error:
             raise UnfitError(

@@ -192,7 +192,7 @@ def test_pictures_are_written_as_files(tmp_path, capsys):
     assert main(["report", str(file), "--pictures", str(folder)]) == 0
     names = sorted(path.stem for path in folder.iterdir())
     assert names == sorted(picture.name for picture in good().pictures)
-    assert "Wrote 9 pictures to" in capsys.readouterr().out
+    assert "Wrote 10 pictures to" in capsys.readouterr().out
 
 
 def test_pictures_that_are_not_there_are_refused_with_the_command(files, tmp_path, capsys):

@@ -275,6 +275,7 @@ def test_a_long_message_of_an_error_is_cut():
     assert " ... (tests/inspection/test_bad_input.py:" in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")  # torch deprecates them
 def test_sparse_and_quantized_tensors_are_named_as_such():
     quantized = torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8)
     for buffer, why in (
