@@ -51,7 +51,12 @@ def run(starts: Sequence[nn.Module], work: Work, *, replaying: bool = False) -> 
 
     ``replaying``: the device records one step and replays it, where that is possible: not with the
     random rounding errors of twins. ``Outcome.engine`` names the way that was taken.
+
+    Raises:
+        DeviceError: ``replaying`` on a device that cannot record a step.
     """
+    if replaying:
+        devices.require_recording([work.device])
     if not _elementwise(work.recipe.optimizer) or not work.recipe.steps:
         return plain.run(starts, work)  # without steps, stacking saves nothing
     if stacked.gradients_hooked(starts[0]):

@@ -84,6 +84,7 @@ def train_together(
         progress: called with the number of replica-steps done since the last call.
 
     Raises:
+        DeviceError: the engine is ``replay``, and the device cannot record a step.
         NetworkError: the network has nothing to train, cannot be repeated, does not return logits
             of the data set's classes, or was not trained on this device.
         ValueError: a batch is larger than the data set, or the recipe names an unknown parameter.

@@ -18,8 +18,9 @@ from initcheck.initializers import he
 from initcheck.networks import Network, mlp
 from initcheck.probes import final_loss, first_loss
 from initcheck.probes import test_accuracy as accuracy
-from initcheck.training.train import ENGINES, train
+from initcheck.training.train import train
 
+ENGINES = ("ensemble", "module")
 ARM = Arm(mlp(784, 8, 10), he, Recipe(SGD(lr=0.1), batch=16, steps=0))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from initcheck.arms import SGD, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
+from initcheck.devices import DeviceError
 from initcheck.faults.fault import replaced
 from initcheck.gate.reference import twin_jitter
 from initcheck.networks import Network
@@ -139,3 +140,9 @@ def test_what_cannot_be_recorded_is_called_instead():
     assert len(asked) == 1
     assert_same_bits(called, replayed)
     assert replayed.engine == "ensemble"
+
+
+def test_a_device_that_cannot_record_refuses_the_engine():
+    arm = toy.default_arm(toy.SMALL, Recipe(SGD(lr=0.1), batch=8, steps=5))
+    with pytest.raises(DeviceError, match="'cpu' cannot record a training step"):
+        train(arm, SEEDS, toy.data(), engine="replay")
