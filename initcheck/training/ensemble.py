@@ -92,9 +92,9 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
     try:
         with _WARNINGS, warnings.catch_warnings():
             warnings.filterwarnings("error", message=NO_RULE)
-            exact = all(
-                _maps_exactly(some, work) for some in (starts, _with_random_weights(starts))
-            )
+            copies = [copy.deepcopy(start) for start in starts]  # a forward pass may change them
+            exact = _maps_exactly(copies, work)
+            exact = exact and _maps_exactly(_with_random_weights(copies), work)
     except (*UNCOPIED, ValueError, UserWarning):
         return None  # data-dependent control flow, .item(), random numbers, an unknown operator
     return _vmapped(starts, work.device) if exact else None
@@ -117,10 +117,9 @@ def _vmapped(starts: Sequence[nn.Module], device: str) -> Stack:
     return stacked.together(starts, device, attending, lambda p: p, "ensemble (torch.func)")
 
 
-def _with_random_weights(starts: Sequence[nn.Module]) -> list[nn.Module]:
-    """Copies with random parameters: zeros would hide any other difference between modules."""
+def _with_random_weights(copies: Sequence[nn.Module]) -> Sequence[nn.Module]:
+    """Draw their parameters: zeros would hide any other difference between modules."""
     generator = torch.Generator().manual_seed(0)
-    copies = [copy.deepcopy(start) for start in starts]
     with torch.no_grad():
         for parameter in (p for network in copies for p in network.parameters()):
             inputs = max(1, parameter.shape[1:].numel())  # logits get the images' magnitude
@@ -128,18 +127,17 @@ def _with_random_weights(starts: Sequence[nn.Module]) -> list[nn.Module]:
     return copies
 
 
-def _maps_exactly(starts: Sequence[nn.Module], work: Work) -> bool:
-    """Whether vmap gives each start's own logits of its first images, apart from rounding.
+def _maps_exactly(copies: Sequence[nn.Module], work: Work) -> bool:
+    """Whether vmap gives each copy's own logits of its first images, apart from rounding.
 
     It does not if modules differ in more than their parameters, such as a gain or an order of
     inputs, since every replica uses the template's.
     """
     batches = work.data.train_inputs[work.batches[:, 0, :COMPARED]]
-    mapped: object = _vmapped(starts, work.device).forward(batches.clone())
+    mapped: object = _vmapped(copies, work.device).forward(batches.clone())
     answers = [
-        copy.deepcopy(start).to(batches.device)(batch)
-        for start, batch in zip(starts, batches, strict=True)
-    ]
+        one.to(batches.device)(batch) for one, batch in zip(copies, batches, strict=True)
+    ]  # fmt: skip
     if not all(isinstance(answer, Tensor) for answer in [mapped, *answers]):
         return False  # not tensors: plain loops report them as an error
     own: Tensor = torch.stack(answers).detach()
@@ -199,7 +197,8 @@ def _update(stack: Stack, work: Work, *, replaying: bool) -> Callable[[Tensor, T
             _check(logits, work)  # a custom module may return anything
             checked = True
         each = cross_entropy(precise(logits.flatten(0, 1)), labels, each=True)  # (R * B,)
-        optimizer.zero_grad()
+        for leaf in stack.leaves:
+            leaf.grad = None  # what zero_grad does, less its hooks for a profiler
         shares = share if work.jitter is None else work.jitter.shares(share)
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
         torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses

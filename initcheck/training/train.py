@@ -192,10 +192,17 @@ def ready(
 ) -> tuple[list[nn.Module], Work]:
     """The replicas at their start, on the CPU, and how to train them."""
     orders = [order(seed, len(data.train_targets), arm.recipe) for seed in seeds]
+    there = _moved(data, data.changes, device, DTYPES[arm.recipe.dtype])
     return [arm.build(seed) for seed in seeds], Work(
-        arm.recipe, data.to(device, DTYPES[arm.recipe.dtype]), torch.stack(orders).to(device),
-        device, [derived(seed, "training") for seed in seeds],
+        arm.recipe, there, torch.stack(orders).to(device), device,
+        [derived(seed, "training") for seed in seeds],
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=2)  # arms that train one after another share device and dtype
+def _moved(data: DataSet, _changes: tuple[int, ...], device: str, dtype: torch.dtype) -> DataSet:
+    """The data on the device; moved again once they were changed in place."""
+    return data.to(device, dtype)
 
 
 def draws(arm: Arm, data: DataSet) -> bool:
