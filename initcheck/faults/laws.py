@@ -1,4 +1,4 @@
-"""Faults of laws in depth: gains, batch norm, the scale and the mask of attention."""
+"""Faults of laws in depth: gains, branches, asymmetry, batch norm, scale and mask of attention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
 
 from initcheck.faults.fault import Fault, Function, wrapped, wrapped_in
-from initcheck.initializers import moments
+from initcheck.initializers import independent, moments
+from initcheck.networks import ensembles
 
 
 def _unscaled(function: Function) -> Function:
@@ -33,7 +34,27 @@ def _unchanged(_: Function) -> Function:
     return lambda x, *args, **kwargs: x
 
 
+def _signed(function: Function) -> Function:
+    """Every other positive entry is negative."""
+
+    def entries(*args: Any) -> Any:
+        values = function(*args)
+        signs = torch.arange(values.numel()).reshape(values.shape) % 2 * 2 - 1
+        return values * signs
+
+    return entries
+
+
 FAULTS = (
+    Fault(
+        "branches_not_scaled", "Residual branches are not divided by the root of their number.",
+        "initcheck", (), lambda: wrapped(ensembles.branch_scale, lambda _: lambda depth: 1.0),
+    ),
+    Fault(
+        "asymmetric_entries_signed",
+        "Half of the positive entries of the randomized asymmetric law are negative.",
+        "initcheck", (), lambda: wrapped(independent.positive_entries, _signed),
+    ),
     Fault(
         "keeping_gain_one", "The gain that keeps an activation's second moment is 1 for all.",
         "initcheck", (), lambda: wrapped(moments.keeping_gain, lambda _: lambda activation: 1.0),

@@ -167,6 +167,10 @@ TODAY = (
         ("relu_layer_scatters_the_length_by_five_over_width",),
     ),
     Hypothesis(
+        "Branches are divided by the root of their number.", "branches_not_scaled",
+        ("scaled_branches_scatter_the_length_less_than_one_plain_layer",),
+    ),
+    Hypothesis(
         "The activation is ReLU, which half of the units leave at zero.", "sigmoid_for_relu",
         ("sum_of_inverse_widths_sets_the_scatter_not_depth",),
     ),

@@ -22,6 +22,7 @@ from initcheck.initializers.factory import TensorInitializer, factory
 
 # Standard deviation of N(0, 1) truncated at +-2: sqrt(1 - 4 pdf(2) / (2 cdf(2) - 1)).
 STD_OF_TRUNCATED_NORMAL = 0.8796256610
+STD_OF_ASYMMETRIC = 0.6007  # times 1 / sqrt(fan_in): Lu et al., arXiv 1903.06733, section 4
 
 
 def fan_in(weight: Tensor) -> int:
@@ -156,6 +157,25 @@ def trunc_normal_(std: float) -> TensorInitializer:
         return init.trunc_normal_(tensor, std=parent, a=-edge, b=edge, generator=generator)
 
     return fill
+
+
+@torch.no_grad()
+def randomized_asymmetric_(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """The randomized asymmetric law of weights and bias, shape (..., out, in + 1).
+
+    The last column is the bias. Entries are from N(0, .6007^2 / in), except one per row, at a
+    random place, which is positive. Source: Lu et al., arXiv 1903.06733 section 4.
+    """
+    inputs = tensor.shape[-1] - 1
+    init.normal_(tensor, std=STD_OF_ASYMMETRIC / math.sqrt(inputs), generator=generator)
+    rows = (*tensor.shape[:-1], 1)
+    places = torch.randint(tensor.shape[-1], rows, generator=generator)
+    return tensor.scatter_(-1, places, positive_entries(rows, generator).to(tensor.dtype))
+
+
+def positive_entries(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draws of Beta(2, 1), whose distribution function is x^2 on (0, 1)."""
+    return torch.rand(shape, generator=generator).sqrt()
 
 
 @factory

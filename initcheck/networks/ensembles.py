@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache, partial
 
 import torch
@@ -30,12 +31,27 @@ class Many(nn.Module):
         state = F.relu(self.input(x.flatten(1))).expand(len(self.layers), -1, -1)
         states = [state]
         for layers in self.layers.unbind(1):  # (networks, width, width)
-            state = F.relu(torch.bmm(state, layers.mT))
+            state = self._next(state, F.relu(torch.bmm(state, layers.mT)))
             states.append(state)
         if seen is not None:
             seen.extend(states)
         logits: Tensor = self.output(state.mean(0))
         return logits
+
+    def _next(self, _state: Tensor, computed: Tensor) -> Tensor:
+        return computed
+
+
+class ManyResidual(Many):
+    """As ``Many``, but each layer is a branch, divided by the root of their number and added."""
+
+    def _next(self, state: Tensor, computed: Tensor) -> Tensor:
+        return state + branch_scale(self.layers.shape[1]) * computed
+
+
+def branch_scale(depth: int) -> float:
+    """What multiplies each of ``depth`` branches: 1 / sqrt(depth)."""
+    return 1 / math.sqrt(depth)
 
 
 @cache  # equal calls give the same network, so that equal arms are trained once
@@ -43,3 +59,10 @@ def many(networks: int, depth: int, width: int) -> Network:
     """That many ReLU networks of this depth and width."""
     name = f"{networks} networks of {depth} relu layers of {width}, no bias"
     return Network(name, partial(Many, networks, depth, width))
+
+
+@cache  # as above
+def many_residual(networks: int, depth: int, width: int) -> Network:
+    """That many residual networks of this depth and width."""
+    name = f"{networks} networks of {depth} relu branches / sqrt({depth}) of {width}, no bias"
+    return Network(name, partial(ManyResidual, networks, depth, width))

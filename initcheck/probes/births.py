@@ -10,6 +10,23 @@ from torch import Tensor
 
 from initcheck.training.train import Trained
 
+IMAGES = 64
+
+
+def dead_share(trained: Trained) -> Tensor:
+    """Share of the chains that have a layer without a positive unit for any of 64 test images.
+
+    Such a chain answers the same to all these images, and no layer below that one gets a gradient.
+    """
+    shares = []
+    for seed in trained.seeds:
+        module: Any = trained.arm.build(seed)
+        with torch.no_grad():
+            states = module.states(trained.data.test_inputs[:IMAGES].cpu())  # each (K, B, N)
+        alive = torch.stack([state.amax((1, 2)) > 0 for state in states]).all(0)  # (K,)
+        shares.append(1 - alive.double().mean())
+    return torch.stack(shares)
+
 
 def dead_share_error(trained: Trained) -> Tensor:
     """Distance of the share of dead chains from its probability, in standard errors.

@@ -16,6 +16,7 @@ from initcheck.gate import trainer
 from initcheck.gate.comparison import Pair
 from initcheck.initializers import (
     hadamard_,
+    independent,
     moments,
     pretrained,
     randn,
@@ -24,6 +25,7 @@ from initcheck.initializers import (
     zeros,
     zeros_,
 )
+from initcheck.networks import ensembles
 from initcheck.probes import weight_magnitude
 from initcheck.stats import decisions
 from initcheck.training import train as training
@@ -381,6 +383,10 @@ SAYS = {
     "gradients_weighted_by_place": steps_differ,
     "muon_is_sgd": muon_steps_along_gradient,
     "later_tensors_lag": lambda: rates() == [0.5, 0.45],
+    "branches_not_scaled": lambda: ensembles.branch_scale(4) == 1.0,
+    "asymmetric_entries_signed": lambda: (
+        float(independent.positive_entries((9, 1), generator()).min()) < 0
+    ),
     "keeping_gain_one": lambda: moments.keeping_gain("gelu") == 1.0,
     "batch_norm_left_out": lambda: close(normalized(), 0.1, 1e-6),
     "attention_unscaled": lambda: attended()[0] > 0.99,

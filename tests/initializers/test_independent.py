@@ -184,6 +184,40 @@ def test_zeros_and_ones_are_exact(initializer, value):
     assert initializer(torch.full((5,), torch.nan), torch.Generator()).tolist() == [value] * 5
 
 
+# --- randomized asymmetric starts -----------------------------------------------------------------
+
+
+def asymmetric_draw() -> torch.Tensor:
+    """20,000 units of three inputs: weights, and in the last column the bias."""
+    tensor = torch.empty(100, 200, 4)
+    return independent.randomized_asymmetric_(tensor, torch.Generator().manual_seed(5))
+
+
+def test_asymmetric_start_has_one_positive_entry_per_row():
+    """Each entry is from Beta(2, 1) with a probability of 1/4, else from N(0, .6007^2 / 3)."""
+    entries = asymmetric_draw().double().flatten().numpy()
+    normal_part, positive_part = normal(0.6007 / math.sqrt(3)), stats.beta(2, 1)
+    result = stats.kstest(
+        entries, lambda x: 0.75 * normal_part.cdf(x) + 0.25 * positive_part.cdf(x)
+    )
+    assert result.statistic < math.sqrt(math.log(2 / 1e-9) / (2 * len(entries)))
+
+
+def test_asymmetric_start_favours_no_place():
+    """The means of weights and bias are equal: (2 / 3) / 4, within six standard errors."""
+    means = asymmetric_draw().double().mean((0, 1))
+    assert (means - 1 / 6).abs().max() < 6 * 0.45 / math.sqrt(20_000)
+
+
+def test_positive_entries_are_beta():
+    entries = independent.positive_entries((20_000,), torch.Generator().manual_seed(6)).numpy()
+    statistic = stats.kstest(entries, stats.beta(2, 1).cdf).statistic
+    assert statistic < math.sqrt(math.log(2 / 1e-9) / (2 * len(entries)))
+
+
+# --- scaled draws ---------------------------------------------------------------------------------
+
+
 def he_draw(initializer: TensorInitializer = independent.he_normal_) -> torch.Tensor:
     return initializer(torch.empty(50, 40), torch.Generator().manual_seed(7))
 

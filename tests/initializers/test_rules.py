@@ -55,6 +55,7 @@ RANDOM = {
     "one_n_each_": initializers.one_n_each_,
     "spray_": initializers.spray_,
     "siren_": initializers.siren_(30),
+    "randomized_asymmetric_": initializers.randomized_asymmetric_,
     "delta_orthogonal_": initializers.delta_orthogonal_(),
     "looks_linear_": initializers.looks_linear_(initializers.orthogonal_()),
 }
