@@ -109,9 +109,15 @@ def test_a_cheap_failure_is_as_the_page_shows(name):
     assert done.returncode == 1, done.stdout
     output = next(block.text for block in blocks(read(page)) if block.language == "text")
     first, *lines = output.splitlines()
-    printed = {" ".join(line.split()) for line in done.stdout.splitlines()}
+    printed = {without_r(line) for line in done.stdout.splitlines()}
     assert first.partition("  ")[0] in done.stdout  # its seconds differ
-    assert [line for line in lines if " ".join(line.split()) not in printed] == []
+    assert [line for line in lines if without_r(line) not in printed] == []
+
+
+def without_r(line):
+    """The words of a line, without the values of r: another processor rounds otherwise."""
+    judged = r"(?<=[\s/])\d[-\d.e+]*(?=/)|(?<=/)\d[-\d.e+]*(?=\s)"
+    return " ".join(re.sub(judged, "r", line).split())
 
 
 def test_every_page_is_in_the_index():

@@ -94,6 +94,8 @@ def _start(start: Initializer, data: str, images: str) -> tuple[str, str]:
     name = f"{head} ({', '.join(more)})" if len(more) > 1 else " with ".join([head, *more])
     if start.name.endswith(rules):
         name += "".join(f" but {pattern} {_fill(draw)}" for pattern, draw in start.named)
+        if biases == "zero biases" and any("bias" in pattern for pattern, _ in start.named):
+            biases = ""  # the name says it
     name = re.sub(r"\bscaled_\((\w+), ([\d.]+)\)", r"\1 x \2", name)
     return re.sub(r"\d+\.\d{5,}", lambda match: f"{float(match[0]):.4g}", name), biases
 

@@ -67,9 +67,10 @@ def layers(network: Network) -> Layers:
     places = [place for place, part in enumerate(parts) if type(part) in WEIGHTED]
     if not places or not all(map(_known, parts)):
         weighted = [part for part in module.modules() if isinstance(part, Weighted)]
-        biases = _biases(weighted)  # which layers have one is in the name, or not worth a word
-        known = "" if biases == SOME_BIASES else biases
-        return Layers(_hyphenated(network.name), biases=known)
+        biases = _biases(weighted)
+        if biases == SOME_BIASES or (biases == "no biases" and _own_biases(module)):
+            biases = ""  # which layers have one is in the name, or not worth a word
+        return Layers(_hyphenated(network.name), biases=biases)
     weighted = [part for part in parts if isinstance(part, Weighted)]
     resizing = tuple(part for part in parts[: places[0]] if _kind(part) in RESIZING)
     blocks = [parts[start:end] for start, end in zip(places, [*places[1:], None], strict=True)]
@@ -195,3 +196,9 @@ def _biases(weighted: Sequence[Weighted]) -> str:
     if any(have_bias):
         return "with biases" if all(have_bias) else SOME_BIASES
     return "no biases" if have_bias else ""
+
+
+def _own_biases(module: nn.Module) -> bool:
+    """Whether a module that is not torch's has a parameter with ``bias`` in its name."""
+    own = (part for part in module.modules() if not _kind(part))
+    return any("bias" in name for part in own for name, _ in part.named_parameters(recurse=False))

@@ -72,6 +72,7 @@ def test_checkpoints_are_mentioned():
         ),
         (torch_default.but("*.weight", ones_), ("torch's default but *.weight from ones_", "")),
         (every(ones_, zeros_), ("ones_", "zero biases")),
+        (he.but("*.bias", ones_), ("He normal but *.bias from ones_", "")),
         (every(zeros_, name="he"), ("he", "")),
         (every(zeros_, name="mine, lr 0.4, mnist5k"), ("mine with lr 0.4", "")),
         (every(zeros_, name="mine, 3 rounds, lr 0.12345678"), ("mine (3 rounds, lr 0.1235)", "")),
@@ -146,6 +147,19 @@ class Residual(nn.Sequential):
 def test_other_modules_are_called_by_the_network_s_name():
     network = Network("residual 8-8-2", lambda: Residual(nn.Linear(8, 8), nn.Linear(8, 2)))
     assert facts(network) == ["", "residual 8-8-2", "", "with biases"]
+
+
+def test_a_module_s_own_biases_are_not_denied():
+    class Own(nn.Linear):
+        """A layer without torch's bias, and with one of its own."""
+
+        def __init__(self):
+            super().__init__(8, 2, bias=False)
+            self.biases = nn.Parameter(torch.zeros(2))
+
+    assert facts(Network("own 8-2", Own)) == ["", "own 8-2", "", ""]
+    bare = Network("bare 8-2", lambda: Residual(nn.Linear(8, 8, bias=False)))
+    assert facts(bare) == ["", "bare 8-2", "", "no biases"]
 
 
 def test_network_is_built_once():
