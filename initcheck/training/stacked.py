@@ -212,16 +212,23 @@ def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
         counter = buffers.get(f"{name}.num_batches_tracked")
         if counter is not None:
             counter.add_(1)
+        mean, var = flat(buffers, "running_mean"), flat(buffers, "running_var")
+        if mean is not None and var is not None:  # torch_xla 2.9 does not write through a view
+            mean, var = mean.clone(), var.clone()
         y = F.batch_norm(
             x.transpose(0, 1).flatten(1, 2),  # (B, R * C, ...)
-            flat(buffers, "running_mean"),
-            flat(buffers, "running_var"),
+            mean,
+            var,
             flat(parameters, "weight"),
             flat(parameters, "bias"),
             training=True,
             momentum=module.momentum or 0.0,
             eps=module.eps,
         )
+        for what, new in (("running_mean", mean), ("running_var", var)):
+            if new is not None:
+                old = buffers[f"{name}.{what}"]
+                old.copy_(new.view_as(old))
         return _unstack(y, replicas)
 
     return batch_norm
