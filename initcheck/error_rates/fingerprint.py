@@ -2,8 +2,8 @@
 
 What decides is what a run reads: the code of the gate, the tests with their limits and evidence,
 and pytest's settings. Documentation, docstrings, comments, commands and this package decide
-nothing. Neither do the report, which writes what has been decided, nor the pictures, which are
-drawn after the last claim, on request.
+nothing. Neither do the report, which writes what has been decided, the pictures, which are drawn
+after the last claim, on request, nor the inspection of users' modules.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from initcheck.gate.comparison import code_text
 
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
 _NOT_READ = ("error_rates", "cli", "inspection", "trajectory", "report", "faults")
-#: The same, by pattern: what is drawn with ``--initcheck-pictures``.
-_DRAWN = ("gate/pictur*.py", "plugin/pictured.py")
+#: The same, by pattern: what is drawn with ``--initcheck-pictures``, and the items of users' models.
+_BESIDE = ("gate/pictur*.py", "plugin/pictured.py", "plugin/inspected.py")
 #: The same of benchmarks/.
 _NO_CLAIMS = ("peers", "bootstrap.py", "stages.py")
 LENGTH = 12  # digits that are kept
@@ -58,7 +58,7 @@ def _gate(root: Path) -> list[Path]:
     folder = root / "initcheck"
     return [
         path for path in _files(folder, without=_NOT_READ)
-        if not any(path.relative_to(folder).match(pattern) for pattern in _DRAWN)
+        if not any(path.relative_to(folder).match(pattern) for pattern in _BESIDE)
     ]  # fmt: skip
 
 

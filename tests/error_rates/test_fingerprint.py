@@ -41,6 +41,7 @@ DECIDE_NOTHING = [
     ("initcheck/gate/pictured_rounding.py", "A = 2\n"),
     ("initcheck/gate/pictures.py", "A = 2\n"),
     ("initcheck/plugin/pictured.py", "A = 2\n"),
+    ("initcheck/plugin/inspected.py", "A = 2\n"),
     ("initcheck/trajectory/watch.py", "A = 2\n"),
     ("initcheck/__pycache__/holds.pyc", "x"),
     ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict()  # so\n"),
