@@ -22,7 +22,7 @@ from initcheck.gate.comparison import code_text
 
 #: Parts of initcheck/ that do not decide a run of claims. Faults are added for runs that seed one.
 _NOT_READ = ("error_rates", "cli", "inspection", "trajectory", "report", "faults")
-#: The same, by pattern: what is drawn with ``--initcheck-pictures``, and the items of users' models.
+#: The same, by pattern: what ``--initcheck-pictures`` draws, and the items of users' models.
 _BESIDE = ("gate/pictur*.py", "plugin/pictured.py", "plugin/inspected.py")
 #: The same of benchmarks/.
 _NO_CLAIMS = ("peers", "bootstrap.py", "stages.py")
