@@ -17,7 +17,7 @@ from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.sketches import along, sketch
 from initcheck.inspection.subject import Subject
-from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.surroundings import give_back_memory, seed_everything
 from initcheck.inspection.tensors import named_tensors, storage
 from initcheck.inspection.unchanged import cloned, unchanged
 
@@ -90,14 +90,15 @@ class Runner:
             def hook(parameter: Tensor) -> None:
                 gradient, parameter.grad = parameter.grad, None
                 if gradient is not None:
-                    result.summaries[name] = sketch(gradient)
+                    result.summaries[name] = sketch(gradient) + result.summaries.get(name, 0.0)
                     if isinstance(mode, Exact) and name in self.seeds:
                         row = mode.padding.get(storage(parameter))
                         if row is not None:
                             result.padding[name] = row
                             gradient = gradient.to_dense() if gradient.is_sparse else gradient
                             gradient[row].zero_()
-                        result.slopes[name] = along(gradient, self.seeds[name])
+                        slope = along(gradient, self.seeds[name])
+                        result.slopes[name] = slope + result.slopes.get(name, 0.0)
 
             return hook
 
@@ -119,6 +120,7 @@ class Runner:
                 hooks.enter_context(hooks_in_dtype(self.module))
             result.loss = _finite(loss)
             loss.backward()  # type: ignore[no-untyped-call]
+        give_back_memory()
         _demand(result.summaries)
         return result
 
