@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -145,9 +146,35 @@ class Runner:
             if isinstance(mode, Exact):
                 stack.enter_context(default_float64())
                 stack.enter_context(functions)
+                stack.enter_context(_in_one_thread())
             self.module.train()
             stack.enter_context(mode)
             yield functions
+
+
+@contextmanager
+def _in_one_thread() -> Iterator[None]:
+    """Refuse modules that run in other threads, where no mode of torch is on.
+
+    Raises:
+        InspectionError: a module was called in another thread.
+    """
+    here, elsewhere = threading.get_ident(), False
+    shown = threading.excepthook
+
+    def note(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 -- torch calls it with both
+        nonlocal elsewhere
+        elsewhere |= threading.get_ident() != here
+
+    hook = nn.modules.module.register_module_forward_pre_hook(note)
+    threading.excepthook = lambda error: None  # prints the traceback of a thread
+    try:
+        yield
+    finally:
+        threading.excepthook = shown
+        hook.remove()
+    if elsewhere:
+        raise InspectionError("Its layers run in other threads, where float64 cannot be set.")
 
 
 @contextmanager

@@ -451,3 +451,25 @@ class Hides(nn.Linear):
 def test_not_more_is_judged_than_there_is():
     judged = inspect_model(lambda: Hides(8, CLASSES)).judged
     assert judged.parameters == judged.of_parameters == 2
+
+
+class Threaded(nn.Linear):
+    """Its only layer runs in another thread, as under DataParallel."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x):
+        results = []
+        _in_a_thread(lambda: results.append(self.inner(x)))
+        return super().forward(results[0])
+
+
+def test_layers_in_other_threads_are_not_compared_with_float64(capfd):
+    inspection = inspect_model(Threaded, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    assert "first_gradient: It cannot be computed in float64: Its layers run in other" in str(
+        inspection
+    )
+    assert "Traceback" not in capfd.readouterr().err
