@@ -125,5 +125,6 @@ def _at(error: BaseException) -> str:
 
 
 def what(value: object) -> str:
-    """The type of a value for a sentence, such as ``a dict``."""
-    return "None" if value is None else f"a {type(value).__name__}"
+    """The type of a value for a sentence, such as ``a dict`` or ``an int``."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'AEIOaeiou' else 'a'} {name}"

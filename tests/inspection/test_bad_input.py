@@ -72,7 +72,7 @@ def test_a_build_that_cannot_be_used_is_refused(case):
         ("torch.nm:Linear", " or torch.nn or "),
         ("broken:build", "broken cannot be imported: SyntaxError"),
         ("mine:bild", "mine has no function 'bild'. Did you mean build?"),
-        ("mine:number", "mine:number is a int, which cannot be called"),
+        ("mine:number", "mine:number is an int, which cannot be called"),
     ],
 )
 def test_a_name_that_cannot_be_found_is_refused(tmp_path, monkeypatch, name, sentence):
