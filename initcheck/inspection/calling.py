@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import pkgutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -33,7 +35,8 @@ def imported(name: str, folder: Path) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise InspectionError(
-            f"There is no module {error.name!r} in {folder} or on Python's path. Install it, or "
+            f"There is no module {error.name!r} in {folder} or on Python's path."
+            f"{_close(str(error.name), folder)} Install it, or "
             f"run the command in the folder that contains it."
         ) from None
     except Exception as error:
@@ -46,14 +49,24 @@ def imported(name: str, folder: Path) -> Callable[..., Any]:
             found = getattr(found, part)
     except AttributeError:
         names = [each for each in dir(module) if callable(getattr(module, each)) and each[0] != "_"]
-        import difflib  # noqa: PLC0415 -- only for this sentence
-
-        close = difflib.get_close_matches(attribute, names, n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        hint = _did_you_mean(attribute, names)
         raise InspectionError(f"{module_name} has no function {attribute!r}.{hint}") from None
     if not callable(found):
         raise InspectionError(f"{name} is {what(found)}, which cannot be called.")
     return found  # type: ignore[no-any-return]
+
+
+def _close(name: str, folder: Path) -> str:
+    """Modules with a similar name in the same package, or in the folder."""
+    package, _, _ = name.rpartition(".")
+    places = getattr(sys.modules.get(package), "__path__", ()) if package else (str(folder),)
+    start = f"{package}." if package else ""
+    return _did_you_mean(name, [start + each.name for each in pkgutil.iter_modules(places)])
+
+
+def _did_you_mean(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def called(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
@@ -112,5 +125,6 @@ def _at(error: BaseException) -> str:
 
 
 def what(value: object) -> str:
-    """The type of a value for a sentence, such as ``a dict``."""
-    return "None" if value is None else f"a {type(value).__name__}"
+    """The type of a value for a sentence, such as ``a dict`` or ``an int``."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'AEIOaeiou' else 'a'} {name}"

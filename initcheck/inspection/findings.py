@@ -192,14 +192,18 @@ def as_lines(inspection: Inspection, *, verbose: bool = False) -> list[str]:
     elif inspection.allowed:
         lines.append(f"allowed  {len(inspection.allowed)} findings, which -v shows")
     lines += _not_judged_lines(inspection.not_judged)
-    judged = inspection.judged
-    if not judged.parameters:
+    if not inspection.judged.parameters:
         lines.append("Nothing was judged, so nothing is known about this start.")
-    lines.append(
+    return [*lines, judged_line(inspection)]
+
+
+def judged_line(inspection: Inspection) -> str:
+    """How much was judged."""
+    judged = inspection.judged
+    return (
         f"judged {judged.parameters} of {judged.of_parameters} parameters, "
         f"{judged.buffers} buffers, {judged.seeds} seeds, {judged.seconds:.1f} s"
     )
-    return lines
 
 
 def _not_judged_lines(several: Iterable[NotJudged]) -> Iterator[str]:

@@ -132,6 +132,8 @@ class _Watch(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if any(map(_is_mapped, (*args, *kwargs.values()))):
+            return func(*args, **kwargs)
         if func in LOSSES:
             loss = observed_loss(func, args, kwargs)
             if loss is not None:
@@ -162,7 +164,7 @@ class _Watch(TorchFunctionMode):
                     self.sources.note(module, output)
                 out = _tensor(output)
                 self.result.outputs += 0 if out is None else out.numel()
-                if path in self.result.layers or out is None:
+                if path in self.result.layers or out is None or _is_mapped(out):
                     return
                 layer = Layer(path, module, _mean_square(out))
                 self.result.layers[path] = layer
@@ -185,6 +187,11 @@ def _tensor(value: Any) -> Tensor | None:
         if isinstance(each, Tensor) and each.is_floating_point() and each.numel():
             return each
     return None
+
+
+def _is_mapped(value: object) -> bool:
+    """Whether this is a tensor inside ``torch.vmap``, whose numbers cannot be read."""
+    return isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value)  # noqa: SLF001
 
 
 def _at_least_float32(tensor: Tensor) -> torch.dtype:

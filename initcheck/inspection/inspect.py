@@ -51,7 +51,8 @@ from initcheck.inspection.subject import (
     Subject,
     whole_init,
 )
-from initcheck.inspection.surroundings import left_as_found
+from initcheck.inspection.surroundings import give_back_memory, left_as_found
+from initcheck.inspection.tensors import named_tensors
 
 SEEDS = (0, 1)
 
@@ -147,7 +148,7 @@ def inspect_model(
         findings=tuple(sorted(findings, key=_order)),
         judged=Judged(
             parameters=len(parameters) if ran else 0,
-            of_parameters=len(list(start.built.module.parameters())),
+            of_parameters=sum(each.parameter for each in named_tensors(start.built.module)),
             buffers=len(start.tensors) - len(parameters) if ran else 0,
             seeds=len(SEEDS),
             checks=ran,
@@ -187,6 +188,7 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             continue
         if name == "recorded_start" and start.recorded is None:
             continue
+        give_back_memory()
         try:
             findings += check(start)
         except SameModuleError:

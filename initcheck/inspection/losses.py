@@ -50,6 +50,7 @@ def observed_loss(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):
             return None
         prediction, target = prediction.detach(), target.detach()
+        target = target.long() if target.dtype == torch.uint8 else target  # no index has this dtype
         if not prediction.numel() or not prediction.is_floating_point():
             return None
         if func in _CLASSES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.sketches import along, sketch
 from initcheck.inspection.subject import Subject
-from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.surroundings import give_back_memory, seed_everything
 from initcheck.inspection.tensors import named_tensors, storage
 from initcheck.inspection.unchanged import cloned, unchanged
 
@@ -90,14 +91,15 @@ class Runner:
             def hook(parameter: Tensor) -> None:
                 gradient, parameter.grad = parameter.grad, None
                 if gradient is not None:
-                    result.summaries[name] = sketch(gradient)
+                    result.summaries[name] = sketch(gradient) + result.summaries.get(name, 0.0)
                     if isinstance(mode, Exact) and name in self.seeds:
                         row = mode.padding.get(storage(parameter))
                         if row is not None:
                             result.padding[name] = row
                             gradient = gradient.to_dense() if gradient.is_sparse else gradient
                             gradient[row].zero_()
-                        result.slopes[name] = along(gradient, self.seeds[name])
+                        slope = along(gradient, self.seeds[name])
+                        result.slopes[name] = slope + result.slopes.get(name, 0.0)
 
             return hook
 
@@ -119,6 +121,7 @@ class Runner:
                 hooks.enter_context(hooks_in_dtype(self.module))
             result.loss = _finite(loss)
             loss.backward()  # type: ignore[no-untyped-call]
+        give_back_memory()
         _demand(result.summaries)
         return result
 
@@ -143,9 +146,35 @@ class Runner:
             if isinstance(mode, Exact):
                 stack.enter_context(default_float64())
                 stack.enter_context(functions)
+                stack.enter_context(_in_one_thread())
             self.module.train()
             stack.enter_context(mode)
             yield functions
+
+
+@contextmanager
+def _in_one_thread() -> Iterator[None]:
+    """Refuse modules that run in other threads, where no mode of torch is on.
+
+    Raises:
+        InspectionError: a module was called in another thread.
+    """
+    here, elsewhere = threading.get_ident(), False
+    shown = threading.excepthook
+
+    def note(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 -- torch calls it with both
+        nonlocal elsewhere
+        elsewhere |= threading.get_ident() != here
+
+    hook = nn.modules.module.register_module_forward_pre_hook(note)
+    threading.excepthook = lambda error: None  # prints the traceback of a thread
+    try:
+        yield
+    finally:
+        threading.excepthook = shown
+        hook.remove()
+    if elsewhere:
+        raise InspectionError("Its layers run in other threads, where float64 cannot be set.")
 
 
 @contextmanager

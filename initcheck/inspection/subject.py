@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from initcheck.inspection.calling import called, what
 from initcheck.inspection.findings import InspectionError
@@ -151,7 +152,7 @@ def default_loss(module: nn.Module, batch: Any) -> Tensor:
     inputs, targets = batch if pair else (batch, None)
     if isinstance(inputs, Mapping):
         output = called(module, "the module", **inputs)
-    elif isinstance(inputs, (tuple, list)):
+    elif isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
         output = called(module, "the module", *inputs)
     else:
         output = called(module, "the module", inputs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import socket
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +17,15 @@ import numpy as np
 import torch
 
 from initcheck import devices
+
+
+def give_back_memory() -> None:
+    """Give freed memory back to the system, where the C library keeps it and can be asked.
+
+    glibc keeps blocks of up to 32 MiB, which after one pass in float64 may be the whole module.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class DownloadRefusedError(RuntimeError):

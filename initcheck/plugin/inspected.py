@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The test that runs, whose marks `inspect_model` reads; the fixture itself is of the session.
 _RUNNING = pytest.StashKey[pytest.Item]()
+#: Names of sections in which an item's report carries what the summary prints.
+_FOUND, _JUDGED = "Captured findings call", "Captured judged call"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,7 +96,29 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
                 raise pytest.UsageError(refusal)
             config.workeroutput[REFUSAL] = refusal
             return
-    items.extend(model.collect())
+    items.extend(session.genitems(model))  # counts them as collected
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what items that did not fail found, what was not judged, and how much was."""
+    found: list[str] = []
+    skipped: dict[str, list[str]] = {}
+    judged = ""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("skipped"),
+                   *terminalreporter.getreports("failed")):  # fmt: skip
+        if not report.nodeid.startswith("initcheck["):
+            continue
+        sections = dict(report.sections)
+        found += sections.get(_FOUND, "").splitlines()
+        judged = sections.get(_JUDGED, judged)
+        if report.skipped:
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            skipped.setdefault(reason, []).append(report.nodeid.rpartition("::")[2])
+    lines = [f"not judged  {', '.join(checks)}: {why}" for why, checks in skipped.items()]
+    if judged or lines:
+        terminalreporter.section("initcheck inspection")
+        for line in (*found, *lines, *filter(None, [judged])):
+            terminalreporter.write_line(line)
 
 
 class _Model(pytest.Collector):
@@ -185,7 +209,7 @@ class _Check(pytest.Item):
 
     def runtest(self) -> None:
         from initcheck.inspection import InspectionError
-        from initcheck.inspection.findings import finding_lines
+        from initcheck.inspection.findings import finding_lines, judged_line
 
         if self.parent.failed:
             pytest.skip(f"nothing was inspected: {self.parent.failed}")
@@ -195,6 +219,7 @@ class _Check(pytest.Item):
             pytest.fail(str(error), pytrace=False)
         except OSError as error:
             pytest.fail(f"A file was not written: {error}.", pytrace=False)
+        self.add_report_section("call", "judged", judged_line(inspection))
         settings = Settings.of(self.config)
         if self.name == "recorded_start" and settings.record:
             pytest.fail(

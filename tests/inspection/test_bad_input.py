@@ -68,9 +68,11 @@ def test_a_build_that_cannot_be_used_is_refused(case):
     [
         ("mine", "'mine' is not MODULE:FUNCTION"),
         ("nowhere_at_all:build", "There is no module 'nowhere_at_all'"),
+        ("mne:build", "on Python's path. Did you mean mine? Install it"),
+        ("torch.nm:Linear", " or torch.nn or "),
         ("broken:build", "broken cannot be imported: SyntaxError"),
         ("mine:bild", "mine has no function 'bild'. Did you mean build?"),
-        ("mine:number", "mine:number is a int, which cannot be called"),
+        ("mine:number", "mine:number is an int, which cannot be called"),
     ],
 )
 def test_a_name_that_cannot_be_found_is_refused(tmp_path, monkeypatch, name, sentence):

@@ -13,6 +13,7 @@ from initcheck.inspection.exact import Exact, SameRandom
 from initcheck.inspection.passes import Runner
 from initcheck.inspection.sketches import directed, jittered, length, sketch
 from initcheck.inspection.subject import Subject
+from initcheck.inspection.tensors import sum_in_parts
 from tests.inspection import faulty_batch, innocent, innocent_batch
 from tests.inspection.faulty import CLASSES, rows
 
@@ -268,3 +269,15 @@ def test_a_decision_that_rounding_changes_is_not_judged():
     assert not inspection.of_severity("fail", "warn"), str(inspection)
     (why,) = [each.why for each in inspection.not_judged if each.what == "rounding"]
     assert "falls otherwise in float64" in why
+
+
+def test_large_gradients_are_added_in_parts_as_they_are_whole():
+    """In float64, also where their numbers are not next to each other in memory."""
+    generator = torch.Generator().manual_seed(3)
+    first, second = (torch.randn(1200, 1000, generator=generator) for _ in range(2))
+    for one, other in ((first, second), (first.T, second.T), (first.double(), second)):
+        kept = one.clone()
+        total = sum_in_parts(one, other)
+        assert total.dtype == torch.float64
+        assert torch.equal(total, one.double() + other.double())
+        assert torch.equal(one, kept)

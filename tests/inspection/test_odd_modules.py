@@ -13,6 +13,7 @@ import threading
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from initcheck import inspect_model
 from tests.helpers.projects import ROOT
@@ -378,3 +379,97 @@ def test_what_a_reset_leaves_unset_is_worded_by_its_classes():
     assert "no reset_parameters of ParametrizationList and _SpectralNorm sets them" in str(
         inspect_model(build, name="model")
     )
+
+
+class Mapped(nn.Module):
+    """Its layers run inside vmap, where no hook can read numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return torch.vmap(lambda row: self.head(self.inner(row).relu()))(x)
+
+
+def test_a_module_that_maps_its_layers_is_judged_but_for_their_signals():
+    inspection = inspect_model(Mapped, rows)
+    assert inspection.ok, str(inspection)
+    assert [each.check for each in inspection.not_judged] == ["signal"]
+    assert "start_loss" in inspection.judged.checks
+
+
+class UsedTwice(Mapped):
+    """One layer inside a checkpoint, whose backward pass is nested, and outside of it."""
+
+    def forward(self, x):
+        inner = checkpoint(lambda z: self.inner(z).tanh(), self.inner(x), use_reentrant=True)
+        return self.head(inner)
+
+
+def test_both_parts_of_a_gradient_through_a_checkpoint_count():
+    inspection = inspect_model(UsedTwice, rows)
+    assert not inspection.findings, str(inspection)
+    assert not inspection.not_judged, str(inspection)
+
+
+class Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.GRU(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, sequences):
+        return self.head(self.cell(sequences)[1][-1])
+
+
+def _sequences():
+    generator = torch.Generator().manual_seed(3)
+    drawn = [torch.randn(length, 8, generator=generator) for length in (4, 3, 1)]
+    return nn.utils.rnn.pack_sequence(drawn), torch.tensor([0, 2, 1])
+
+
+def test_packed_sequences_are_one_input():
+    inspection = inspect_model(Packed, _sequences)
+    assert inspection.ok, str(inspection)
+    assert inspection.wakes["cell.weight_ih_l0"] == 1
+
+
+def test_targets_may_be_bytes():
+    inspection = inspect_model(
+        lambda: nn.Linear(8, CLASSES), lambda: (rows()[0], rows()[1].to(torch.uint8))
+    )
+    assert not inspection.not_judged, str(inspection)
+
+
+class Hides(nn.Linear):
+    """Lists none of its parameters."""
+
+    def named_parameters(self, *args, **kwargs):
+        return iter(())
+
+
+def test_not_more_is_judged_than_there_is():
+    judged = inspect_model(lambda: Hides(8, CLASSES)).judged
+    assert judged.parameters == judged.of_parameters == 2
+
+
+class Threaded(nn.Linear):
+    """Its only layer runs in another thread, as under DataParallel."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x):
+        results = []
+        _in_a_thread(lambda: results.append(self.inner(x)))
+        return super().forward(results[0])
+
+
+def test_layers_in_other_threads_are_not_compared_with_float64(capfd):
+    inspection = inspect_model(Threaded, rows)
+    assert not inspection.of_severity("fail", "warn"), str(inspection)
+    assert "first_gradient: It cannot be computed in float64: Its layers run in other" in str(
+        inspection
+    )
+    assert "Traceback" not in capfd.readouterr().err

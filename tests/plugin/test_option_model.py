@@ -35,6 +35,23 @@ def test_a_check_that_was_not_judged_is_skipped_with_its_reason(models):
     assert "it needs a batch: --initcheck-batch MODULE:FUNCTION" in result.text
 
 
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_the_summary_says_what_was_judged_and_what_was_not(models, workers):
+    models.claims("import copy\nfrom torch import nn\ndef build():\n    layer = nn.Linear(4, 4)\n"
+                  "    return nn.Sequential(layer, copy.deepcopy(layer))\n", "twins")  # fmt: skip
+    result = models.run("--initcheck-model=twins:build", *workers)
+    assert result.ret == 0
+    assert "initcheck inspection" in result.output
+    assert result.text.count("warn distinct 0-1.weight, 0-1.bias (Linear)") == 1
+    assert "not judged asleep, signal, start_loss, first_gradient: it needs a batch" in result.text
+    assert "judged 4 of 4 parameters, 0 buffers, 2 seeds" in result.text
+
+
+def test_each_check_is_counted_as_collected(models):
+    result = models.run(f"{ALL}:good")
+    assert f"collected {ITEMS} items" in result.output
+
+
 def test_a_fault_fails_its_check_alone(models):
     result = models.run(f"{ALL}:unset")
     assert result.ret == 1
