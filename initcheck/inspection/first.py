@@ -191,7 +191,8 @@ def _tensor(value: Any) -> Tensor | None:
 
 def _is_mapped(value: object) -> bool:
     """Whether this is a tensor inside ``torch.vmap``, whose numbers cannot be read."""
-    return isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value)  # noqa: SLF001
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # noqa: SLF001 -- has no public name
+    return isinstance(value, Tensor) and wrapped(value)
 
 
 def _at_least_float32(tensor: Tensor) -> torch.dtype:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-#: The signed or unsigned integers whose bits are read, by size in bytes.
 _PART = 1 << 20  # numbers of a gradient that are added at once
+#: The signed or unsigned integers whose bits are read, by size in bytes.
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
