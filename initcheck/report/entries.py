@@ -163,7 +163,7 @@ def _drift(drift: Drift) -> str:
     if drift.tensor is not None:
         away = formatting.number(drift.tensor_r)
         text += f", first outside at step {drift.first_step}: {drift.tensor} by {away}"
-    if drift.note:
+    if drift.note and drift.verdict != "changed start":  # it says no more than the verdict
         text += f", {drift.note}"
     if drift.shift is not None:
         text += f", mean {drift.shift:+.1f} standard deviations from its record"
