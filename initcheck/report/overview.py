@@ -58,11 +58,11 @@ MEANING: dict[str, str] = {
     "side. Fix that first.",
     "refuted": "The claim does not hold here. Look at the picture of its mechanism, then at what "
     "changed. A limit of an exact claim or a theorem never moves.",
-    "drifted": "The claim holds, but training is not as recorded. The reason names the first step "
-    "and the tensor that differ. If nobody intended this, look at what acts in that step: at step "
-    "0 the start, the gradients and the optimizer, later a schedule or the order of the data. If "
-    "the change is intended, record the file of the claim again: initcheck record 'the reason' "
-    "FILE.",
+    "drifted": "The claim holds, but training is not as recorded. Starts from other values: look "
+    "at the initializer. Left its rounding envelope: the reason names the first such step. If it "
+    "says first in a layer, that layer's outputs or gradients differ already; if not, look at the "
+    "optimizer and its learning rate, or after step 0 at schedules and the order of data. If the "
+    "change is intended, record the file of the claim again: initcheck record 'the reason' FILE.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 
