@@ -60,10 +60,10 @@ MEANING: dict[str, str] = {
     "changed. A limit of an exact claim or a theorem never moves.",
     "drifted": "The claim holds, but training is not as recorded. If an arm starts from other "
     "values, look at the initializer. If it left its rounding envelope, the reason names the first "
-    "step at which it did. Where it says first in a layer, outputs or gradients of that layer differ "
-    "already at step 0; where it names no layer, look at the optimizer, the learning rate, the "
-    "schedule and the order of data. If the change is intended, record the file of the claim again: "
-    "initcheck record 'the reason' FILE.",
+    "step at which it did. Where it says first in a layer, outputs or gradients of that layer "
+    "differ already at step 0; where it names no layer, look at the optimizer, the learning rate, "
+    "the schedule and the order of data. If the change is intended, record the file of the claim "
+    "again: initcheck record 'the reason' FILE.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 
