@@ -53,7 +53,16 @@ def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) 
         return INTERRUPTED
     in_checkout = os.path.realpath(os.getcwd()) == os.path.realpath(checkout)
     target = folder if in_checkout else os.path.join(checkout, folder)
-    return _hand_over([python, "-m", "pytest", target, *arguments])
+    return _hand_over([python, "-m", "pytest", target, *_shortened(folder, arguments)])
+
+
+def _shortened(folder: str, arguments: Sequence[str]) -> "List[str]":
+    """The arguments, and one that leaves out tables of timings after the results of the gate.
+
+    The tables have more lines than the results. A run of selected tests, or with -v, shows them.
+    """
+    shown = any(word.startswith(("-k", "-v", "--verbose", "--benchmark")) for word in arguments)
+    return [*arguments, *["--benchmark-quiet"] * (folder == "benchmarks" and not shown)]
 
 
 def environment(checkout: str = CHECKOUT) -> str:

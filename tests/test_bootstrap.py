@@ -309,6 +309,28 @@ def installed(checkout, monkeypatch):
     return SimpleNamespace(versions=versions, origin=origin)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "quiet"),
+    [
+        ((), True),
+        (("--initcheck-html", "p.html"), True),
+        (("-k", "speed"), False),
+        (("-v",), False),
+    ],
+)
+def test_the_whole_gate_ends_with_its_results_and_no_tables_of_timings(
+    checkout, installed, monkeypatch, arguments, quiet
+):
+    commands = []
+    monkeypatch.setattr(bootstrap, "_hand_over", lambda command: commands.append(command) or 0)
+    run(checkout, *arguments, folder="benchmarks")
+    run(checkout, *arguments)
+    added = ["--benchmark-quiet"] if quiet else []
+    assert [command[3:] for command in commands] == [
+        ["benchmarks", *arguments, *added], ["tests", *arguments],
+    ]  # fmt: skip
+
+
 def test_a_complete_interpreter_is_used(checkout, installed, monkeypatch):
     commands = []
     monkeypatch.setattr(bootstrap, "_hand_over", lambda command: commands.append(command) or 7)

@@ -22,6 +22,13 @@ from initcheck.results import (
     Settings,
 )
 
+SAID = {
+    "left": "left its rounding envelope",
+    "changed start": "starts from other values",
+    "other start": "starts from other values, as another release of torch does",
+    "alike": "all seeds are identical",
+    "moved": "ends with other results",
+}  # verdicts on one arm against its record, in words
 FEW = 150  # results on a page, up to which all that differ are shown in full
 
 
@@ -143,12 +150,12 @@ def margin(probe: Comparison) -> str:
     if text == "-":
         return ""
     plain = probe.form == "holds" and probe.margin_unit == "units"
-    return f"margin {text} {probe.unit if plain else ''}".rstrip()
+    return f"margin {text} {probe.unit if plain else ''}".rstrip().replace(" dec", " decades")
 
 
 def _drift(drift: Drift) -> str:
     """An arm against its evidence: the verdict, then the envelope ratio and the shift."""
-    text: str = drift.verdict
+    text: str = SAID.get(drift.verdict, drift.verdict)
     if drift.r is not None:
         text += f", r = {formatting.number(drift.r)} of {ENVELOPE_LIMIT}"
         if drift.loss_r is not None and drift.loss_r != drift.r:
@@ -156,7 +163,7 @@ def _drift(drift: Drift) -> str:
     if drift.tensor is not None:
         away = formatting.number(drift.tensor_r)
         text += f", first outside at step {drift.first_step}: {drift.tensor} by {away}"
-    if drift.note:
+    if drift.note and drift.verdict != "changed start":  # it says no more than the verdict
         text += f", {drift.note}"
     if drift.shift is not None:
         text += f", mean {drift.shift:+.1f} standard deviations from its record"

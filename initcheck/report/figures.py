@@ -52,6 +52,7 @@ def _figure(named: Sequence[tuple[str, Picture]], runs: Sequence[Run]) -> dict[s
     )  # fmt: skip
     return {
         "name": first.name,
+        "several": len(named) > 1,
         "title": first.title,
         "verdicts": [(key, counts[key]) for key in ORDER if counts[key]],
         "mechanisms": ", ".join(first.mechanisms),

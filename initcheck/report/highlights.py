@@ -28,7 +28,10 @@ Named = tuple[ClaimResult, Comparison]
 
 
 def closest(results: Results) -> list[Named]:
-    """The passing comparisons closest to failing: a few with a limit, one gain and one rate."""
+    """The passing comparisons closest to failing: a few with a limit, one gain and one rate.
+
+    Each is of another claim, or of the same in another form.
+    """
     green = [(one, c) for one in results for c in one.probes if c.verdict == "pass"]
     held = [(ranges, named) for named in green if (ranges := room(named[1])) is not None]
     gains = [(-c.p_value, (one, c)) for one, c in green if c.form == "gains" and c.p_value]
@@ -36,8 +39,16 @@ def closest(results: Results) -> list[Named]:
     return [
         named
         for ranked, count in ((held, FEW), (gains, 1), (rates, 1))
-        for _, named in sorted(ranked, key=lambda pair: pair[0])[:count]
+        for named in _of_each_claim(ranked)[:count]
     ]
+
+
+def _of_each_claim(ranked: Sequence[tuple[float, Named]]) -> list[Named]:
+    """The comparison of each claim with the smallest number, the smallest first."""
+    first: dict[str, Named] = {}
+    for _, named in sorted(ranked, key=lambda pair: pair[0]):
+        first.setdefault(named[0].claim, named)
+    return [*first.values()]
 
 
 def room(comparison: Comparison) -> float | None:
@@ -118,6 +129,12 @@ def followed(results: Results) -> str:
     )
 
 
+def compared(results: Results) -> tuple[int, int]:
+    """Of how many arms there is an r, and how many arms there are."""
+    ratios = [drift.r for _, _, drift in _drifts(results)]
+    return sum(r is not None for r in ratios), len(ratios)
+
+
 def _largest(results: Results) -> tuple[tuple[float, str] | None, str]:
     """The largest r with its arm, if there is one, and how many arms have an r."""
     arms = [(name, drift.r) for name, _, drift in _drifts(results)]
@@ -135,10 +152,11 @@ def advice(results: Results) -> Iterator[str]:
     p_values, names = zip(*named_p_values, strict=True)
     q, name = min(zip(stats.false_discovery_control(p_values), names, strict=True))
     uniform = stats.kstest(p_values, "uniform").pvalue
+    q_text, p_text = formatting.number(float(q)), formatting.number(float(uniform))
     yield (
-        f"advisory, gates nothing: {len(named_p_values)} arms against their evidence, smallest "
-        f"Benjamini-Hochberg q = {formatting.number(float(q))} ({name}), "
-        f"uniformity of the p-values by kstest p = {formatting.number(float(uniform))}"
+        f"advisory, gates nothing: {len(named_p_values)} arms were tested for a shift of their "
+        f"mean from the evidence: smallest Benjamini-Hochberg q = {q_text} ({name}), and the "
+        f"p-values are uniform by kstest with p = {p_text}"
     )
 
 

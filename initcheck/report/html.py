@@ -22,6 +22,7 @@ from initcheck.report.entries import Entry, reproduce, shown
 from initcheck.results import ORDER, Run, Settings, worst
 
 SHOWN_FIRST = 12  # claims that are not green; the others are one click away
+OPEN = 3  # claims that are not green, of which all is shown without a click
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
@@ -37,6 +38,9 @@ def page(run: Run, *more_runs: Run) -> str:
     results = [entry.result for entry in entries]
     labels = overview.labels(runs, names)
     claims = _claims(entries)
+    red = _red(claims)
+    for claim in red[:OPEN]:
+        claim["open"] = True
     anchors = {claim["name"]: claim["anchor"] for claim in claims}
     return html_template("report", "page.html.j2").render(
         notes=[
@@ -59,7 +63,7 @@ def page(run: Run, *more_runs: Run) -> str:
         colours=colours,
         surroundings=_surroundings(runs),
         run_names=names,
-        red=_red(claims),
+        red=_variants(red),
         meanings=overview.meanings(claim["verdict"] for claim in claims),
         shown_first=SHOWN_FIRST,
         groups=_groups(claims),
@@ -83,6 +87,17 @@ def _red(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(red, key=lambda claim: ORDER.index(claim["verdict"]), reverse=True)
 
 
+def _variants(red: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per claim and verdict; those of its other parameters are listed with the first."""
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for claim in red:
+        shown = first.setdefault((claim["claim"], claim["verdict"]), claim | {"variants": []})
+        if shown["anchor"] != claim["anchor"]:
+            parameters = claim["name"].removeprefix(claim["claim"]).strip("[]")
+            shown["variants"].append((claim["anchor"], parameters))
+    return [*first.values()]
+
+
 def _claim(anchor: str, entries: Sequence[Entry], on_page: int) -> dict[str, Any]:
     first = entries[0].result
     verdict = worst(entry.result.verdict for entry in entries)
@@ -91,6 +106,8 @@ def _claim(anchor: str, entries: Sequence[Entry], on_page: int) -> dict[str, Any
     return {
         "anchor": anchor,
         "name": first.name,
+        "claim": first.claim,
+        "open": False,
         "kind": first.kind,
         "source": first.source,
         "statement": first.statement,

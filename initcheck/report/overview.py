@@ -26,10 +26,20 @@ def headline(runs: Sequence[Run]) -> str:
     if not red:
         every = "The claim holds" if len(results) == 1 else f"All {what} hold"
         unfinished = " so far" if any(run.unfinished for run in runs) else ""
-        return f"{every}{unfinished}, and training is as recorded."
+        return f"{every}{unfinished}{_as_recorded(results)}"
     parts = [f"{counts[key]} {key}" for key in reversed(ORDER[1:]) if counts[key]]
     verb = "is" if red == 1 else "are"
     return f"{red} of {what} {verb} not green: {', '.join(parts)}."
+
+
+def _as_recorded(results: Sequence[ClaimResult]) -> str:
+    """The end of a sentence: of how many arms training was compared with its record."""
+    judged, arms = highlights.compared(results)
+    if not judged:
+        return ". No arm could be compared with recorded training."
+    if judged == arms:
+        return ", and training is as recorded."
+    return f", and training is as recorded in the {judged} of {arms} arms that can be compared."
 
 
 def why(result: ClaimResult) -> tuple[str, str]:
@@ -48,9 +58,12 @@ MEANING: dict[str, str] = {
     "side. Fix that first.",
     "refuted": "The claim does not hold here. Look at the picture of its mechanism, then at what "
     "changed. A limit of an exact claim or a theorem never moves.",
-    "drifted": "The claim holds, but training is not as recorded. The reason names the first step "
-    "and the tensor. If the change is intended, record the file of the claim again: "
-    "initcheck record 'the reason' FILE.",
+    "drifted": "The claim holds, but training is not as recorded. If an arm starts from other "
+    "values, look at the initializer. If it left its rounding envelope, the reason names the first "
+    "step at which it did. Where it says first in a layer, outputs or gradients of that layer "
+    "differ already at step 0; where it names no layer, look at the optimizer, the learning rate, "
+    "the schedule and the order of data. If the change is intended, record the file of the claim "
+    "again: initcheck record 'the reason' FILE.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 
@@ -133,7 +146,7 @@ class Envelopes:
     label: str
 
 
-def envelopes(results: Iterable[ClaimResult]) -> Envelopes | None:
+def envelopes(results: Sequence[ClaimResult]) -> Envelopes | None:
     """The r of every arm, by mechanism, from the largest on; None if no arm is judged."""
     by_mechanism: dict[str, list[float]] = {}
     for result in results:
@@ -157,11 +170,14 @@ def envelopes(results: Iterable[ClaimResult]) -> Envelopes | None:
     ]  # fmt: skip
     still = [(name, len(ratios)) for name, ratios in sorted(judged.items()) if max(ratios) == 0]
     far = sum(r > ENVELOPE_LIMIT for r in every)
+    _, arms = highlights.compared(results)
     label = (
         f"Distance r from the recorded trajectory, in rounding envelopes, of "
         f"{formatting.counted(len(every), 'arm')}: {formatting.span(every)}; "
         f"{far or 'none'} above the {ENVELOPE_LIMIT} allowed."
     )
+    if arms > len(every):
+        label += f" {formatting.counted(arms - len(every), 'more arm')} cannot be compared."
     return Envelopes(rows, still, line.ticks(), line.place(ENVELOPE_LIMIT), ENVELOPE_LIMIT, label)
 
 
@@ -177,7 +193,7 @@ class Matrix:
     """Claims by run, device and torch release.
 
     Attributes:
-        columns: three lines each: the run, the device, the release of torch.
+        columns: lines each: the run, the device, the release of torch, the fault if there is one.
         short: the columns in one or two words, for narrow screens.
         allowed: the largest r that is allowed.
         differing: rows whose cells are not all green: a claim's name and anchor, and a cell per
@@ -185,7 +201,7 @@ class Matrix:
         equal: the other rows.
     """
 
-    columns: list[tuple[str, str, str]]
+    columns: list[tuple[str, ...]]
     short: list[str]
     allowed: int
     differing: list[dict[str, Any]]
@@ -236,7 +252,8 @@ def matrix(runs: Sequence[Run], names: Sequence[str], anchors: dict[str, str]) -
     green = [{cell.verdict for cell in row.values()} == {"pass"} for row in cells.values()]
     return Matrix(
         columns=[
-            (names[n] if names else "", device, f"torch {runs[n].environment.torch}")
+            (names[n] if names else "", device, f"torch {runs[n].environment.torch}",
+             f"fault {fault}" if (fault := runs[n].settings.fault) else "")
             for n, device in keys
         ],
         short=_short(keys, names), allowed=ENVELOPE_LIMIT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import cycle
@@ -165,7 +166,12 @@ def logarithmic(panel: Axes) -> None:
     panel.set_yscale("log", nonpositive="clip")
     panel.yaxis.set_major_locator(LogLocator(numticks=6))
     panel.yaxis.set_minor_locator(NullLocator())
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
+
+
+def power(value: float) -> str:
+    """A power of ten as short as it can be: ``1e-6`` and not ``1e-06``."""
+    return re.sub(r"e([+-])0*", lambda e: "e" + e[1].replace("+", ""), f"{value:g}")
 
 
 def finite_max(values: Any) -> float:

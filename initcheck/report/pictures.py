@@ -82,7 +82,7 @@ def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
         if start == "identity":  # equal curves: rings of four sizes stay visible
             place = widths.index(width)
             style: dict[str, Any] = {
-                "markersize": 12 - 3 * place,
+                "markersize": max(3, 15 - 4 * place),
                 "color": SERIES[0],
                 "linewidth": 1,
             }
@@ -93,7 +93,7 @@ def plot_residual_rank_over_steps(frame: pd.DataFrame, axes: Any = None) -> Any:
         panel.plot(rows["step"], rows["rank"], marker="o", label=label, **style)
     panel.axhline(784, color=INK, linestyle=(0, (5, 3)), linewidth=1.5)
     panel.text(frame["step"].min(), 800, "784 pixels", color=INK, va="bottom")
-    panel.set_ylim(0, max(1060.0, finite_max(frame["rank"]) * 1.05))
+    panel.set_ylim(-45, max(1060.0, finite_max(frame["rank"]) * 1.05))  # room for rings at 0
     panel.set_xticks(sorted(set(frame["step"])))
     panel.set_xlabel("step")
     panel.set_ylabel("rank of W - W0")

@@ -24,6 +24,9 @@ WORDS: dict[str, str] = {
     "r": "The distance of a run from its record, counted in rounding envelopes. 0 means equal bit "
     "by bit, 1 is what rounding does, and training has changed if r is above "
     f"{ENVELOPE_LIMIT}. Arms that cannot be compared have no r.",
+    "outcomes": "The values of the probe, compared with those of many recorded seeds. If they are "
+    "unmoved, the change does not show in final results. They are not compared if too few seeds "
+    "were recorded, or if all of their values are equal.",
     "drift": "A claim has drifted if it still holds, but an arm no longer trains as recorded.",
     "fault": "A mistake that is built in on purpose, to see that claims notice it.",
     "green and red": "A claim that passes is green. All other verdicts are red.",

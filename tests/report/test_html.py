@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from initcheck.report import plots
+from initcheck.report.highlights import compared
 from initcheck.report.html import page
 from initcheck.report.words import WORDS, anchor
 from initcheck.results import NotJudged
@@ -41,6 +42,11 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def words_of(text):
+    """The words of a page, without its elements."""
+    return " ".join(re.sub(r"<[^>]*>", "", text).split())
 
 
 def test_the_page_needs_nothing_from_elsewhere():
@@ -82,7 +88,7 @@ def test_the_page_shows_each_part_of_a_claim():
     for fact in ["r = 531 of 10", "at step 16, first in fc2", "gain sqrt(2) -&gt; 1"]:
         assert fact in text
     command = "pytest benchmarks/test_examples.py::test_zeroed_layer_still_learns"
-    assert f"{command} --initcheck-device cpu" in text
+    assert f"{command} --initcheck-device cpu" in words_of(text)
     assert "&lt;= 1.2" in text
 
 
@@ -90,9 +96,23 @@ def test_red_claims_are_listed_and_open_and_green_ones_closed():
     text = page(example(passing(), refuted()))
     assert re.search(r'<details id="claim-1" class="claim pass">', text)
     assert re.search(r'<details id="claim-2" class="claim refuted" open>', text)
-    assert '<a href="#claim-2">he_learns_on_cuda</a>' in text
+    assert '<a href="#claim-2">he_learns_on_cuda</a>' in text.replace("<wbr/>", "")
     red = text[text.index('id="not-green"') : text.index('id="closest"')]
     assert '<a href="#claim-1">' not in red
+
+
+def test_red_parameters_of_a_claim_share_an_entry_and_three_claims_are_open():
+    names = ("sgd", "adam", "momentum", "adamw")
+    red = [result("a", probe("refuted"), parameters=name) for name in names]
+    other = result("a", probe("drifted"), parameters="rmsprop")
+    text = page(example(*red, other)).replace("<wbr/>", "")
+    assert text.count(" open>") == 3
+    entries = re.findall(r"<li class=\"(?:refuted|drifted)\">(.*?)</li>", text, re.DOTALL)
+    assert len(entries) == 2
+    shown = words_of(entries[0])
+    assert "Refuted with other parameters, too: adam, momentum, adamw" in shown
+    assert entries[0].count('href="#claim-') == 4
+    assert "other parameters" not in entries[1]
 
 
 def test_a_crash_after_green_probes_is_shown():
@@ -144,8 +164,8 @@ def test_only_what_is_known_and_set_is_a_row_of_the_environment():
 def test_evidence_is_a_sentence_with_its_origin():
     text = page(example(drifted()))
     assert (
-        "treated: left, r = 531 of 10, mean +2.1 standard deviations from its record "
-        "(CPU float32, torch 2.14.1, 2026-11-22)"
+        "treated: left its rounding envelope, r = 531 of 10, mean +2.1 standard deviations from "
+        "its record (CPU float32, torch 2.14.1, 2026-11-22)"
     ) in text
 
 
@@ -233,6 +253,13 @@ def test_an_arm_that_left_names_its_tensor_and_the_r_of_its_losses():
 
 def test_the_first_sentence_says_whether_all_holds():
     assert "All 2 claims hold, and training is as recorded." in page(example(passing(), passing()))
+    unrecorded = replace(passing(), probes=[probe(drift={})])
+    assert "The claim holds. No arm could be compared with recorded" in page(example(unrecorded))
+    start = {"treated": drift(r=0.2), "control": drift(r=None)}
+    some = page(example(passing(), replace(passing(), probes=[probe(drift=start)])))
+    judged, arms = compared(example(passing()).results)
+    assert f"as recorded in the {judged + 1} of {arms + 2} arms that can be compared." in some
+    assert "1 more arm cannot be compared." in some
     assert "1 of 2 claims is not green: 1 refuted." in page(example(passing(), refuted()))
     lost = NotJudged(id="a[cpu]", reason="it crashed")
     some = replace(example(passing(), passing()), not_judged=[lost])
@@ -242,7 +269,7 @@ def test_the_first_sentence_says_whether_all_holds():
 
 def test_the_gravest_failure_comes_first_with_what_was_measured_and_the_meaning():
     text = page(example(drifted(), refuted()))
-    red = text[text.index('id="not-green"') : text.index('id="followed"')]
+    red = text[text.index('id="not-green"') : text.index('id="followed"')].replace("<wbr/>", "")
     assert red.index("he_learns_on_cuda") < red.index("zeroed_layer_still_learns")
     assert "training_loss: treated 1.1..2.3 nats (he), control" in red
     assert "3 of 4 treated seeds (seeds 11, 12, 14) are outside the limit." in red
@@ -253,7 +280,7 @@ def test_the_gravest_failure_comes_first_with_what_was_measured_and_the_meaning(
 
 def test_many_failures_are_one_click_away():
     many = [replace(drifted(), claim=f"c{n}", id=f"c{n}[cpu]") for n in range(20)]
-    assert "<summary>8 more</summary>" in page(example(*many))
+    assert "<summary>8 more that are not green</summary>" in page(example(*many))
 
 
 def test_mechanisms_that_did_not_move_are_one_sentence():
