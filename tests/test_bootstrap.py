@@ -402,9 +402,10 @@ def test_the_output_of_a_quiet_command_is_returned():
 
 
 PARALLEL = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"]
+WITHOUT = ["-p", "no:hypothesispytest"]
 
 
-@pytest.mark.parametrize(("folder", "first"), [("tests", PARALLEL), ("benchmarks", [])])
+@pytest.mark.parametrize(("folder", "first"), [("tests", PARALLEL), ("benchmarks", WITHOUT)])
 def test_folder_runs_as_a_module(folder, first):
     """`python3 -m FOLDER` passes its own name and its arguments to the set-up.
 

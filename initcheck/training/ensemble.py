@@ -197,8 +197,7 @@ def _update(stack: Stack, work: Work, *, replaying: bool) -> Callable[[Tensor, T
             _check(logits, work)  # a custom module may return anything
             checked = True
         each = cross_entropy(precise(logits.flatten(0, 1)), labels, each=True)  # (R * B,)
-        for leaf in stack.leaves:
-            leaf.grad = None  # what zero_grad does, less its hooks for a profiler
+        optimizer.zero_grad()
         shares = share if work.jitter is None else work.jitter.shares(share)
         each = each.to(share.dtype)  # a network may compute in another dtype than its images have
         torch.autograd.backward(each.dot(shares))  # the sum of the replicas' mean losses

@@ -213,7 +213,7 @@ def _batch_norm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
         if counter is not None:
             counter.add_(1)
         mean, var = flat(buffers, "running_mean"), flat(buffers, "running_var")
-        if mean is not None and var is not None:  # torch_xla 2.9 does not write through a view
+        if mean is not None and var is not None:  # not every backend writes through a view
             mean, var = mean.clone(), var.clone()
         y = F.batch_norm(
             x.transpose(0, 1).flatten(1, 2),  # (B, R * C, ...)
