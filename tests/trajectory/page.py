@@ -48,6 +48,7 @@ AS_ROUNDING: dict[tuple[str, str], str] = {
     ("LayerNorm's eps 1e-6 for 1e-5", "amp"): _COARSE,
     ("AMSGrad for Adam", ""): "a second moment falls by a thousandth of itself per step at most",
     ("LayerNorm's eps 1e-6 for 1e-5", "mixture"): _EPS,
+    ("LayerNorm's eps 1e-6 for 1e-5", "compiled"): _EPS,
 }
 
 #: False alarms whose cause is known, by change and example.
