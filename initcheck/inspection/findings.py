@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -242,7 +243,7 @@ def _written_at(lines: Iterable[str]) -> str:
 def grouped(names: Iterable[str]) -> list[str]:
     """Names that differ in their numbers alone as one: ``blocks.0-11.mlp.weight``.
 
-    Only runs of numbers at one place are grouped; other names stay as they are.
+    A group stands for every combination of its numbers; other names stay as they are.
     """
     by_pattern: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
     for name in dict.fromkeys(names):
@@ -253,22 +254,26 @@ def grouped(names: Iterable[str]) -> list[str]:
 
 
 def _grouped(pattern: tuple[str, ...], found: Sequence[tuple[int, ...]]) -> list[str]:
-    if not pattern.count("#"):
-        return ["".join(pattern)]
-    if len(found) > 1:
-        for place in range(len(found[0])):
-            others = {numbers[:place] + numbers[place + 1 :] for numbers in found}
-            if len(others) == 1:
-                shown = [*map(str, found[0])]
-                shown[place] = _ranges(sorted(numbers[place] for numbers in found))
-                return [_filled(pattern, shown)]
-        columns = [sorted({numbers[place] for numbers in found}) for place in range(len(found[0]))]
-        count = 1
-        for column in columns:
-            count *= len(column)
-        if count == len(found):  # every combination
-            return [_filled(pattern, [_ranges(column) for column in columns])]
-    return [_filled(pattern, [*map(str, numbers)]) for numbers in found]
+    """As few names as this finds, each of which stands for every combination of its numbers."""
+    columns = [sorted(set(column)) for column in zip(*found, strict=True)]
+    if math.prod(map(len, columns)) == len(found):
+        return [_filled(pattern, [_ranges(column) for column in columns])]
+    splits = [split for place in range(len(columns)) if len(split := _alike(found, place)) > 1]
+    if not splits:
+        return [_filled(pattern, [*map(str, numbers)]) for numbers in found]
+    return [name for part in min(splits, key=len) for name in _grouped(pattern, part)]
+
+
+def _alike(found: Sequence[tuple[int, ...]], place: int) -> list[list[tuple[int, ...]]]:
+    """The numbers, apart where those at one place have other numbers beside them."""
+    beside: dict[int, set[tuple[int, ...]]] = {}
+    for numbers in found:
+        rest = numbers[:place] + numbers[place + 1 :]
+        beside.setdefault(numbers[place], set()).add(rest)
+    parts: dict[frozenset[tuple[int, ...]], list[tuple[int, ...]]] = {}
+    for numbers in found:
+        parts.setdefault(frozenset(beside[numbers[place]]), []).append(numbers)
+    return [*parts.values()]
 
 
 def _filled(pattern: tuple[str, ...], numbers: Sequence[str]) -> str:
