@@ -265,14 +265,14 @@ def _grouped(pattern: tuple[str, ...], found: Sequence[tuple[int, ...]]) -> list
 
 
 def _alike(found: Sequence[tuple[int, ...]], place: int) -> list[list[tuple[int, ...]]]:
-    """The numbers, apart where those at one place have other numbers beside them."""
-    beside: dict[int, set[tuple[int, ...]]] = {}
+    """The numbers, apart where one at this place occurs with other numbers at the other places."""
+    rests: dict[int, set[tuple[int, ...]]] = {}
     for numbers in found:
         rest = numbers[:place] + numbers[place + 1 :]
-        beside.setdefault(numbers[place], set()).add(rest)
+        rests.setdefault(numbers[place], set()).add(rest)
     parts: dict[frozenset[tuple[int, ...]], list[tuple[int, ...]]] = {}
     for numbers in found:
-        parts.setdefault(frozenset(beside[numbers[place]]), []).append(numbers)
+        parts.setdefault(frozenset(rests[numbers[place]]), []).append(numbers)
     return [*parts.values()]
 
 

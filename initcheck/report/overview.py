@@ -56,14 +56,15 @@ MEANING: dict[str, str] = {
     "invalid": "Nothing could be judged, so it says neither yes nor no. The reason names what is "
     "missing or broken: a value that is not finite, a limit, data, or a control on the treated "
     "side. Fix that first.",
-    "refuted": "The claim does not hold here. Look at the picture of its mechanism, then at what "
-    "changed. A limit of an exact claim or a theorem never moves.",
+    "refuted": "The claim does not hold here. If an arm starts from other values, look at the "
+    "initializer; if not, at the picture of its mechanism and at what changed. A limit of an exact "
+    "claim or a theorem never moves.",
     "drifted": "The claim holds, but training is not as recorded. If an arm starts from other "
     "values, look at the initializer. If it left its rounding envelope, the reason names the first "
-    "step at which it did. Where it says first in a layer, outputs or gradients of that layer "
-    "differ already at step 0; where it names no layer, look at the optimizer, the learning rate, "
-    "the schedule and the order of data. If the change is intended, record the file of the claim "
-    "again: initcheck record 'the reason' FILE.",
+    "step and tensor. Where nearly all arms that train did, look at what they share: optimizer, "
+    "learning rate, schedule, order of data. Where some did, look at the layers that only these "
+    "have. If the change is intended, record the file of the claim again: "
+    "initcheck record 'the reason' FILE.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 

@@ -27,6 +27,8 @@ WORDS: dict[str, str] = {
     "outcomes": "The values of the probe, compared with those of many recorded seeds. If they are "
     "unmoved, the change does not show in final results. They are not compared if too few seeds "
     "were recorded, or if all of their values are equal.",
+    "refuted": "A claim is refuted if treated or control are not on their side of the limit, and "
+    "with fresh seeds are not either.",
     "drift": "A claim has drifted if it still holds, but an arm no longer trains as recorded.",
     "fault": "A mistake that is built in on purpose, to see that claims notice it.",
     "green and red": "A claim that passes is green. All other verdicts are red.",
