@@ -76,8 +76,24 @@ def unchanged(
         path,
         here(loop, runs[0]),
         where,
-        again,
+        _as_long(again, reference, steps, seeds),
     )
+
+
+def _as_long(
+    again: str, reference: Reference, steps: int | None, seeds: int | Sequence[int] | None
+) -> str:
+    """The command that records, with the steps and seeds of the reference if they are others."""
+    count = len(reference.seeds)
+    added = {}
+    if steps is None and reference.steps != STEPS:
+        added["steps"] = reference.steps
+    if seeds is None and count != SEEDS and reference.seeds == [*range(count)]:
+        added["seeds"] = count
+    for name, value in added.items():
+        again = again.replace(" --record ", f" --{name} {value} --record ")
+        again = again.replace(", record=", f", {name}={value}, record=")
+    return again
 
 
 def _record(

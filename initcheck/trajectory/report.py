@@ -181,6 +181,8 @@ class Report:
 
 
 def _row(name: str, text: str) -> list[str]:
+    if name == "if meant":  # a command, which a line break would cut
+        return [f"{name:<{_INDENT - 2}}  {text}"]
     first, *rest = textwrap.wrap(
         text, _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False
     ) or [""]
