@@ -156,7 +156,7 @@ def advice(results: Results) -> Iterator[str]:
     yield (
         f"advisory, gates nothing: {len(named_p_values)} arms were tested for a shift of their "
         f"mean from the evidence: smallest Benjamini-Hochberg q = {q_text} ({name}), and the "
-        f"p-values are uniform by kstest with p = {p_text}"
+        f"kstest whether the p-values are uniform gives p = {p_text}"
     )
 
 

@@ -318,7 +318,7 @@ def test_advice_needs_eight_arms_and_says_that_it_gates_nothing():
     assert "advisory" not in "\n".join(closing(example(passing())))
     text = " ".join(" ".join(closing(example())).split())
     assert "advisory, gates nothing: 14 arms" in text
-    assert "the p-values are uniform by kstest with p =" in text
+    assert "the kstest whether the p-values are uniform gives p =" in text
 
 
 def test_a_small_shift_everywhere_is_noticed():
