@@ -39,10 +39,12 @@ def ending(run: Run, columns: int) -> list[str]:
 
 
 def skipped(run: Run) -> Iterator[str]:
-    """How many claims were skipped, one text per reason."""
+    """How many claims were skipped, and the first sentence of each reason."""
     reasons = Counter(claim.reason for claim in run.not_judged if claim.skipped)
     for reason, number in reasons.items():
-        yield f"{formatting.counted(number, 'claim')}: {reason or 'no reason was given'}"
+        first, cut, _ = (reason or "no reason was given").partition(". ")
+        rest = "; -rs says what to do" if cut else ""
+        yield f"{formatting.counted(number, 'claim')}: {first}{rest}"
 
 
 def _counted(results: Sequence[ClaimResult]) -> str:

@@ -53,6 +53,12 @@ def test_it_says_how_many_pass_what_was_skipped_and_where_to_look():
     assert CONTRACT.partition(": ")[2] in text
 
 
+def test_a_long_reason_is_cut_after_its_first_sentence():
+    lost = [NotJudged(id="x", reason="There is no folder. Name one, or download.", skipped=True)]
+    text = words(replace(green(), not_judged=lost))
+    assert "skipped 1 claim: There is no folder; -rs says what to do look next" in text
+
+
 def test_the_closest_are_of_different_claims():
     near = [
         result("near", probe(limit={"max": 0.71}, margin_unit="units"), parameters=name)
