@@ -53,16 +53,7 @@ def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) 
         return INTERRUPTED
     in_checkout = os.path.realpath(os.getcwd()) == os.path.realpath(checkout)
     target = folder if in_checkout else os.path.join(checkout, folder)
-    return _hand_over([python, "-m", "pytest", target, *_shortened(folder, arguments)])
-
-
-def _shortened(folder: str, arguments: Sequence[str]) -> "List[str]":
-    """The arguments, and one that leaves out tables of timings after the results of the gate.
-
-    The tables have more lines than the results. A run of selected tests, or with -v, shows them.
-    """
-    shown = any(word.startswith(("-k", "-v", "--verbose", "--benchmark")) for word in arguments)
-    return [*arguments, *["--benchmark-quiet"] * (folder == "benchmarks" and not shown)]
+    return _hand_over([python, "-m", "pytest", target, *arguments])
 
 
 def environment(checkout: str = CHECKOUT) -> str:
@@ -304,7 +295,7 @@ def _hand_over(command: "List[str]") -> int:
     """
     if os.name == "posix":
         sys.stdout.flush()
-        os.execv(command[0], command)  # noqa: S606 -- as S603, a list built here
+        os.execv(command[0], command)  # noqa: S606 -- no shell: a list that is built here
     process = subprocess.Popen(command)
     while True:
         try:

@@ -309,28 +309,6 @@ def installed(checkout, monkeypatch):
     return SimpleNamespace(versions=versions, origin=origin)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "quiet"),
-    [
-        ((), True),
-        (("--initcheck-html", "p.html"), True),
-        (("-k", "speed"), False),
-        (("-v",), False),
-    ],
-)
-def test_the_whole_gate_ends_with_its_results_and_no_tables_of_timings(
-    checkout, installed, monkeypatch, arguments, quiet
-):
-    commands = []
-    monkeypatch.setattr(bootstrap, "_hand_over", lambda command: commands.append(command) or 0)
-    run(checkout, *arguments, folder="benchmarks")
-    run(checkout, *arguments)
-    added = ["--benchmark-quiet"] if quiet else []
-    assert [command[3:] for command in commands] == [
-        ["benchmarks", *arguments, *added], ["tests", *arguments],
-    ]  # fmt: skip
-
-
 def test_a_complete_interpreter_is_used(checkout, installed, monkeypatch):
     commands = []
     monkeypatch.setattr(bootstrap, "_hand_over", lambda command: commands.append(command) or 7)
@@ -405,8 +383,18 @@ PARALLEL = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"]
 WITHOUT = ["-p", "no:hypothesispytest"]
 
 
-@pytest.mark.parametrize(("folder", "first"), [("tests", PARALLEL), ("benchmarks", WITHOUT)])
-def test_folder_runs_as_a_module(folder, first):
+NO_TABLES = [*WITHOUT, "--benchmark-quiet"]  # no tables of timings after the results
+
+
+@pytest.mark.parametrize(
+    ("folder", "given", "first"),
+    [
+        ("tests", ["-k", "y"], PARALLEL), ("benchmarks", ["-k", "y"], WITHOUT),
+        ("benchmarks", ["-v"], WITHOUT), ("benchmarks", [], NO_TABLES),
+        ("benchmarks", ["--initcheck-html", "p.html"], NO_TABLES),
+    ],
+)  # fmt: skip
+def test_folder_runs_as_a_module(folder, given, first):
     """`python3 -m FOLDER` passes its own name and its arguments to the set-up.
 
     Options that the user gives come last, so that they count.
@@ -414,9 +402,9 @@ def test_folder_runs_as_a_module(folder, first):
     code = (
         "import runpy, sys; from benchmarks import bootstrap\n"
         "bootstrap.run_pytest = lambda folder, arguments: print(folder, arguments)\n"
-        f"sys.argv = ['x', '-k', 'y']; runpy.run_module({folder!r}, run_name='__main__')"
+        f"sys.argv = ['x', *{given}]; runpy.run_module({folder!r}, run_name='__main__')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{folder} {[*first, '-k', 'y']}\n"
+    assert done.stdout == f"{folder} {[*first, *given]}\n"

@@ -91,8 +91,12 @@ def _as_long(
     if seeds is None and count != SEEDS and reference.seeds == [*range(count)]:
         added["seeds"] = count
     for name, value in added.items():
-        again = again.replace(" --record ", f" --{name} {value} --record ")
-        again = again.replace(", record=", f", {name}={value}, record=")
+        for mark, option in (
+            (" --record ", f" --{name} {value}"),
+            (", record=", f", {name}={value}"),
+        ):
+            before, found, after = again.rpartition(mark)  # a file's name may contain it, too
+            again = f"{before}{option}{found}{after}" if found else again
     return again
 
 

@@ -151,7 +151,7 @@ def test_other_modules_are_called_by_the_network_s_name():
 
 def test_a_module_s_own_biases_are_not_denied():
     class Own(nn.Linear):
-        """A layer without torch's bias, and with one of its own."""
+        """A layer with a custom parameter in place of torch's bias."""
 
         def __init__(self):
             super().__init__(8, 2, bias=False)

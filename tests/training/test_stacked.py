@@ -192,13 +192,13 @@ def test_running_statistics_do_not_rely_on_views(monkeypatch):
     """A kernel of torch_xla 2.9 writes its results into a view's own copy, and not through it."""
     kernel = torch.nn.functional.batch_norm
 
-    def beside(x, mean, var, *args, **kwargs):
+    def into_copies(x, mean, var, *args, **kwargs):
         mean, var = (t.clone() if t._is_view() else t for t in (mean, var))
         return kernel(x, mean, var, *args, **kwargs)
 
     arm = arm_of(LAYERS["batch norm of images"])
     through = train(arm, (1, 2), toy.data())
-    monkeypatch.setattr(torch.nn.functional, "batch_norm", beside)
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", into_copies)
     shown = train(arm, (1, 2), toy.data())
     assert shown.engine == through.engine == "ensemble"
     for name, start in arm.build(1).named_buffers():
