@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 Entry = Mapping[str, Any]
@@ -93,9 +93,11 @@ def _way(way: Entry, seeds: int, steps: int) -> Iterator[Problem]:
         yield "sketches", "it must hold one list per seed"
         return
     width = len(sketches[0][0]) if sketches[0] and isinstance(sketches[0][0], list) else 0
-    if width < 2 or not all(_table(seed, len(envelope), width) for seed in sketches):
+    rows = list(chain.from_iterable(sketches))
+    each = {*map(len, sketches)}
+    if width < 2 or each != {len(envelope)} or not _table(rows, len(rows), width):
         yield "sketches", "each seed needs the same number of finite numbers, 2 or more, per step"
-    elif any(row[-1] < 0 for seed in sketches for row in seed):
+    elif any(row[-1] < 0 for row in rows):
         yield "sketches", "the last number is a length, which cannot be below 0"
     if not _finite(envelope) or not all(size >= 0 for size in envelope):
         yield "envelope", "every value must be finite and at least 0"
@@ -143,11 +145,9 @@ def _rising(values: Sequence[float], *, least: float) -> bool:
 
 def _table(rows: object, count: int, width: int) -> bool:
     """Whether the rows are this many lists of as many finite numbers."""
-    return isinstance(rows, list) and len(rows) == count and all(_row(row, width) for row in rows)
-
-
-def _row(row: object, width: int) -> bool:
+    if not isinstance(rows, list) or len(rows) != count or not {*map(type, rows)} <= {list}:
+        return False
+    numbers = list(chain.from_iterable(rows))
     return (
-        isinstance(row, list) and len(row) == width
-        and all(type(number) in (int, float) for number in row) and _finite(row)
-    )  # fmt: skip
+        {*map(len, rows)} <= {width} and {*map(type, numbers)} <= {int, float} and _finite(numbers)
+    )

@@ -18,6 +18,7 @@ from initcheck.stats.decisions import DELTA
 Entry = dict[str, Any]
 
 NUMBERS: dict[str, set[type]] = {"integer": {int}, "number": {int, float}}  # bool is excluded
+WAY = {"$ref": "#/$defs/way"}
 # pytest and `initcheck record` start no recording while a file is broken, so it must go first.
 REPAIR = "Restore it from version control, or remove it and record its claim again."
 # What a file name cannot hold on some system, and what would lead out of the folder.
@@ -105,13 +106,14 @@ def check_evidence(path: Path, evidence: Mapping[str, Any]) -> None:
 
 @cache
 def _validator() -> Any:
-    """The schema's validator; it checks a list of numbers, most of a file, in one step."""
+    """The schema's validator; it checks lists of numbers and ways, most of a file, in one step."""
     from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 -- slow to import
 
     schema = json.loads(
         (resources.files("initcheck.baselines") / "evidence.schema.json").read_text()
     )
     check_each = Draft202012Validator.VALIDATORS["items"]
+    check_others = Draft202012Validator.VALIDATORS["additionalProperties"]
 
     def items(validator: Any, item_schema: Any, values: Any, schema: Any) -> Iterator[Any]:
         is_plain = item_schema.keys() == {"type"}
@@ -119,7 +121,25 @@ def _validator() -> Any:
         if types is None or not isinstance(values, list) or not {*map(type, values)} <= types:
             yield from check_each(validator, item_schema, values, schema)
 
-    return validators.extend(Draft202012Validator, {"items": items})(schema)
+    def others(validator: Any, its_schema: Any, values: Any, schema: Any) -> Iterator[Any]:
+        if (
+            its_schema != WAY
+            or not isinstance(values, dict)
+            or not all(map(_is_way, values.values()))
+        ):
+            yield from check_others(validator, its_schema, values, schema)
+
+    extended = {"items": items, "additionalProperties": others}
+    return validators.extend(Draft202012Validator, extended)(schema)
+
+
+def _is_way(way: object) -> bool:
+    """Whether it fits the schema of a way: for each seed a list, and an envelope of numbers."""
+    return (
+        isinstance(way, dict) and way.keys() == {"sketches", "envelope"}
+        and isinstance(way["sketches"], list) and {*map(type, way["sketches"])} <= {list}
+        and isinstance(way["envelope"], list) and {*map(type, way["envelope"])} <= NUMBERS["number"]
+    )  # fmt: skip
 
 
 # --- environments -------------------------------------------------------------------------------
