@@ -126,7 +126,7 @@ def test_doctor_counts_the_claims_with_evidence(tmp_path, monkeypatch, files):
 
 def test_doctor_passes_on_this_machine():
     done = subprocess.run(
-        [sys.executable, "-m", "initcheck.cli", "doctor", "--require", "cpu"],
+        [sys.executable, "-m", "initcheck", "doctor", "--require", "cpu"],
         capture_output=True,
         text=True,
         check=False,

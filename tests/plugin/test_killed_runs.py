@@ -84,7 +84,7 @@ def test_a_killed_recording_leaves_no_process_and_no_folder(project, started, na
     project.claims(LONG)
     project.claims(LONG.replace("zeros_stay", "zeros_remain"), "test_more_claims")
     project.limits(projects.ZEROS_STAY + projects.ZEROS_STAY.replace("zeros_stay", "zeros_remain"))
-    run = started("initcheck.cli", "record", "why", ".", "--jobs", "2")
+    run = started("initcheck", "record", "why", ".", "--jobs", "2")
     temporary = project.path / "temporary"
     had = killed(run, name, 2)
     try:
