@@ -192,22 +192,16 @@ def _printed(run: Run, options: argparse.Namespace) -> list[str]:
 
 def compare(options: argparse.Namespace) -> int:
     """Print where several runs differ: in verdicts, and how far each arm moved."""
-    from initcheck import results
-    from initcheck.report import compare as comparison
-    from initcheck.report import terminal
+    from initcheck.cli.compare import ComparisonError, compared
 
-    distinct = {file.resolve() for file in options.results}
-    if len(distinct) < max(2, len(options.results)):
-        return _refuse(
-            "compare needs the results of at least two runs, each in a file that is named once."
-        )
     try:
-        named = [(str(file), results.read(file)) for file in options.results]
-    except results.ResultsError as error:
+        found = compared(options.results, everything=options.all)
+    except ComparisonError as error:
         return _refuse(str(error))
-    print(_shown(comparison.compare(*named, everything=options.all, columns=terminal.width())))
-    changed = comparison.changed(*(run for _, run in named))
-    return FAILED if options.fail_on_change and changed else DONE
+    print(_shown(found.text))
+    if found.in_vain:
+        return _refuse(found.in_vain)
+    return FAILED if options.fail_on_change and found.changed else DONE
 
 
 def inspect(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from initcheck.cli.main import main
 from initcheck.results import NotJudged, read, write
 from tests.helpers.recorded_runs import good
 from tests.helpers.results import drifted, example, passing, probe, refuted, result
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -43,6 +46,20 @@ def test_runs_are_compared_with_others_only(files, capsys, numbers):
     assert "compare needs the results of at least two runs" in capsys.readouterr().err
 
 
+def test_runs_without_a_claim_in_common_are_refused(tmp_path, capsys):
+    one, other = tmp_path / "a.json", tmp_path / "b.json"
+    write(one, example(passing()))
+    write(other, example(refuted()))
+    assert main(["compare", str(one), str(other)]) == 4
+    assert "No claim was judged in all 2 runs" in capsys.readouterr().err
+
+
+def test_a_record_of_a_loop_is_sent_to_its_own_command(files, capsys):
+    loop = ROOT / "baselines" / "versions" / "reference-lora.json"
+    assert main(["compare", files[0], str(loop)]) == 4
+    assert "It is the record of a training loop: `initcheck unchanged`" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("link", ["", "symlink_to", "hardlink_to"])
 def test_a_page_never_replaces_the_results_that_it_is_about(files, tmp_path, capsys, link):
     path = tmp_path / "a.json"
@@ -63,7 +80,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys
     lost = NotJudged(id=f"lost{hidden}", reason=hidden)
     claim = replace(result("escaped", bad), id=f"escaped{hidden}[cpu]", message=hidden)
     write(tmp_path / "a.json", replace(example(claim), not_judged=[lost]))
-    write(tmp_path / "b.json", example(result("escaped", probe())))
+    write(tmp_path / "b.json", example(replace(claim, probes=[probe()])))
     assert main(["report", str(tmp_path / "a.json"), *form]) == 0
     assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
     output = capsys.readouterr()
