@@ -9,6 +9,7 @@ from initcheck.report import formatting
 from initcheck.results import ClaimResult, Drift, Run
 
 NAMED = 3  # arms, layers and claims that are named; the others are counted
+GRADIENT = " gradient"  # how the name of a gradient ends that differs before any layer does
 
 Arm = tuple[str, Drift]  # its name, and how it compares with its record
 
@@ -32,10 +33,10 @@ def fate(run: Run) -> tuple[str, bool]:
     if not fault or not run.results:
         return "", False
     red = dict.fromkeys(result.id for result in run.results if result.verdict != "pass")
-    bound = dict.fromkeys(
-        result.id
+    bound = {
+        result.id: result.claim
         for result in run.results for probe in result.probes if probe.fault == fault
-    )  # fmt: skip
+    }  # fmt: skip
     if not red:
         return "It was not caught: all claims of this run pass.", False
     of = f"{len(red)} of {formatting.counted(len(run.results), 'claim')}"
@@ -47,7 +48,8 @@ def fate(run: Run) -> tuple[str, bool]:
         )  # fmt: skip
         return f"{text}, but {which} ({_listed(missed)}).", False
     if bound:
-        return f"{text}, among them each of this run whose limit must catch it.", True
+        text += ", among them each of this run whose limit must catch it."
+        return f"{text} What it breaks: initcheck explain {next(iter(bound.values()))}", True
     return f"{text}. No limit of this run is meant for it.", True
 
 
@@ -66,7 +68,7 @@ def common(results: Sequence[ClaimResult]) -> list[str]:
         for result in results for probe in result.probes
         for side, drift in formatting.drifts(probe)
     ]  # fmt: skip
-    found = {name: [arm for arm in arms if arm[1].verdict == name] for name in WORDING}
+    found = {name: [arm for arm in arms if _kind(arm[1]) == name] for name in WORDING}
     of = f"of {formatting.counted(len(arms), 'arm')}"
     return [
         f"{len(some)} {of} {WORDING[name](some, len(some) == 1)}"
@@ -74,14 +76,27 @@ def common(results: Sequence[ClaimResult]) -> list[str]:
     ]  # fmt: skip
 
 
+def _kind(drift: Drift) -> str:
+    """The verdict; other images are apart, for which no parameter differs at the start."""
+    other = drift.verdict == "changed start" and not drift.first_layer
+    return "other images" if other else drift.verdict
+
+
+def _images(_found: Sequence[Arm], single: bool) -> str:
+    return (
+        f"{'starts' if single else 'start'} from the recorded values, and "
+        f"{'sees' if single else 'see'} other images first. Look at the data set, how it is read, "
+        "and the order of images."
+    )
+
+
 def _start(found: Sequence[Arm], single: bool) -> str:
     names = _counted(name for name, _ in found)
     parameters = _counted(drift.first_layer for _, drift in found)
-    first = f", first in {parameters}" if parameters else ""
     return (
-        f"{'starts' if single else 'start'} from other values than recorded: {names}{first}. That "
-        "is before any training, so look at what sets these values: the initializer that these "
-        "arms share, its random numbers, or the network."
+        f"{'starts' if single else 'start'} from other values than recorded: {names}, first in "
+        f"{parameters}. That is before any training, so look at what sets these values: the "
+        "initializer that these arms share, its random numbers, or the network."
     )
 
 
@@ -94,11 +109,17 @@ def _left(found: Sequence[Arm], single: bool) -> str:
             f"Before step {step} training is as recorded, so look at what begins there: a "
             "schedule, other images, a rare operation."
         )
-    layers = _counted(drift.first_layer for _, drift in found)
+    layers = [drift.first_layer for _, drift in found if drift.first_layer]
+    if layers and all(layer.endswith(GRADIENT) for layer in layers):
+        return text + (
+            "The starts are the recorded ones, all layers compute the recorded numbers, and "
+            f"gradients differ, first {_counted(layers)}. Look at the loss, the labels, and the "
+            "way back through these layers."
+        )
     if layers:
         return text + (
             "The starts are the recorded ones, and layers differ before the first update, first "
-            f"in {layers}. Look at the arithmetic of these layers, and at the data."
+            f"{_counted(layers)}. Look at the arithmetic of these layers, and at the data."
         )
     tensors = _counted(drift.tensor for _, drift in found)
     if tensors:
@@ -115,7 +136,10 @@ def _left(found: Sequence[Arm], single: bool) -> str:
 
 def _alike(_found: Sequence[Arm], single: bool) -> str:
     has = "has" if single else "have"
-    return f"{has} identical seeds that used to differ. Look at what ignores the seed."
+    return (
+        f"{has} identical seeds that used to differ. Look at what ignores the seed: the "
+        "initializer, or the order of images."
+    )
 
 
 def _moved(_found: Sequence[Arm], single: bool) -> str:
@@ -133,5 +157,9 @@ def _counted(names: Iterable[str | None]) -> str:
 
 #: The ways in which an arm is not as recorded, each with the words that follow a number of arms.
 WORDING: dict[str, Callable[[Sequence[Arm], bool], str]] = {
-    "changed start": _start, "left": _left, "alike": _alike, "moved": _moved,
-}  # fmt: skip
+    "changed start": _start,
+    "other images": _images,
+    "left": _left,
+    "alike": _alike,
+    "moved": _moved,
+}

@@ -50,17 +50,26 @@ def test_arms_that_start_elsewhere_are_counted_with_their_names_and_parameters()
 @pytest.mark.parametrize(
     ("found", "look"),
     [
-        ({"first_step": 0, "first_layer": "fc2"}, "before the first update, first in fc2 (1). "),
+        ({"first_step": 0, "first_layer": "fc2"}, "before the first update, first fc2 (1). Look"),
+        (
+            {"first_step": 0, "first_layer": "fc2.weight gradient"},
+            "gradients differ, first fc2.weight gradient (1). Look at the loss, the labels,",
+        ),
         ({"first_step": 0, "tensor": "fc1.bias"}, "farthest in fc1.bias (1). Look at what makes "),
         ({"first_step": 0}, "the loss differs before the first update. Look at the loss function"),
         ({"first_step": 16, "first_layer": "fc2"}, "Before step 16 training is as recorded"),
     ],
-    ids=["layer", "tensor", "loss", "later"],
+    ids=["layer", "gradient", "tensor", "loss", "later"],
 )  # fmt: skip
 def test_the_first_difference_says_where_to_look(found, look):
     (text,) = common([arms(treated=drift("left", r=531.0, **found), control=drift(r=0.2))])
     assert text.startswith("1 of 2 arms left its rounding envelope, at step ")
     assert look in text
+
+
+def test_other_images_are_told_from_other_values():
+    (text,) = common([arms(treated=drift("changed start", r=None), control=drift())])
+    assert text.startswith("1 of 2 arms starts from the recorded values, and sees other images")
 
 
 def test_equal_seeds_and_moved_outcomes_have_their_own_words():
@@ -91,7 +100,7 @@ def test_a_fault_is_caught_missed_or_caught_by_others():
     bound = probe("refuted", fault="he_gain_one")
     caught = fate(under("he_gain_one", result("a", bound), passing()))
     each = "It was caught: 1 of 2 claims noticed it, among them each of this run whose limit must"
-    assert caught == (f"{each} catch it.", True)
+    assert caught == (f"{each} catch it. What it breaks: initcheck explain a", True)
     other = fate(under("he_gain_one", result("a", probe("refuted"))))
     assert other == (
         "It was caught: 1 of 1 claim noticed it. No limit of this run is meant for it.", True,
