@@ -41,6 +41,12 @@ def test_one_device_and_run_needs_no_matrix():
     assert "The claim passes in every column." in text
 
 
+def test_a_claim_that_a_run_did_not_judge_is_a_dash_that_is_explained():
+    text = page(example(passing(), refuted()), example(passing()))
+    assert '<td data-of="run 2 cpu">-</td>' in text
+    assert "A dash is a claim that was not judged there." in text
+
+
 def test_a_claim_that_is_red_in_two_runs_names_both():
     shown = page(example(refuted()), example(replace(refuted(), verdict="drifted")))
     assert "run 1, also drifted on " in shown
