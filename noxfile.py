@@ -112,10 +112,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site in site/ and test the links, code blocks and commands of all pages."""
+    """Build the site in site/, open it in chromium, and test links, code blocks and commands."""
     session.install("--editable", ".[test]", *nox.project.dependency_groups(PROJECT, "docs"))
     session.run("mkdocs", "build", "--strict")
-    pages = ("docs", "readme", "mechanisms", "tutorials")
+    pages = ("docs", "readme", "mechanisms", "tutorials", "site")
     session.run("pytest", *(f"tests/test_{name}.py" for name in pages), *session.posargs)
 
 

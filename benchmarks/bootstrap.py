@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from benchmarks.stages import explained, help_text, logged, stage
+from benchmarks.stages import advice, explained, help_text, logged, pip_stages, stage
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST_PYTHON = (3, 11)
@@ -46,7 +46,8 @@ def run_pytest(folder: str, arguments: Sequence[str], checkout: str = CHECKOUT) 
         _report(str(error))
         return MISSING
     except OSError as error:
-        _report(f"{checkout} cannot be set up: {error}. Make it readable and writable.")
+        remedy = advice(str(error), "Make it readable and writable.")
+        _report(f"{checkout} cannot be set up: {error}. {remedy}")
         return MISSING
     except KeyboardInterrupt:
         _report("Interrupted. Run the same command again to restart the set-up.")
@@ -164,7 +165,7 @@ def _install(checkout: str, venv: str) -> None:
     # Without input pip must not ask for a password: it would wait in silence.
     quiet = ["--no-input", "--disable-pip-version-check"]
     command = [*pip, "install", *quiet, "--editable", ".[test]"]
-    with stage(f"installing {_packages(checkout)}") as tick:
+    with pip_stages(_packages(checkout), log) as tick:
         code = _logged(command, log, cwd=checkout, tick=tick)
         if code != 0:
             raise SetupError(explained(code, log, command, checkout))
@@ -203,10 +204,11 @@ def _create(venv: str) -> "List[str]":
             return pip
         reason = output.strip() or "there is no pip for this environment"
         reasons.append(f"  python -m {' '.join(attempt)}: {reason}\n")
+    said = "".join(reasons)
+    usual = "Install pip or virtualenv for it (on Debian and Ubuntu: apt install python3-venv)."
     raise SetupError(
-        f"{sys.executable} could not create a virtual environment:\n{''.join(reasons)}"
-        "Install pip or virtualenv for it (on Debian and Ubuntu: apt install python3-venv) and run "
-        "the same command again."
+        f"{sys.executable} could not create a virtual environment:\n{said}"
+        f"{advice(said, usual)} Then run the same command again."
     )
 
 

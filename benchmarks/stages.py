@@ -15,7 +15,12 @@ from typing import IO, Callable, Iterator, List, Sequence
 TICK = 0.5  # seconds between two updates of the counter on a terminal
 LAST = 12  # lines of pip's output that a failure shows: its error and the lines that lead to it
 TAIL = 8000  # bytes of the log that are read for them
+LONG = 160  # letters of such a line; pip repeats a whole chain of requirements in some
 ERASE = "\r\033[K"
+
+COLLECTED = re.compile("^Installing collected packages: (.*)", re.MULTILINE)  # in pip's log
+# What says nothing about a failure: bars of progress, and indexes without a package.
+NOISE = re.compile("^ *[\u2501\u2578\u257a]|^WARNING: Location .* is ignored")
 
 # What pip prints, and what helps. The first pattern that matches counts.
 ADVICE = {
@@ -107,6 +112,40 @@ def stage(name: str) -> "Iterator[Callable[[], None]]":
         line.end(failed=failed)
 
 
+@contextmanager
+def pip_stages(packages: str, log: str) -> "Iterator[Callable[[], None]]":
+    """Show a stage while pip downloads and one while it installs, as its log says.
+
+    Gives the function that updates them.
+    """
+    lines = [Stage(f"downloading {packages}", sys.stderr)]
+
+    def tick() -> None:
+        count = 0 if len(lines) > 1 else collected(log)
+        if count:
+            lines[0].end()
+            lines.append(Stage(f"installing {count} package{'s' * (count > 1)}", sys.stderr))
+        lines[-1].tick()
+
+    failed = True
+    try:
+        yield tick
+        failed = False
+    finally:
+        tick()  # pip may have gone on since the last time
+        lines[-1].end(failed=failed)
+
+
+def collected(log: str) -> int:
+    """How many packages pip has begun to install; 0 while it still downloads."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            found = COLLECTED.search(file.read())
+    except OSError:
+        return 0
+    return len(found.group(1).split(", ")) if found else 0
+
+
 def logged(command: "List[str]", log: str, *, cwd: str, tick: "Callable[[], None]") -> int:
     """Run a command with all of its output in a file; return its exit code.
 
@@ -129,29 +168,31 @@ def logged(command: "List[str]", log: str, *, cwd: str, tick: "Callable[[], None
 
 
 def last_lines(log: str) -> "List[str]":
-    """The last lines of a log that are not empty; none if it cannot be read."""
+    """The last lines of a log that say something, cut where they are long; none without a log."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, os.path.getsize(log) - TAIL))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST:]
+    lines = [line.rstrip() for line in text.splitlines() if line.strip() and not NOISE.search(line)]
+    return [line if len(line) <= LONG else line[:LONG] + " ..." for line in lines[-LAST:]]
+
+
+def advice(text: str, default: str) -> str:
+    """What helps against an error of which this is the text."""
+    return next((words for hint, words in ADVICE.items() if re.search(hint, text)), default)
 
 
 def explained(code: int, log: str, command: "Sequence[str]", checkout: str) -> str:
     """Why an installation failed, in pip's last lines, and the commands that help."""
     lines = last_lines(log)
     said = "\n".join(f"  | {line}" for line in lines) or "  | (no output)"
-    advice = next(
-        (words for hint, words in ADVICE.items() if re.search(hint, "\n".join(lines))), ""
-    )
-    advice = advice or "Fix what these lines name."
     shown = " ".join(map(shlex.quote, command))
     return (
         f"pip could not install the requirements of initcheck (exit code {code}). Its last lines:\n"
         f"{said}\n"
         f"All of its output is in {log}.\n"
-        f"{advice} Then run the same command again.\n"
+        f"{advice(said, 'Fix what these lines name.')} Then run the same command again.\n"
         f"To see pip at work: cd {shlex.quote(checkout)} && {shown}"
     )

@@ -96,6 +96,7 @@ def run(checkout: Path, *arguments: str, folder: str = "tests") -> int:
 
 
 def test_a_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
+    machine.pip_output = "Collecting torch\nInstalling collected packages: six, numpy, torch\n"
     assert run(checkout, "-k", "x") == 0
     assert machine.installs == [
         [str(machine.python), "-m", "pip", "install", *QUIET, "--editable", ".[test]"]
@@ -106,7 +107,8 @@ def test_a_fresh_clone_is_set_up_and_tested(checkout, machine, capfd):
     assert str(checkout / ".venv" / bootstrap.LOG) in first
     assert stages == [
         "initcheck: creating .venv: 0 s",
-        "initcheck: installing torch, numpy and 1 more: 0 s",
+        "initcheck: downloading torch, numpy and 1 more: 0 s",
+        "initcheck: installing 3 packages: 0 s",
     ]
 
 
@@ -161,7 +163,7 @@ def test_a_failure_of_pip_says_what_to_do_and_leaves_no_stamp(checkout, machine,
     machine.pip_exit, machine.pip_output = 1, "ERROR: torch is nowhere"
     assert run(checkout) == bootstrap.MISSING
     error = capfd.readouterr().err
-    assert "initcheck: installing torch, numpy and 1 more: 0 s, failed\n" in error
+    assert "initcheck: downloading torch, numpy and 1 more: 0 s, failed\n" in error
     assert "pip could not install" in error
     assert "  | ERROR: torch is nowhere\n" in error
     assert f"All of its output is in {checkout / '.venv' / bootstrap.LOG}." in error
@@ -207,6 +209,24 @@ def test_failure_to_create_an_environment_is_explained(checkout, machine, capfd,
     error = capfd.readouterr().err
     assert "venv is not here" in error
     assert "apt install python3-venv" in error
+    assert "Free disk space" not in error
+
+
+def test_a_full_disk_is_named_whatever_was_written_when_it_was_full(
+    checkout, machine, monkeypatch, capfd
+):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    machine.works = set()
+    monkeypatch.setattr(machine, "_create", lambda _: (1, "[Errno 28] No space left on device"))
+    assert run(checkout) == bootstrap.MISSING
+    error = capfd.readouterr().err
+    assert "Free disk space" in error
+    assert "apt install" not in error
+    monkeypatch.setattr(bootstrap, "_lock", full)
+    assert run(checkout) == bootstrap.MISSING
+    assert "No space left on device. Free disk space" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("stamped", [True, False])

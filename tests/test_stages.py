@@ -75,6 +75,33 @@ def test_a_terminal_without_escape_codes_has_plain_lines(clock, monkeypatch):
     assert stream.getvalue() == "initcheck: creating .venv: 0 s\n"
 
 
+def test_pip_has_a_stage_for_downloads_and_one_for_packages(tmp_path, clock, capfd):
+    log = tmp_path / "log"
+    with stages.pip_stages("torch and 2 more", str(log)) as tick:
+        tick()
+        log.write_text("Collecting torch\n  Installing build dependencies: started\n")
+        tick()
+        clock.append(161.0)
+        log.write_text(log.read_text() + "Installing collected packages: six, numpy, torch\n")
+        tick()
+        clock.append(181.0)
+        tick()
+    assert capfd.readouterr().err == (
+        "initcheck: downloading torch and 2 more: 61 s\ninitcheck: installing 3 packages: 20 s\n"
+    )
+
+
+def test_the_stage_that_fails_says_so(tmp_path, capfd):
+    log = tmp_path / "log"
+    with pytest.raises(ValueError, match="no"), stages.pip_stages("torch", str(log)):
+        raise ValueError("no")
+    assert capfd.readouterr().err == "initcheck: downloading torch: 0 s, failed\n"
+    log.write_text("Installing collected packages: torch\n")
+    with pytest.raises(ValueError, match="no"), stages.pip_stages("torch", str(log)):
+        raise ValueError("no")
+    assert capfd.readouterr().err.endswith("\ninitcheck: installing 1 package: 0 s, failed\n")
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_stage_that_is_cut_short_says_failed(error, capfd):
     with pytest.raises(error), stages.stage("creating .venv"):
@@ -158,6 +185,20 @@ def test_the_last_lines_of_a_long_log_are_read_from_its_end(tmp_path):
     log.write_bytes(b"\xff" * 100_000 + b"\nlast\n")
     assert stages.last_lines(str(log))[-1] == "last"
     assert stages.last_lines(str(tmp_path / "none")) == []
+
+
+def test_bars_and_empty_indexes_are_left_out_and_long_lines_cut(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(
+        "WARNING: Location 'file:///x' is ignored: it is neither a file nor a directory.\n"
+        "WARNING: Retrying\n"
+        f"Processing {'x' * 500}\n"
+        "     \u2501\u2501\u2501\u2578   1.9/12.4 MB\n",
+        encoding="utf-8",
+    )
+    warning, long = stages.last_lines(str(log))
+    assert warning == "WARNING: Retrying"
+    assert long == f"Processing {'x' * 500}"[: stages.LONG] + " ..."
 
 
 @pytest.mark.parametrize("name", ["bootstrap.py", "stages.py", "__main__.py"])

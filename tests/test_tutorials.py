@@ -98,7 +98,10 @@ def follow(page: Path, desk: Path) -> list[str]:
 
 def test_an_upgrade_is_approved_step_by_step(desk):
     ran = follow(TUTORIALS["approve-an-upgrade"], desk)
-    assert ran == ["initcheck", "pytest", "pytest", "initcheck", "pytest", "initcheck"]
+    assert ran == ["initcheck", "pytest", "pytest", "initcheck", "pytest", "initcheck", "initcheck"]
+    page = read(desk / "page.html")
+    assert 'id="matrix"' in page
+    assert "What has changed" in page
 
 
 def test_a_fault_and_a_change_are_found_in_a_model(desk):

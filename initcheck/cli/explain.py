@@ -148,7 +148,7 @@ def _faults(name: str, baselines: Baselines) -> Iterator[str]:
     named = {limit.fault for limit in baselines.limits.get(name, {}).values()}
     for fault in faults:
         if fault in named:
-            yield from _labelled("must notice", f"{fault}: {FAULTS[fault].breaks}")
+            yield from _labelled("must catch", f"{fault}: {FAULTS[fault].breaks}")
     for each in hypotheses.of(name):
         yield from _labelled("broken by", f"{each.fault} (hypothesis: {each.assumed})")
         named.add(each.fault)
@@ -156,7 +156,7 @@ def _faults(name: str, baselines: Baselines) -> Iterator[str]:
     if others:
         yield from _labelled("and", ", ".join(others))
     if not faults:
-        yield from _labelled("must notice", "no fault yet")
+        yield from _labelled("must catch", "no fault yet")
 
 
 def _sources(claim: Claim) -> Iterator[str]:

@@ -85,8 +85,3 @@ def spread(values: Tensor) -> dict[str, float]:
         "mean": float(numbers.mean()), "lowest": float(numbers.min()),
         "highest": float(numbers.max()),
     }  # fmt: skip
-
-
-def number(value: float) -> str:
-    """A number in three significant digits, integers in full."""
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"

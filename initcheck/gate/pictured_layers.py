@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from initcheck.arms import SGD, Arm, Recipe
-from initcheck.gate.pictured import Drawing, Source, number, spread
+from initcheck.gate.pictured import Drawing, Source, spread
 from initcheck.gate.reference import layers_at_start
 from initcheck.initializers import (
     Initializer,
@@ -28,6 +28,7 @@ from initcheck.networks import mlp
 from initcheck.networks.attention import attention
 from initcheck.probes.attention import tokens_apart
 from initcheck.probes.ranks import rank
+from initcheck.report.formatting import number
 from initcheck.training.train import Trained
 
 START = Recipe(SGD(lr=0.1), batch=32, steps=0)  # trains nothing; that of the claims about starts

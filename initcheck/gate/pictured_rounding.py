@@ -13,10 +13,11 @@ from initcheck.baselines.evidence import BaselineError
 from initcheck.devices.compute import machine
 from initcheck.envelope.compare import FACTOR, curves, envelopes
 from initcheck.gate import reference, sketched
-from initcheck.gate.pictured import Drawing, NoPictureError, Source, number
+from initcheck.gate.pictured import Drawing, NoPictureError, Source
 from initcheck.gate.pictured_training import NOTEBOOK_001, WEIGHT_RECIPE
 from initcheck.gate.seeds import reference as recorded_seeds
 from initcheck.initializers import torch_default, zeros_
+from initcheck.report.formatting import number
 
 CLAIM = "zeroed_hidden_layer_still_learns"
 WATCHED = Arm(

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from initcheck.arms import Adam, Arm
-from initcheck.gate.pictured import Drawing, Source, number, spread
+from initcheck.gate.pictured import Drawing, Source, spread
 from initcheck.gate.pictured_training import CURVE_RECIPE, CURVE_STEPS, POOLED
 from initcheck.initializers import every, normal_, ones, torch_default, zeros, zeros_
 from initcheck.probes import test_accuracy, unit_spread
+from initcheck.report.formatting import number
 from initcheck.training.train import Trained
 
 # Adam, since the claims on all-one networks train with it: SGD would stop at a dead ReLU.

@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from initcheck.arms import SGD, Adam, Arm, Optimizer, Recipe
-from initcheck.gate.pictured import Drawing, Source, number, spread
+from initcheck.gate.pictured import Drawing, Source, spread
 from initcheck.initializers import he, identity, randn, torch_default, zeros, zeros_
 from initcheck.networks import mlp, pooled
 from initcheck.probes import test_accuracy
 from initcheck.probes.signals import entering
+from initcheck.report.formatting import number
 from initcheck.training.train import Trained
 
 NOTEBOOK_001 = mlp(784, 64, 32, 32, 10)

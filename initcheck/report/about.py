@@ -34,13 +34,18 @@ def notes(run: Run) -> list[str]:
     return [*([run.unfinished] if run.unfinished else []), *reservations(run.settings)]
 
 
+def seeded(settings: Settings) -> str:
+    """That a run seeds a fault on purpose."""
+    return f"FAULT {settings.fault} is seeded: this run must fail"
+
+
 def reservations(settings: Settings) -> list[str]:
     """Why a run with these settings says less than one without options, or never passes."""
     lines = []
     if settings.record:
         lines.append(f"recording ({settings.record}): this run does not pass, whatever it finds")
     if settings.fault:
-        lines.append(f"FAULT {settings.fault} is seeded: this run must fail")
+        lines.append(seeded(settings))
     if settings.judge != "all":
         lines.append(
             f"only a part is judged (--initcheck-judge {settings.judge}): a green run says less "

@@ -82,7 +82,7 @@ def _full(entry: Entry) -> dict[str, Any]:
         "head": f"{entry.where} · {result.seconds:.1f} s",
         "verdict": result.verdict,
         "message": _message(result),
-        "probes": [_probe(probe) for probe in result.probes],
+        "probes": [_probe(probe, entry.settings.fault) for probe in result.probes],
         "reproduce": reproduce(entry),
         "steps": "\n".join(failure.next_steps(result, entry.settings)) if result.red else "",
     }
@@ -120,7 +120,7 @@ def _line(probe: Comparison) -> str:
 
 
 def _because(probe: Comparison) -> str:
-    return "" if probe.verdict == "pass" else formatting.sentence(probe.reason)
+    return "" if probe.verdict == "pass" else formatting.sentences(probe.reason)
 
 
 def reproduce(entry: Entry) -> str:
@@ -128,7 +128,7 @@ def reproduce(entry: Entry) -> str:
     return formatting.command(formatting.reproduce(entry.result, entry.settings))[0]
 
 
-def _probe(probe: Comparison) -> dict[str, Any]:
+def _probe(probe: Comparison, seeded: str | None) -> dict[str, Any]:
     return {
         "title": probe.title,
         "verdict": probe.verdict,
@@ -136,9 +136,16 @@ def _probe(probe: Comparison) -> dict[str, Any]:
         "strip": plots.of_comparison(probe),
         "because": _because(probe),
         "why": probe.why,
-        "fault": probe.fault,
+        "fault": _must_catch(probe.fault, seeded),
         "drifts": [f"{side}: {_drift(drift)}" for side, drift in formatting.drifts(probe)],
     }
+
+
+def _must_catch(fault: str, seeded: str | None) -> str:
+    """The fault that a limit must catch; under a seeded fault also whether it is that one."""
+    if not fault or not seeded:
+        return fault
+    return f"{fault} ({'seeded in this run' if fault == seeded else 'another one is seeded'})"
 
 
 def margin(probe: Comparison) -> str:

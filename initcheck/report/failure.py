@@ -63,7 +63,7 @@ def _facts(probe: Comparison) -> list[str]:
         "measured": measured(probe),
         "because": formatting.sentence(probe.reason),
         "why": probe.why,
-        "fault": probe.fault,
+        "must catch": probe.fault,
     }
     lines = [_line(label, text) for label, text in facts.items() if text]
     for place, text in enumerate(_evidence(probe)):

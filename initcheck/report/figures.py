@@ -55,6 +55,7 @@ def _figure(named: Sequence[tuple[str, Picture]], runs: Sequence[Run]) -> dict[s
         "several": len(named) > 1,
         "title": first.title,
         "verdicts": [(key, counts[key]) for key in ORDER if counts[key]],
+        "unlike": bool(counts["refuted"] or counts["invalid"]),
         "mechanisms": ", ".join(first.mechanisms),
         "drawings": [_drawing(label, picture, n) for n, (label, picture) in enumerate(named)],
     }

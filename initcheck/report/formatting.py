@@ -106,6 +106,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "." * (text[-1:] not in (*".!?", ""))
 
 
+def sentences(reason: str) -> str:
+    """A reason as sentences: one on the comparison, and one on each arm."""
+    return re.sub(r"; the (treated|control|reference) arm ", r". The \1 arm ", sentence(reason))
+
+
 def folded(line: str, columns: int, *, break_words: bool = True) -> list[str]:
     """The line in parts of at most ``columns``, indented from the second one on.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initcheck.files.templates import html_template
 from initcheck.report import (
     about,
+    causes,
     colours,
     figures,
+    followed,
     formatting,
     highlights,
     omitted,
@@ -21,8 +24,12 @@ from initcheck.report import (
 from initcheck.report.entries import Entry, reproduce, shown
 from initcheck.results import ORDER, Run, Settings, worst
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 SHOWN_FIRST = 12  # claims that are not green; the others are one click away
 OPEN = 3  # claims that are not green, of which all is shown without a click
+WHOLE = re.compile(r"(-?[\d.e-]+\.\.-?[\d.e-]*\d|-?\d[\d.]*e-\d+)")
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
 
 
@@ -42,20 +49,18 @@ def page(run: Run, *more_runs: Run) -> str:
     for claim in red[:OPEN]:
         claim["open"] = True
     anchors = {claim["name"]: claim["anchor"] for claim in claims}
-    return html_template("report", "page.html.j2").render(
-        notes=[
-            f"{name}: {note}" if name else formatting.sentence(note)
-            for name, run in zip(names or [""], runs, strict=True)
-            for note in about.notes(run)
-        ],
+    return html_template("report", "page.html.j2", whole=whole).render(
+        notes=_notes(runs, names),
         unfinished=any(run.unfinished for run in runs),
         verdict=worst(result.verdict for result in results),
         headline=overview.headline(runs),
         captions=overview.captions(runs, names),
         counts=terminal.counts(results),
+        verdicts=overview.verdicts(results),
+        causes=_causes(runs, labels),
         narrow=overview.narrow(entries, anchors),
         advice=[*highlights.advice(results)],
-        envelopes=overview.envelopes(results),
+        envelopes=followed.envelopes(results),
         matrix=overview.matrix(runs, names, anchors),
         figures=figures.figures(runs, labels),
         lacking=omitted.sentences(runs, labels),
@@ -68,6 +73,34 @@ def page(run: Run, *more_runs: Run) -> str:
         shown_first=SHOWN_FIRST,
         groups=_groups(claims),
     )
+
+
+def whole(text: str) -> Markup:
+    """The text, escaped, whose ranges and powers of ten are not broken over lines."""
+    from markupsafe import Markup, escape  # comes with jinja2, for pages only
+
+    return Markup(WHOLE.sub(r"<span class=w>\1</span>", str(escape(text))))  # noqa: S704
+
+
+def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[str, bool]]:
+    """What limits each run, in sentences; and whether a note only says that a fault was caught."""
+    rows = []
+    for name, run in zip(names or [""], runs, strict=True):
+        for note in about.notes(run):
+            is_seeded = bool(run.settings.fault) and note == about.seeded(run.settings)
+            fate, caught = causes.fate(run) if is_seeded else ("", False)
+            text = formatting.sentence(f"{name}: {note}" if name else note)
+            rows.append((f"{text} {fate}".strip(), caught))
+    return rows
+
+
+def _causes(runs: Sequence[Run], labels: Sequence[str]) -> list[tuple[str, str]]:
+    """For each run its label, and what its arms that are not as recorded have in common."""
+    return [
+        (label, text)
+        for label, run in zip(labels or [""], runs, strict=True)
+        for text in causes.common(run.results)
+    ]
 
 
 def _claims(entries: Sequence[Entry]) -> list[dict[str, Any]]:

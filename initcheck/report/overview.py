@@ -8,11 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from initcheck.report import about, failure, formatting, highlights, plots
+from initcheck.report import about, failure, formatting, highlights
 from initcheck.report.entries import Entry
 from initcheck.results import ENVELOPE_LIMIT, GAIN_P, ORDER, ClaimResult, Comparison, Run, Verdict
 
-SHADES = (0, 1, ENVELOPE_LIMIT)  # ends of r at which a cell of the matrix gets darker
+SHADES = (0, 1)  # ends of r at which a cell of the matrix that passes gets darker
+
+
+def verdicts(results: Sequence[ClaimResult]) -> list[tuple[Verdict, int]]:
+    """How many results have each verdict that occurs, the gravest first."""
+    counts = Counter(result.verdict for result in results)
+    return [(key, counts[key]) for key in reversed(ORDER) if counts[key]]
 
 
 def headline(runs: Sequence[Run]) -> str:
@@ -39,14 +45,18 @@ def _as_recorded(results: Sequence[ClaimResult]) -> str:
         return ". No arm could be compared with recorded training."
     if judged == arms:
         return ", and training is as recorded."
-    return f", and training is as recorded in the {judged} of {arms} arms that can be compared."
+    return f", and training is as recorded in {_all(judged)} that can be followed."
+
+
+def _all(arms: int) -> str:
+    return "the one arm" if arms == 1 else f"all {arms} arms"
 
 
 def why(result: ClaimResult) -> tuple[str, str]:
     """What was measured of a claim that is not green, and why it is not; empty if it is."""
     probe = max(result.red, key=lambda red: ORDER.index(red.verdict), default=None)
     if probe is not None and (probe.treated or probe.control):
-        return f"{failure.measured(probe)}.", formatting.sentence(probe.reason)
+        return f"{failure.measured(probe)}.", formatting.sentences(probe.reason)
     lines = [probe.reason] if probe is not None else result.message.strip().splitlines()
     red = result.verdict != "pass"
     return "", formatting.sentence(lines[0]) if red and lines else ""
@@ -109,83 +119,6 @@ def _room(probe: Comparison) -> str:
     )
 
 
-# --- r of all arms --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Followed:
-    """The r of the arms of one mechanism.
-
-    Attributes:
-        largest: the largest r, in words.
-        dots: places of different r in percent of the width, and whether each is too far.
-    """
-
-    mechanism: str
-    arms: int
-    largest: str
-    dots: list[tuple[float, bool]]
-
-
-@dataclass(frozen=True)
-class Envelopes:
-    """All that the picture of r draws.
-
-    Attributes:
-        rows: mechanisms of which an arm moved, the farthest first.
-        still: mechanisms of which all arms have r = 0, with their number of arms.
-        ticks: places and texts.
-        limit: the place of the largest r that is allowed.
-        label: the numbers for those who do not see it.
-    """
-
-    rows: list[Followed]
-    still: list[tuple[str, int]]
-    ticks: list[tuple[float, str]]
-    limit: float
-    allowed: int
-    label: str
-
-
-def envelopes(results: Sequence[ClaimResult]) -> Envelopes | None:
-    """The r of every arm, by mechanism, from the largest on; None if no arm is judged."""
-    by_mechanism: dict[str, list[float]] = {}
-    for result in results:
-        for probe in result.probes:
-            found = [drift.r for _, drift in formatting.drifts(probe) if drift.r is not None]
-            by_mechanism.setdefault(result.mechanism, []).extend(
-                math.inf if math.isnan(r) else r for r in found
-            )
-    judged = {name: ratios for name, ratios in by_mechanism.items() if ratios}
-    if not judged:
-        return None
-    every = [r for ratios in judged.values() for r in ratios]
-    line = plots.axis([*every, ENVELOPE_LIMIT])
-    rows = [
-        Followed(
-            name, len(ratios), formatting.number(max(ratios)),
-            sorted({(_place(line, r), r > ENVELOPE_LIMIT) for r in ratios}),
-        )
-        for name, ratios in sorted(judged.items(), key=lambda item: (-max(item[1]), item[0]))
-        if max(ratios) > 0
-    ]  # fmt: skip
-    still = [(name, len(ratios)) for name, ratios in sorted(judged.items()) if max(ratios) == 0]
-    far = sum(r > ENVELOPE_LIMIT for r in every)
-    _, arms = highlights.compared(results)
-    label = (
-        f"Distance r from the recorded trajectory, in rounding envelopes, of "
-        f"{formatting.counted(len(every), 'arm')}: {formatting.span(every)}; "
-        f"{far or 'none'} above the {ENVELOPE_LIMIT} allowed."
-    )
-    if arms > len(every):
-        label += f" {formatting.counted(arms - len(every), 'more arm')} cannot be compared."
-    return Envelopes(rows, still, line.ticks(), line.place(ENVELOPE_LIMIT), ENVELOPE_LIMIT, label)
-
-
-def _place(line: plots.Axis, r: float) -> float:
-    return line.place(r) if math.isfinite(r) else plots.RIGHT
-
-
 # --- claims by run and device ---------------------------------------------------------------------
 
 
@@ -217,9 +150,16 @@ class Cell:
     r: str = ""
     shade: int = 0
 
+    @property
+    def shown(self) -> str:
+        """The class of the cell on the page: that of its verdict, or of its shade if it passes."""
+        if self.verdict in ("", "pass"):
+            return f"shade{self.shade}" if self.shade else ""
+        return f"{self.verdict}-cell"
+
 
 def _cell(result: ClaimResult) -> Cell:
-    """Shades: 0 without r or with r = 0, 1 up to one envelope, 2 up to the limit, 3 beyond it."""
+    """Shades: 0 without r or with r = 0, 1 up to one envelope, 2 beyond it."""
     found = [
         math.inf if math.isnan(drift.r) else drift.r
         for probe in result.probes for _, drift in formatting.drifts(probe)

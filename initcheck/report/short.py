@@ -24,7 +24,7 @@ def ending(run: Run, columns: int) -> list[str]:
         ("record", highlights.followed(run.results)),
         *(("skipped", reason) for reason in skipped(run)),
         ("look next", "-v shows every claim; `initcheck explain NAME` says what one claim tests"),
-        ("", "--initcheck-html page.html writes a page with pictures"),
+        ("", _page(run)),
     ]
     q = highlights.smallest_q(run.results)
     if q is not None and q < ODD:
@@ -36,6 +36,13 @@ def ending(run: Run, columns: int) -> list[str]:
         *_wrapped(_counted(run.results), columns, indent=2),
         *(line for label, words in rows if words for line in _row(label, words, columns)),
     ]
+
+
+def _page(run: Run) -> str:
+    """Where the page of this run is, or the option that writes one."""
+    if run.settings.html:
+        return f"open {run.settings.html} in a browser"
+    return "--initcheck-html page.html writes a page with pictures"
 
 
 def skipped(run: Run) -> Iterator[str]:

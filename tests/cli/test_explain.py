@@ -76,7 +76,7 @@ def test_a_claim_is_explained_from_its_test_its_limits_and_its_sources(project, 
         "judged accuracy (share): treated at least 0.5, control below (measured) "
         "judged accuracy, no better (share): better less than 0.05 below worse, paired by seed "
         "(measured) why there it always did "
-        "must notice leaky_relu: ReLU returns a hundredth of negative inputs instead of 0." in text
+        "must catch leaky_relu: ReLU returns a hundredth of negative inputs instead of 0." in text
     )
     assert "source everyday life; x-1 x-1: It rises, see it. (a window) written in" in text
     assert "evidence none is recorded" in text

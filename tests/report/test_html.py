@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from initcheck.report import plots
+from initcheck.report.followed import envelopes
 from initcheck.report.highlights import compared
-from initcheck.report.html import page
+from initcheck.report.html import page, whole
 from initcheck.report.words import WORDS, anchor
-from initcheck.results import NotJudged
+from initcheck.results import SIDES, NotJudged
 from tests.helpers.results import drift, drifted, example, gain, passing, probe, refuted, result
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.seen.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag not in {"meta", "rect", "line", "circle"}:
+        if tag not in {"meta", "rect", "line", "circle", "wbr"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -96,7 +97,7 @@ def test_red_claims_are_listed_and_open_and_green_ones_closed():
     text = page(example(passing(), refuted()))
     assert re.search(r'<details id="claim-1" class="claim pass">', text)
     assert re.search(r'<details id="claim-2" class="claim refuted" open>', text)
-    assert '<a href="#claim-2">he_learns_on_cuda</a>' in text.replace("<wbr/>", "")
+    assert '<a href="#claim-2">he_learns_on_cuda</a>' in text.replace("<wbr>", "")
     red = text[text.index('id="not-green"') : text.index('id="closest"')]
     assert '<a href="#claim-1">' not in red
 
@@ -105,7 +106,7 @@ def test_red_parameters_of_a_claim_share_an_entry_and_three_claims_are_open():
     names = ("sgd", "adam", "momentum", "adamw")
     red = [result("a", probe("refuted"), parameters=name) for name in names]
     other = result("a", probe("drifted"), parameters="rmsprop")
-    text = page(example(*red, other)).replace("<wbr/>", "")
+    text = page(example(*red, other)).replace("<wbr>", "")
     assert text.count(" open>") == 3
     entries = re.findall(r"<li class=\"(?:refuted|drifted)\">(.*?)</li>", text, re.DOTALL)
     assert len(entries) == 2
@@ -144,11 +145,49 @@ def test_a_limit_that_is_no_place_among_the_values_has_no_line_in_the_legend():
 def test_what_limits_a_run_comes_first():
     run = example(passing())
     seeded = replace(run, settings=replace(run.settings, fault="he_gain_one"))
-    note = '<p class="note">FAULT he_gain_one is seeded: this run must fail.</p>'
+    note = '<p class="note">FAULT he_gain_one is seeded: this run must fail. It was not caught'
     text = page(seeded)
     assert text.index(note) < text.index('<p class="counts">')
     assert '<p class="note">' not in page(run)
-    assert '<p class="note">run 2: FAULT he_gain_one' in page(run, seeded)
+    assert '<p class="note">Run 2: FAULT he_gain_one' in page(run, seeded)
+    caught = page(replace(seeded, results=[refuted()]))
+    assert '<p class="note good">FAULT he_gain_one is seeded' in caught
+
+
+def test_each_verdict_that_occurs_has_its_count_the_gravest_first():
+    text = page(example(passing(), refuted(), passing()))
+    counts = text[text.index('<p class="counts">') :].partition("</p>")[0]
+    assert re.findall(r'"verdict (\w+)">(\d \w+)<', counts) == [
+        ("refuted", "1 refuted"), ("pass", "2 pass"),
+    ]  # fmt: skip
+
+
+def test_a_limit_that_must_catch_a_fault_says_if_it_is_the_seeded_one():
+    claim = result("a", probe("refuted", fault="he_gain_one"))
+    plain = example(claim)
+
+    def shown(fault):
+        text = page(replace(plain, settings=replace(plain.settings, fault=fault)))
+        return re.findall(r"<dt>must catch</dt><dd>(.*?)</dd>", text)
+
+    assert shown(None) == ["he_gain_one"]
+    assert shown("he_gain_one") == ["he_gain_one (seeded in this run)"]
+    assert shown("leaky_relu") == ["he_gain_one (another one is seeded)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("treated 5.5e-10..1.42e-9 nats", ["5.5e-10..1.42e-9"]),
+        ("limit 0.99..1, control -0.771..-0.499", ["0.99..1", "-0.771..-0.499"]),
+        ("p = 1.53e-5, and 0.005", ["1.53e-5"]),
+        ("he-convolution, first in hidden1.bias. Then", []),
+        ("(seeds 1, 2, ...)", []),
+    ],
+)
+def test_ranges_and_powers_of_ten_stay_on_one_line(text, kept):
+    assert re.findall("<span class=w>(.*?)</span>", str(whole(text))) == kept
+    assert whole("<b>0.1..0.2</b>") == "&lt;b&gt;<span class=w>0.1..0.2</span>&lt;/b&gt;"
 
 
 def test_only_what_is_known_and_set_is_a_row_of_the_environment():
@@ -255,11 +294,12 @@ def test_the_first_sentence_says_whether_all_holds():
     assert "All 2 claims hold, and training is as recorded." in page(example(passing(), passing()))
     unrecorded = replace(passing(), probes=[probe(drift={})])
     assert "The claim holds. No arm could be compared with recorded" in page(example(unrecorded))
-    start = {"treated": drift(r=0.2), "control": drift(r=None)}
+    start = {"treated": drift(r=0.2), "control": drift(r=None, note="it takes no step")}
     some = page(example(passing(), replace(passing(), probes=[probe(drift=start)])))
     judged, arms = compared(example(passing()).results)
-    assert f"as recorded in the {judged + 1} of {arms + 2} arms that can be compared." in some
-    assert "1 more arm cannot be compared." in some
+    assert f"training is as recorded in all {judged + 1} arms that can be followed." in some
+    assert f"{judged + 1} of {arms + 2} arms can be followed step by step." in some
+    assert " 1 has no r: it takes no step (1)." in some
     assert "1 of 2 claims is not green: 1 refuted." in page(example(passing(), refuted()))
     lost = NotJudged(id="a[cpu]", reason="it crashed")
     some = replace(example(passing(), passing()), not_judged=[lost])
@@ -269,9 +309,9 @@ def test_the_first_sentence_says_whether_all_holds():
 
 def test_the_gravest_failure_comes_first_with_what_was_measured_and_the_meaning():
     text = page(example(drifted(), refuted()))
-    red = text[text.index('id="not-green"') : text.index('id="followed"')].replace("<wbr/>", "")
+    red = text[text.index('id="not-green"') : text.index('id="followed"')].replace("<wbr>", "")
     assert red.index("he_learns_on_cuda") < red.index("zeroed_layer_still_learns")
-    assert "training_loss: treated 1.1..2.3 nats (he), control" in red
+    assert "training_loss: treated <span class=w>1.1..2.3</span> nats (he), control" in red
     assert "3 of 4 treated seeds (seeds 11, 12, 14) are outside the limit." in red
     assert "The claim does not hold here." in red
     assert "The claim holds, but training is not as recorded." in red
@@ -319,8 +359,22 @@ def test_r_of_all_arms_is_one_picture_with_the_farthest_mechanism_first():
     text = page(example(passing(), far))
     part = text[text.index('id="followed"') : text.index('id="words"')]
     assert part.index("far away") < part.index("examples")
-    assert "of 6 arms: 0.8..531; 1 above the 10 allowed." in part
+    assert "6 of 6 arms can be followed step by step." in part
+    assert "is <span class=w>0.8..531</span> rounding envelopes; 1 above the 10 allowed." in part
     assert part.count('<circle class="far"') == 1
+
+
+def test_r_below_a_thousandth_share_a_place_that_says_so():
+    def picture(*ratios):
+        tiny = probe(drift={side: drift(r=r) for side, r in zip(SIDES, ratios, strict=True)})
+        return envelopes([result("a", tiny)])
+
+    seen = picture(1e-12, 5e-4)
+    assert len(seen.rows[0].dots) == 1
+    assert "<=0.001" in [text for _, text in seen.ticks]
+    seen = picture(0.002, 0.02)
+    assert len(seen.rows[0].dots) == 2
+    assert not any("<" in text for _, text in seen.ticks)
 
 
 def test_an_r_that_is_no_number_is_drawn_at_the_far_end():

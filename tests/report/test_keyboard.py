@@ -102,3 +102,21 @@ def test_a_screen_reader_finds_names_of_pictures_headings_and_regions(shown):
     assert "Parts of this page" in names["navigation"]
     assert len(names["main"]) == 1
     assert shown.errors == []
+
+
+def test_verdicts_in_the_matrix_keep_their_colours_on_paper(tmp_path):
+    """Their words are white, and printers leave backgrounds out unless they are asked for."""
+    browser.chromium()
+    file = tmp_path / "page.html"
+    file.write_text(page(*faulty()), encoding="utf-8")
+    with devtools.page(tmp_path / "profile") as opened:
+        opened.open(file, width=1280, theme="dark")
+        opened.send("Emulation.setEmulatedMedia", media="print")
+        found = opened.value(
+            "[...document.querySelectorAll('.matrix .verdict:not(.pass)')].map((each) => {"
+            " const style = getComputedStyle(each);"
+            " return [style.color, style.backgroundColor, style.printColorAdjust] })"
+        )
+    assert len(found) > 5
+    assert {adjust for *_, adjust in found} == {"exact"}
+    assert all(colour == "rgb(255, 255, 255)" != background for colour, background, _ in found)

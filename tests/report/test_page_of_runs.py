@@ -19,11 +19,11 @@ def test_each_cell_of_the_matrix_has_r_in_words_and_a_shade():
         for r in ratios:
             arms = {"treated": drift(r=r), "control": drift(r=None)}
             runs.append(example(result("a", probe(drift=arms))))
-        return re.findall(r"<td( class=\"shade\d\")? data-of=.*?</td>", page(*runs))
+        return re.findall(r"<td( class=\"[\w-]+\")? data-of=.*?</td>", page(*runs))
 
-    assert cells(0.0, 0.4, 3.2, 12.0, None) == [
-        "", ' class="shade1"', ' class="shade2"', ' class="shade3"', "",
-    ]  # fmt: skip
+    assert cells(0.0, 0.4, 3.2, None) == ["", ' class="shade1"', ' class="shade2"', ""]
+    red = page(example(refuted()), example(replace(refuted(), verdict="drifted")))
+    assert re.findall(r'<td class="(\w+-cell)"', red) == ["refuted-cell", "drifted-cell"]
     both = page(example(passing()), example(result("b", probe(drift={}))))
     assert "pass</span> <small>r&nbsp;1.3</small>" in both
     assert '<td data-of="run 2"><span class="verdict pass">pass</span></td>' in both
@@ -39,6 +39,12 @@ def test_one_device_and_run_needs_no_matrix():
     assert 'id="matrix"' not in page(example(passing()))
     text = page(example(passing()), example(passing()))
     assert "The claim passes in every column." in text
+
+
+def test_a_claim_that_a_run_did_not_judge_is_a_dash_that_is_explained():
+    text = page(example(passing(), refuted()), example(passing()))
+    assert '<td data-of="run 2 cpu">-</td>' in text
+    assert "A dash is a claim that was not judged there." in text
 
 
 def test_a_claim_that_is_red_in_two_runs_names_both():

@@ -53,6 +53,7 @@ def test_the_pictures_of_the_docs_are_whole_files_for_both_themes(name):
     assert "prefers-color-scheme:dark" in text
     assert float(root.attrib["width"]) > 300
     assert EVERY[name].title in root[0].text
+    assert not re.search(r"e[+-]0|e[+]", root[0].text), "numbers are written as in all reports"
 
 
 @each_picture

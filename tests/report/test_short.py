@@ -53,6 +53,14 @@ def test_it_says_how_many_pass_what_was_skipped_and_where_to_look():
     assert CONTRACT.partition(": ")[2] in text
 
 
+def test_it_names_the_page_that_was_written_or_the_option_that_writes_one():
+    run = green()
+    assert "--initcheck-html page.html writes a page" in words(run)
+    written = words(replace(run, settings=replace(run.settings, html="out/page.html")))
+    assert "open out/page.html in a browser" in written
+    assert "--initcheck-html" not in written
+
+
 def test_a_long_reason_is_cut_after_its_first_sentence():
     lost = [NotJudged(id="x", reason="There is no folder. Name one, or download.", skipped=True)]
     text = words(replace(green(), not_judged=lost))
