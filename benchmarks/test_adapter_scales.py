@@ -1,4 +1,4 @@
-"""Adapters: which starts keep the base, and which scale makes the first step blind to the rank."""
+"""Scales of adapters: which starts keep the base, and which scale makes the first step blind to the rank."""
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default
