@@ -17,6 +17,7 @@ from initcheck.trajectory.recording import SEEDS, STEPS, TWINS, here, made
 from initcheck.trajectory.reference import Reference
 from initcheck.trajectory.report import Report
 from initcheck.trajectory.run import run
+from initcheck.trajectory.writable import demand_writable
 
 Progress = Callable[[int, int], None]
 
@@ -135,6 +136,7 @@ def _record(
         raise TrajectoryError("A recording needs a reason, which the file keeps. Say why.")
     if path.exists():
         files.read(path)  # refuses a file that is no reference before anything runs
+    demand_writable(path)
     reference, comparison = made(
         loop, steps=steps, seeds=seeds, reason=reason.strip(), progress=progress
     )
