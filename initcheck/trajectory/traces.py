@@ -160,14 +160,23 @@ def epsilon(tensor: Tensor) -> float:
     return 0.0
 
 
+#: Settings of an optimizer that choose its kernel, which may change rounding alone.
+KERNELS = ("foreach", "fused")
+
+
 def settings_of(optimizer: Any) -> dict[str, Any]:
-    """The numbers, flags and names in an optimizer's parameter groups, and its class."""
+    """The numbers, flags and names in an optimizer's parameter groups, and its class.
+
+    Those that choose its kernel are left out.
+    """
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         return {}
     found: dict[str, Any] = {"class": type(optimizer).__name__}
     for number, group in enumerate(groups):
         for key, value in group.items():
+            if key in KERNELS:
+                continue
             if isinstance(value, Tensor) and value.numel() == 1:
                 value = value.item()  # noqa: PLW2901 -- a capturable learning rate
             if isinstance(value, tuple | list) and all(isinstance(v, float | int) for v in value):
