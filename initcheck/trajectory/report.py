@@ -103,8 +103,10 @@ class Report:
             ]
         rows = [("what", comparison.why)]
         if comparison.tensors is not None:
-            rows.append(("r", _r(comparison)))
-            rows += [("seed", each) for each in self._of_seeds(everything=verbose)]
+            seeds = self._of_seeds(everything=verbose)
+            alone = (self.r or 0.0) <= FACTOR and any(each.left for each in self.seeds)
+            rows.append(("r", _r(comparison) + ", of the typical seed" * (alone or verbose)))
+            rows += [("seed", each) for each in seeds]
         if self.verdict == "changed" and comparison.tensors is not None:
             rows += [("outside", each) for each in self._farthest()]
         if self.where:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,14 @@ def test_an_interrupted_recording_says_what_is_there(here, capsys, file, state):
     assert f"Interrupted. Nothing was written: {state}." in capsys.readouterr().err
     assert (here / "r.json").read_bytes() == before
     assert not (here / "none.json").exists()
+
+
+def test_a_reader_that_closes_the_pipe_is_no_file(here):
+    command = [
+        sys.executable, "-c", "from initcheck.cli.main import main; raise SystemExit(main())",
+        "unchanged", "unchanged_loops:small", "--file", "r.json",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert (process.returncode, said) == (0, "")

@@ -58,6 +58,7 @@ def test_a_fault_of_half_of_the_seeds_or_fewer_is_a_change(files, count, faulty)
     text = " ".join("\n".join(report.lines()).split())
     assert f"{len(faulty)} of {count} seeds left" in text
     assert f"{count - len(faulty)} of {count} seeds follow their record." in text
+    assert ", of the typical seed outside" in text
     for seed in faulty:
         assert f"seed {seed} by " in text
         assert f"at step 0 with seed {seed}" in text
