@@ -157,6 +157,13 @@ def _single(innocent: Sequence[Row], faults: Sequence[Row]) -> Iterator[str]:
             f"in {len(changed)} the seed has changed. In {len(coarse)} more cells a seed was "
             "outside in half precision, where single seeds do not decide."
         )
+    seeds = [e for row in faults for e in row.get("by_seed", ()) if not e["coarse"]]
+    if seeds:
+        far = sum(e["r"] is None or e["r"] > FACTOR for e in seeds)
+        yield (
+            f"- Were each fault in one seed alone, {far} of {len(seeds)} such seeds would be "
+            f"outside of {FACTOR:g} envelopes, without half precision."
+        )
 
 
 def _of_loss(row: Row) -> bool:
