@@ -110,7 +110,7 @@ class Report:
         if self.verdict == "changed" and comparison.tensors is not None:
             rows += [("outside", each) for each in self._farthest()]
         if self.where:
-            rows.append(("first step", self.where))
+            rows.append(("loss alone" if comparison.loss_alone else "first step", self.where))
         rows += [("optimizer", each) for each in comparison.notes]
         rows += [("machine", each) for each in self._machine()]
         rows.append(("reference", f"{self.place}: {_runs(reference)}, {reference.reason!r}"))
@@ -176,7 +176,8 @@ class Report:
             "loss_r": _finite(comparison.loss_r), "first_step": comparison.first_step,
             "tensor": comparison.tensor or None,
             "by_seed": [each.as_json() for each in comparison.seeds], "where": self.where or None,
-            "notes": comparison.notes, "not_judged": list(comparison.not_judged),
+            "loss_alone": comparison.loss_alone, "notes": comparison.notes,
+            "not_judged": list(comparison.not_judged),
             "steps": self.reference.judged, "seeds": self.reference.seeds,
             "losses": None if comparison.losses is None
             else [_finite(each) for each in comparison.losses.tolist()],

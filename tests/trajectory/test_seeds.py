@@ -196,3 +196,9 @@ def test_a_loss_alone_that_differs_is_said(files):
         assert report.verdict == "changed"
         assert report.where.startswith("every tensor that is judged follows its record")
         assert report.tensor == ""
+        assert "\nloss alone   every tensor" in "\n".join(report.lines())
+        assert "<dt>loss alone</dt><dd>every tensor" in page([report.as_json()])
+    report = unchanged(partial(flipped, faulty=(0, 1, 2)), file=files[4])
+    assert not report.comparison.loss_alone
+    assert "\nfirst step   " in "\n".join(report.lines())
+    assert "<dt>first step</dt>" in page([report.as_json()])
