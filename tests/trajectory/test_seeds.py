@@ -186,6 +186,27 @@ def test_a_single_seed_does_not_decide_in_half_precision(tmp_path, dtype):
     assert unchanged(partial(rounded, faulty=(0, 1, 2)), file=file).verdict == "changed"
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+def test_half_precision_is_seen_in_what_layers_put_out(compiled, half):
+    def training(seed):
+        torch.manual_seed(seed)
+        model = nn.Linear(6, 3)
+        if compiled:
+            model.compile(backend="eager")
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        yield model, optimizer
+        while True:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                outputs = model(torch.randn(8, 6))
+            outputs.float().square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            yield 0.0
+
+    assert run(Loop(training, "training"), 0, 2).coarse == half
+
+
 def test_a_loss_alone_that_differs_is_said(files):
     def shows_more(seed, seeds=(0, 1, 2, 3)):
         for number, shown in enumerate(flipped(seed)):
