@@ -230,6 +230,8 @@ def unchanged(options: argparse.Namespace) -> int:
         return DONE if run(options) else FAILED
     except TrajectoryError as error:
         return _refuse(str(error))
+    except BrokenPipeError:  # no file: the reader of the output has closed the pipe
+        raise
     except OSError as error:
         return _refuse(f"A file was not written: {error}. Name another file.")
 

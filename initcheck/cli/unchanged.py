@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from initcheck import devices
-from initcheck.files import write_atomic
+from initcheck.files import is_there, write_atomic
 from initcheck.inspection import InspectionError
 from initcheck.inspection.calling import imported
 from initcheck.trajectory import Report, TrajectoryError, unchanged
 from initcheck.trajectory.page import page
+from initcheck.trajectory.writable import demand_writable
 
 
 def run(options: argparse.Namespace) -> bool:
@@ -29,7 +30,18 @@ def run(options: argparse.Namespace) -> bool:
     assert file is not None  # noqa: S101 -- the parser requires it
     if file in {json_file, html_file}:
         raise TrajectoryError(f"The reference {options.file} would be replaced. Name another file.")
-    report = _report(options, here, file)
+    if json_file and json_file == html_file:
+        raise TrajectoryError(f"--json and --html both name {options.json}. Name two files.")
+    for each in (json_file, html_file):
+        if each:
+            demand_writable(each)
+    was_there = is_there(file)
+    try:
+        report = _report(options, here, file)
+    except KeyboardInterrupt:
+        state = f"{options.file} is as it was" if was_there else f"there is no {options.file}"
+        print(f"Interrupted. Nothing was written: {state}.", file=sys.stderr)
+        raise
     print("\n".join(report.lines(verbose=options.verbose)))
     if json_file:
         report.write(json_file)
@@ -44,6 +56,7 @@ def _report(options: argparse.Namespace, here: Path, file: Path) -> Report:
             devices.require([options.device])
         except devices.DeviceError as error:
             raise TrajectoryError(str(error).replace("--initcheck-device", "--device")) from None
+    _demand_module(options.training, here)
     try:
         training = imported(options.training, here)
     except InspectionError as error:
@@ -59,6 +72,26 @@ def _report(options: argparse.Namespace, here: Path, file: Path) -> Report:
             training, file=file, steps=options.steps, seeds=options.seeds, record=options.record,
             name=options.training, device=options.device, command=again, progress=progress,
         )  # fmt: skip
+
+
+def _demand_module(name: str, here: Path) -> None:
+    """Check that a function is not looked for in a file by its path.
+
+    Raises:
+        TrajectoryError: it is; the sentence names the module.
+    """
+    path, _, function = name.rpartition(":")
+    file = Path(path)
+    if not (path.endswith(".py") and function):
+        return
+    if not file.is_file():
+        raise TrajectoryError(f"There is no file {path}. Name a module, as in train:training.")
+    whole = file.resolve()
+    inside = whole.is_relative_to(here.resolve())
+    parts = (whole.relative_to(here.resolve()) if inside else Path(whole.name)).with_suffix("")
+    where = "" if inside else f"in {whole.parent} "
+    module = ".".join(parts.parts)
+    raise TrajectoryError(f"{path} is a file. Name its module {where}instead: {module}:{function}")
 
 
 class _Progress:

@@ -11,11 +11,13 @@ from typing import Any
 from initcheck.trajectory import file as files
 from initcheck.trajectory import layers
 from initcheck.trajectory.compare import Comparison, compare
+from initcheck.trajectory.confirming import confirmed, twins_of_today
 from initcheck.trajectory.loops import Loop, Training, TrajectoryError
-from initcheck.trajectory.recording import SEEDS, STEPS, here, made
+from initcheck.trajectory.recording import SEEDS, STEPS, TWINS, here, made
 from initcheck.trajectory.reference import Reference
 from initcheck.trajectory.report import Report
 from initcheck.trajectory.run import run
+from initcheck.trajectory.writable import demand_writable
 
 Progress = Callable[[int, int], None]
 
@@ -29,7 +31,8 @@ def unchanged(
 
     The loop runs once for each seed. It is unchanged if losses and the way of every tensor from its
     start stay within ``FACTOR`` envelopes of the record at every judged step; the envelope is what
-    rounding alone did to twins of the recorded runs. Start and first batch are compared first.
+    rounding alone did to twins of the recorded runs. Start and first batch are compared first. The
+    typical seed must stay inside, and each seed that does not must have a twin, run now, that does.
 
     Args:
         training: called with a seed, and with ``dtype`` and ``device`` if it has such parameters.
@@ -62,11 +65,15 @@ def unchanged(
         raise TrajectoryError(f"There is no reference {file}. Record one: {again}")
     reference = files.read(path)
     _demand_same(reference, steps, chosen, again)
-    runs = []
-    for number, seed in enumerate(reference.seeds):
+    runs, counted = [], _Counted(progress, len(reference.seeds))
+    for seed in reference.seeds:
         runs.append(run(loop, seed, reference.steps))
-        progress(number + 1, len(reference.seeds))
+        counted()
     comparison = compare(runs, reference)
+    if comparison.verdict == "unconfirmed":
+        counted.total += TWINS * sum(each.changed for each in comparison.seeds)
+        twins = twins_of_today(loop, reference.steps, counted)
+        comparison = confirmed(comparison, reference, twins)
     where = _where(loop, comparison, reference)
     return Report(
         loop.name,
@@ -76,19 +83,40 @@ def unchanged(
         path,
         here(loop, runs[0]),
         where,
-        _as_long(again, reference, steps, seeds),
+        _as_long(again, reference, comparison.steps),
     )
 
 
-def _as_long(
-    again: str, reference: Reference, steps: int | None, seeds: int | Sequence[int] | None
-) -> str:
-    """The command that records, with the steps and seeds of the reference if they are others."""
-    count = len(reference.seeds)
+class _Counted:
+    """Counts runs and reports their number."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.done, self.total, self._progress = 0, total, progress
+
+    def __call__(self) -> None:
+        self.done += 1
+        self._progress(self.done, self.total)
+
+
+def _as_long(again: str, reference: Reference, possible: int | None) -> str:
+    """The command that records, with the steps and seeds of the reference if they are others.
+
+    Args:
+        again: the command as it was given.
+        reference: what the loop was compared with.
+        possible: with how many steps the loop can be recorded; None for the reference's, 0 if not.
+
+    Returns:
+        The command; empty if the loop cannot be recorded as it is.
+    """
+    if possible == 0:
+        return ""
+    steps, count = possible or reference.steps, len(reference.seeds)
+    again = again.replace(f" --steps {reference.steps} --", f" --steps {steps} --")
     added = {}
-    if steps is None and reference.steps != STEPS:
-        added["steps"] = reference.steps
-    if seeds is None and count != SEEDS and reference.seeds == [*range(count)]:
+    if steps != STEPS and " --steps " not in again:
+        added["steps"] = steps
+    if count != SEEDS and reference.seeds == [*range(count)] and " --seeds " not in again:
         added["seeds"] = count
     for name, value in added.items():
         for mark, option in (
@@ -108,6 +136,7 @@ def _record(
         raise TrajectoryError("A recording needs a reason, which the file keeps. Say why.")
     if path.exists():
         files.read(path)  # refuses a file that is no reference before anything runs
+    demand_writable(path)
     reference, comparison = made(
         loop, steps=steps, seeds=seeds, reason=reason.strip(), progress=progress
     )
@@ -156,7 +185,15 @@ def _demand_same(
 
 def _where(loop: Loop, comparison: Comparison, reference: Reference) -> str:
     """Where the first step of a loop that left its record differs first."""
-    if comparison.first_step is None or not reference.layers:
+    if comparison.first_step is None:
+        return ""
+    if comparison.loss_alone:
+        return (
+            "every tensor that is judged follows its record at all steps, so the weights train as "
+            "recorded; the loss that the loop shows is another number"
+        )
+    left = [each.seed for each in comparison.seeds if each.changed]
+    if not reference.layers or reference.seeds[0] not in left:  # layers are the first seed's
         return ""
     found = layers.first_difference(loop, reference.seeds[0], reference.layers)
     if found:

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from initcheck.envelope.compare import CHAOS, distance, typical
-from initcheck.envelope.fingerprints import START_TOLERANCE
-from initcheck.envelope.ways import Outside, apart, outside
+from initcheck.envelope.ways import Outside, outside
+from initcheck.trajectory.problems import LATER, problem
 from initcheck.trajectory.reference import Reference, judged_losses, stacked
-from initcheck.trajectory.traces import Trace
-
-#: In envelopes: the largest distance of an unchanged loop; docs/unchanged.md says why.
-FACTOR = 10.0
+from initcheck.trajectory.seeds import FACTOR, OfSeed, allowed, of_seed
+from initcheck.trajectory.traces import KERNELS, Trace
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,11 @@ class Comparison:
     """How a loop compares with its reference.
 
     Attributes:
-        verdict: ``unchanged``, ``changed`` or ``undecided``.
-        why: the reason in one sentence.
-        r: the largest distance in envelopes, of losses and tensors; None if nothing was judged.
+        verdict: ``unchanged``, ``changed`` or ``undecided``; or ``unconfirmed`` if the typical seed
+            follows the record and another one does not, which ``confirmed`` decides.
+        why: the reason in a sentence or two.
+        r: the largest distance in envelopes, of losses and tensors, of the typical seed: the lower
+            median; None if nothing was judged.
         loss_r: the losses' own, None if no loss was judged.
         first_step: the first judged step outside, or None.
         tensor: the tensor that is farthest outside at that step; empty if only the loss is.
@@ -35,6 +35,10 @@ class Comparison:
         not_judged: tensors that rounding alone moves too far, at every step.
         moved: whether a parameter that trains moved in the record.
         notes: what else is worth knowing, in sentences.
+        seeds: how far each seed is from its own record; empty if nothing was judged.
+        steps: the number of steps with which the loop as it is now can be recorded: 0 if it cannot,
+            None if as many as before.
+        course: of a recording, sentences about tensors that come, go or change in training.
     """
 
     verdict: str
@@ -48,11 +52,20 @@ class Comparison:
     not_judged: tuple[str, ...] = ()
     moved: bool = True
     notes: list[str] = field(default_factory=list)
+    seeds: tuple[OfSeed, ...] = ()
+    steps: int | None = None
+    course: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether the loop is unchanged."""
         return self.verdict == "unchanged"
+
+    @property
+    def loss_alone(self) -> bool:
+        """Whether losses are outside, and no tensor of any seed is."""
+        changed = [each for each in self.seeds if each.changed]
+        return bool(changed) and all(each.loss_alone for each in changed)
 
 
 def compare(runs: Sequence[Trace], reference: Reference) -> Comparison:
@@ -72,96 +85,10 @@ def compare(runs: Sequence[Trace], reference: Reference) -> Comparison:
             "Record it on this device, or set dropout to 0.",
             notes=notes,
         )
-    problem = _structure(runs[0], reference) or _start(runs, reference) or _batch(runs, reference)
-    problem = problem or _finite(runs, reference)
-    if problem:
-        return Comparison("changed", problem, notes=notes)
+    why, steps = problem(runs, reference)
+    if why:
+        return Comparison("changed", why, notes=notes, steps=steps)
     return _trajectories(runs, reference, notes)
-
-
-def _structure(now: Trace, reference: Reference) -> str:
-    """What is new, missing or of another shape, in a sentence; empty if nothing."""
-    then = {name: each.shape for name, each in reference.tensors.items() if each.shape != LATER}
-    last = now.ways.get(max(now.ways, default=0), {})
-    new = [name for name in now.shapes if name not in then]
-    new += [name for name in last if name not in {**reference.tensors, **now.shapes}]
-    missing = [name for name in then if name not in now.shapes]
-    if new or missing:
-        parts = [f"{word} {_few(names)}" for word, names in (("new:", new), ("missing:", missing))
-                 if names]  # fmt: skip
-        return f"The model has other tensors than the recorded one ({'; '.join(parts)})."
-    for name, shape in then.items():
-        if now.shapes[name] != shape:
-            return f"{name} is {now.shapes[name]} now and was {shape}."
-    frozen = [n for n, each in reference.tensors.items() if each.trained and n not in now.trained]
-    freed = [n for n in now.trained if n in then and not reference.tensors[n].trained]
-    if frozen:
-        return f"{_few(frozen)} trained in the record and is frozen now."
-    if freed:
-        return f"{_few(freed)} was frozen in the record and trains now."
-    return ""
-
-
-LATER = "made later"  # the shape of a tensor that appears in the course of training
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def _start(runs: Sequence[Trace], reference: Reference) -> str:
-    changed = []
-    for name, each in reference.tensors.items():
-        for number, trace in enumerate(runs):
-            if name not in trace.start:
-                continue
-            then = each.start[number]
-            if not bool(apart(trace.start[name], then) <= START_TOLERANCE * then[-1]):
-                changed.append((name, trace.seed))
-                break
-    if not changed:
-        return ""
-    name, seed = changed[0]
-    return (
-        f"The start has changed: with seed {seed}, {name} begins with other values than recorded "
-        f"({len(changed)} of {len(reference.tensors)} tensors do). Training from another start "
-        "cannot follow the record."
-    )
-
-
-def _batch(runs: Sequence[Trace], reference: Reference) -> str:
-    if reference.batch is None:
-        return ""
-    for then, trace in zip(reference.batch, runs, strict=False):
-        if trace.batch is None:
-            return "The model is not called in the first step, and it was when it was recorded."
-        if len(trace.batch) != len(then):
-            return (
-                f"The model is called with {len(trace.batch)} tensors in the first step, and "
-                f"{len(then)} were recorded."
-            )
-        for number, (now, before) in enumerate(zip(trace.batch, then, strict=True)):
-            if not bool(apart(now, before) <= START_TOLERANCE * before[-1].clamp(min=1e-30)):
-                return (
-                    f"The data have changed: with seed {trace.seed}, input {number} of the first "
-                    "forward pass differs from the recorded one, and the start does not."
-                )
-    return ""
-
-
-def _finite(runs: Sequence[Trace], reference: Reference) -> str:
-    """What is not finite, or ends early."""
-    for trace in runs:
-        for step, loss in enumerate(trace.losses):
-            if not torch.tensor(loss).isfinite():
-                return f"The loss is {loss} at step {step} with seed {trace.seed}."
-        if len(trace.losses) < reference.steps:
-            return (
-                f"It ends after {len(trace.losses)} of {reference.steps} steps with seed "
-                f"{trace.seed}."
-            )
-    return ""
 
 
 def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str]) -> Comparison:
@@ -186,15 +113,17 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
     }  # fmt: skip
     if not moved:
         why = f"No parameter moved in {reference.steps} steps."
-        return Comparison("undecided", why, None, moved=False, **common)
+        return Comparison("undecided", why, None, moved=False, steps=0, **common)
     if not values or set(moved) <= set(not_judged):
         why = "Rounding alone moves every tensor by more than 3 % of its way."
-        return Comparison("undecided", why, None, **common)
+        return Comparison("undecided", why, None, steps=0, **common)
     r = max(values)
+    may = allowed(r)
+    common["seeds"] = tuple(of_seed(trace, reference, found.judged, may) for trace in runs)
     if r <= FACTOR:
-        return Comparison(
-            "unchanged", f"It follows its record within {max(r, 0.01):.2g} envelopes.", r, **common
-        )
+        why = f"It follows its record within {max(r, 0.01):.2g} envelopes."
+        needed = any(each.changed for each in common["seeds"])
+        return Comparison("unconfirmed" if needed else "unchanged", why, r, **common)
     other_noise = _other_noise(runs[0], reference) if losses[0] > FACTOR else ""
     if other_noise:
         return Comparison("undecided", other_noise, r, **common)
@@ -202,7 +131,8 @@ def _trajectories(runs: Sequence[Trace], reference: Reference, notes: list[str])
     return Comparison(
         "changed",
         f"It leaves its record at step {step}, {tensor or 'the loss'} first. At most it is "
-        f"{r:.3g} envelopes of rounding away, and {FACTOR:g} are allowed.",
+        f"{r:.3g} envelopes of rounding away, in {_farthest(found, losses, judged)}, and "
+        f"{FACTOR:g} are allowed.",
         r, first_step=step, tensor=tensor, **common,
     )  # fmt: skip
 
@@ -237,6 +167,13 @@ def _left(found: Outside, losses: Tensor, judged: Sequence[int]) -> tuple[int, s
     return judged[first[0]], first[1]
 
 
+def _farthest(found: Outside, losses: Tensor, judged: Sequence[int]) -> str:
+    """Where r is largest, as ``head.bias at step 4``."""
+    table = torch.cat([found.r, losses[None]])
+    row, column = divmod(int(table.argmax()), len(judged))
+    return f"{[*found.names, 'the loss'][row]} at step {judged[column]}"
+
+
 def _optimizer(
     now: Mapping[int, Mapping[str, Any]], then: Mapping[int, Mapping[str, Any]]
 ) -> list[str]:
@@ -250,6 +187,8 @@ def _optimizer(
             if before is None or after is None or before == after:
                 continue  # another version of torch has other settings
             group, _, name = key.rpartition(" ")
+            if name in KERNELS:  # older files have them
+                continue
             of = f"{name} of group {group}" if group else f"the optimizer's {name}"
             found.setdefault(key, f"At step {step}, {of} is {after} and was {before}.")
     return list(found.values())

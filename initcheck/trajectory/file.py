@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from initcheck.envelope.ways import rounded
 from initcheck.files import UnreadableError, is_there, read_json, write_atomic
+from initcheck.trajectory.damage import damage
 from initcheck.trajectory.layers import Layer
 from initcheck.trajectory.loops import TrajectoryError
 from initcheck.trajectory.reference import Reference, Tracked
@@ -132,42 +131,10 @@ def read(path: Path) -> Reference:
             f"{path} has schema {plain.get('schema')!r}, and this version of initcheck reads "
             f"{SCHEMA}. Use the version that wrote it, or record the loop again."
         )
-    problem = _misfit(plain)
+    problem = damage(plain)
     if problem:
         raise TrajectoryError(f"{path} is damaged: {problem}. {again}")
     return _reference(plain)
-
-
-@cache
-def _validator() -> Any:
-    import jsonschema  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 -- 50 ms, only for files
-
-    schema = json.loads(files(__package__).joinpath("trajectory.schema.json").read_text("utf-8"))
-    return jsonschema.Draft202012Validator(schema)
-
-
-def _misfit(plain: dict[str, Any]) -> str:
-    """Where plain data differ from the schema, or are of unequal lengths; empty if nowhere."""
-    from jsonschema import exceptions  # noqa: PLC0415 -- as _validator
-
-    if error := exceptions.best_match(_validator().iter_errors(plain)):
-        return f"{error.json_path}: {error.message[:200]}"
-    seeds, steps = len(plain["seeds"]), len(plain["judged"])
-    lengths = {
-        "losses": [len(plain["losses"]) == seeds, *(len(r) == steps for r in plain["losses"])],
-        "loss envelope": [len(plain["loss envelope"]) == steps],
-        "batch": [plain["batch"] is None or len(plain["batch"]) == seeds],
-    }
-    for name, each in plain["tensors"].items():
-        lengths[name] = [
-            len(each["envelope"]) == steps, len(each["ways"]) == seeds,
-            len(each["start"]) == seeds, *(len(row) == steps for row in each["ways"]),
-            len({len(s) for row in [*each["ways"], each["start"]] for s in row if s}) == 1,
-        ] if each["ways"] else [False]  # fmt: skip
-    for key, fits in lengths.items():
-        if not all(fits):
-            return f"{key} does not have {seeds} seeds and {steps} steps"
-    return ""
 
 
 def _reference(plain: dict[str, Any]) -> Reference:

@@ -52,10 +52,12 @@ class FirstPass:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._enter(module, args, kwargs)
+            output = None
             try:
-                return compiled(*args, **kwargs)
+                output = compiled(*args, **kwargs)
             finally:
-                self._leave(module)
+                self._leave(module, args, output)
+            return output
 
         module._compiled_call_impl = call  # noqa: SLF001
 
@@ -73,9 +75,14 @@ class FirstPass:
             self._device = parameter.device.type
             self._before = generator_state(self._device)
 
-    def _leave(self, module: nn.Module, *_: Any) -> None:
+    def _leave(self, module: nn.Module, _args: Any, output: Any) -> None:
         if id(module) not in self._mine or not self._depth:
             return
+        if not self._trace.coarse:
+            self._trace.coarse = any(
+                isinstance(leaf, Tensor) and leaf.dtype in traces.LOW
+                for leaf in tree_leaves(output)
+            )
         self._depth -= 1
         if not self._depth and not self._trace.draws:
             after = generator_state(self._device)

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from initcheck.envelope.twins import POOL
-from initcheck.trajectory.traces import is_compiled
+from initcheck.trajectory.traces import LOW, is_compiled
 
-LOW = (torch.bfloat16, torch.float16)
 # A float32 sum of 64 products in another order is off by some 8 epsilons. Rounded to bfloat16, most
 # such errors vanish, and a few become a whole step to the next number. Twins whose weights alone
 # are off see too few of them: with two threads in place of one, a network under autocast was 12

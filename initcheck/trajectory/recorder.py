@@ -100,7 +100,12 @@ class Recorder:
             self._first_pass.end()
             self._first_pass = None
         if number in self._judged:
-            trace.ways[number] = self._ways(self.model)
+            tensors = self._watched(self.model)
+            trace.ways[number] = self._ways(tensors)
+            for name, tensor in tensors.items():
+                words = traces.in_words(tensor)
+                if trace.shapes.get(name, words) != words:
+                    trace.reshaped.setdefault(name, (number, words))
             trace.device = next(iter(traces.tensors_of(self.model)))[1].device.type
         if number in {0, self._steps - 1}:
             trace.settings[number] = traces.settings_of(self._optimizer)
@@ -108,8 +113,7 @@ class Recorder:
             self._disturb(self.model)
         return self.done
 
-    def _ways(self, model: nn.Module) -> dict[str, Tensor]:
-        tensors = self._watched(model)
+    def _ways(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, tensor in tensors.items():
             start = self._start.get(name)
             if start is not None and start.device != tensor.device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from initcheck.envelope import compare as losses_envelope
 from initcheck.envelope import ways
 from initcheck.envelope.compare import FLOOR, steps_judged
 from initcheck.trajectory import layers
-from initcheck.trajectory.compare import LATER, Comparison, compare
+from initcheck.trajectory.compare import Comparison, compare
 from initcheck.trajectory.loops import Loop, TrajectoryError
+from initcheck.trajectory.problems import LATER, course
 from initcheck.trajectory.reference import Reference, Tracked, judged_losses, stacked
 from initcheck.trajectory.run import run
 from initcheck.trajectory.traces import Trace
@@ -83,7 +85,8 @@ def made(
     reference = _reference(
         loop, runs, disturbed, steps=steps, float64=float64, share=share, reason=reason
     )
-    return reference, _demand_judged(loop, compare([again], reference), reference)
+    second = _demand_judged(loop, compare([again], reference), reference)
+    return reference, replace(second, course=course(first))
 
 
 def demand(loop: Loop, trace: Trace, steps: int) -> Trace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from initcheck.files import write_atomic
-from initcheck.trajectory.compare import FACTOR, Comparison
+from initcheck.trajectory.compare import Comparison
 from initcheck.trajectory.reference import Reference
+from initcheck.trajectory.seeds import FACTOR, OfSeed
 
 SCHEMA = 1
 _WIDTH, _INDENT = 100, 13
@@ -34,7 +35,7 @@ class Report:
         file: where the reference is.
         environment: this machine.
         where: where the first step differs first, in a sentence; empty if the loop is unchanged.
-        command: records the loop again.
+        command: records the loop again; empty if it cannot be recorded as it is.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Report:
 
     @property
     def r(self) -> float | None:
-        """The largest distance in envelopes; None if nothing was judged."""
+        """The largest distance of the typical seed in envelopes; None if nothing was judged."""
         return self.comparison.r
 
     @property
@@ -68,8 +69,13 @@ class Report:
 
     @property
     def tensor(self) -> str:
-        """The tensor that left first."""
+        """The tensor that left first; empty for the loss."""
         return self.comparison.tensor
+
+    @property
+    def seeds(self) -> tuple[OfSeed, ...]:
+        """How far each seed is from its own record; empty if nothing was judged."""
+        return self.comparison.seeds
 
     @property
     def place(self) -> str:
@@ -92,15 +98,19 @@ class Report:
                 *([("float64", f"no twin: {reference.float64}")] if reference.float64 else []),
                 *([("repeats", _repeats(reference))] if reference.repeats else []),
                 ("judged", _judged(comparison, reference)),
+                *(("in training", each) for each in comparison.course),
                 ("next", "review and commit the file; then run the same without recording"),
             ]
         rows = [("what", comparison.why)]
         if comparison.tensors is not None:
-            rows.append(("r", _r(comparison)))
+            seeds = self._of_seeds(everything=verbose)
+            alone = (self.r or 0.0) <= FACTOR and any(each.left for each in self.seeds)
+            rows.append(("r", _r(comparison) + ", of the typical seed" * (alone or verbose)))
+            rows += [("seed", each) for each in seeds]
         if self.verdict == "changed" and comparison.tensors is not None:
             rows += [("outside", each) for each in self._farthest()]
         if self.where:
-            rows.append(("first step", self.where))
+            rows.append(("loss alone" if comparison.loss_alone else "first step", self.where))
         rows += [("optimizer", each) for each in comparison.notes]
         rows += [("machine", each) for each in self._machine()]
         rows.append(("reference", f"{self.place}: {_runs(reference)}, {reference.reason!r}"))
@@ -110,21 +120,33 @@ class Report:
             rows.append(("judged", _judged(comparison, reference)))
         if verbose:
             rows += [("tensor", each) for each in self._all()]
-        if not self.ok:
+        if not self.ok and self.command:
             rows.append(("if meant", self.command))
         return rows
+
+    def _of_seeds(self, *, everything: bool) -> list[str]:
+        """What to say about single seeds: about each, or about those that rounding explains."""
+        return [
+            each.text for each in self.seeds
+            if everything or (each.left and not each.changed)
+        ]  # fmt: skip
 
     def _farthest(self) -> list[str]:
         """The tensors outside at the first step outside, farthest first."""
         found, step = self.comparison.tensors, self.comparison.first_step
         if found is None or step is None:
             return []
+        if (self.r or 0.0) <= FACTOR:  # the typical seed follows its record
+            return [
+                line for each in self.seeds if each.changed
+                for line in _outside(each.outside, f"step {each.first_step} with seed {each.seed}")
+            ]  # fmt: skip
         column = found.r[:, self.reference.judged.index(step)]
         order = column.argsort(descending=True).tolist()
-        outside = [(found.names[k], float(column[k])) for k in order if column[k] > FACTOR]
-        shown = [f"{name} by {r:.3g} at step {step}" for name, r in outside[:_MOST_TENSORS]]
-        more = len(outside) - len(shown)
-        return [*shown, *([f"and {more} more"] if more else [])]
+        return _outside(
+            [(found.names[k], float(column[k])) for k in order if column[k] > FACTOR],
+            f"step {step}",
+        )
 
     def _all(self) -> list[str]:
         found = self.comparison.tensors
@@ -152,8 +174,10 @@ class Report:
             "schema": SCHEMA, "name": self.name, "verdict": self.verdict,
             "why": comparison.why, "r": _finite(comparison.r), "allowed": FACTOR,
             "loss_r": _finite(comparison.loss_r), "first_step": comparison.first_step,
-            "tensor": comparison.tensor or None, "where": self.where or None,
-            "notes": comparison.notes, "not_judged": list(comparison.not_judged),
+            "tensor": comparison.tensor or None,
+            "by_seed": [each.as_json() for each in comparison.seeds], "where": self.where or None,
+            "loss_alone": comparison.loss_alone, "notes": comparison.notes,
+            "not_judged": list(comparison.not_judged),
             "steps": self.reference.judged, "seeds": self.reference.seeds,
             "losses": None if comparison.losses is None
             else [_finite(each) for each in comparison.losses.tolist()],
@@ -187,6 +211,13 @@ def _row(name: str, text: str) -> list[str]:
         text, _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False
     ) or [""]
     return [f"{name:<{_INDENT - 2}}  {first}", *(" " * _INDENT + each for each in rest)]
+
+
+def _outside(tensors: Sequence[tuple[str, float]], where: str) -> list[str]:
+    """Lines about tensors and their distances, farthest first."""
+    shown = [f"{name} by {r:.3g} at {where}" for name, r in tensors[:_MOST_TENSORS]]
+    more = len(tensors) - len(shown)
+    return [*shown, *([f"and {more} more"] if more else [])]
 
 
 def _runs(reference: Reference) -> str:

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from initcheck.envelope.sketches import sketch
 from initcheck.trajectory.loops import TrajectoryError
 
+LOW = (torch.bfloat16, torch.float16)
 COMPILED = "_orig_mod."  # torch.compile puts it before each name
 
 
@@ -119,12 +120,15 @@ class Trace:
         eps: the machine epsilon of each tensor's dtype; 0 for integers.
         batch: sketches of the tensors of the first forward pass; None if the module was not called.
         draws: whether the first forward pass drew random numbers of torch on its device.
+        coarse: whether a module's output in the first step is in bfloat16 or float16.
         compiled: whether torch.compile is used on the module or a part of it.
         device: the type of the device of the first parameter.
         losses: of each step.
         ways: ``{step: {name: (K + 1,)}}``, after that step.
         settings: the optimizer's, at the first and last step: ``{"0 lr": 0.1, ...}``.
         trained: names of the tensors that require gradients.
+        reshaped: by tensor, the first judged step after which it has another shape or dtype than at
+            the start, and which, in words.
     """
 
     seed: int
@@ -133,12 +137,14 @@ class Trace:
     eps: dict[str, float] = field(default_factory=dict)
     batch: list[Tensor] | None = None
     draws: bool = False
+    coarse: bool = False
     compiled: bool = False
     device: str = "cpu"
     losses: list[float] = field(default_factory=list)
     ways: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     settings: dict[int, dict[str, Any]] = field(default_factory=dict)
     trained: set[str] = field(default_factory=set)
+    reshaped: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def in_words(tensor: Tensor) -> str:
@@ -154,14 +160,23 @@ def epsilon(tensor: Tensor) -> float:
     return 0.0
 
 
+#: Settings of an optimizer that choose its kernel, which may change rounding alone.
+KERNELS = ("foreach", "fused")
+
+
 def settings_of(optimizer: Any) -> dict[str, Any]:
-    """The numbers, flags and names in an optimizer's parameter groups, and its class."""
+    """The numbers, flags and names in an optimizer's parameter groups, and its class.
+
+    Those that choose its kernel are left out.
+    """
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         return {}
     found: dict[str, Any] = {"class": type(optimizer).__name__}
     for number, group in enumerate(groups):
         for key, value in group.items():
+            if key in KERNELS:
+                continue
             if isinstance(value, Tensor) and value.numel() == 1:
                 value = value.item()  # noqa: PLW2901 -- a capturable learning rate
             if isinstance(value, tuple | list) and all(isinstance(v, float | int) for v in value):

@@ -27,7 +27,9 @@ from tests.trajectory.measure import (
     judged,
     of_process,
     reference,
+    twins_of_process,
     write_runs,
+    write_twins,
 )
 from tests.trajectory.page import page
 
@@ -52,14 +54,15 @@ def wanted(only: str, example: str, sets: int) -> list[Key]:
 
 def measure(missing: list[Key], only: str) -> None:
     """Measure what is missing, and append each result."""
-    in_process = functools.lru_cache(of_process)
+    in_process = functools.lru_cache(of_process)  # all examples of a set at once
     for name, number, changes in cells(missing):
         before = reference(name, SETS[number])
         for change in changes:
             version = torch.__version__
             if change in processes():
-                version, now = in_process(change, number, only)
-                result = {"applies": True} | judged(before, now[name])
+                version, now = in_process(change, "--set", str(number), "--example", only)
+                of_seed = twins_of_process(change, name)
+                result = {"applies": True} | judged(before, now[name], of_seed)
             else:
                 result = changed(before, name, (FAULTS | INNOCENT)[change])
             line = {"change": change, "example": name, "set": number} | result
@@ -68,6 +71,9 @@ def measure(missing: list[Key], only: str) -> None:
                 file.write(json.dumps(line) + "\n")
             if result["applies"]:
                 print(name, number, change, "-", result["verdict"], result["r"], flush=True)
+                for each in result.get("by_seed", ()):
+                    if each["nearest"] is not None:
+                        print("  twins of seed", each["seed"], each["r"], each["nearest"])
 
 
 def main() -> None:
@@ -79,7 +85,11 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure those with a result, too")
     parser.add_argument("--runs", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--set", metavar="N", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--twins-of", metavar="SEED", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.twins_of is not None:
+        write_twins(options.runs, options.twins_of, options.example)
+        return
     if options.runs:
         write_runs(options.runs, options.set, options.example)
         return

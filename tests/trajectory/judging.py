@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from initcheck.trajectory.compare import Comparison, compare
+from initcheck.trajectory.confirming import confirmed, twins_of_today
 from initcheck.trajectory.loops import Loop, Training
 from initcheck.trajectory.recording import made
 from initcheck.trajectory.reference import Reference
@@ -24,4 +25,5 @@ def recorded(
 def compared(training: Training, reference: Reference) -> Comparison:
     """How a loop compares with it."""
     loop = Loop(training, "training")
-    return compare([run(loop, seed, reference.steps) for seed in reference.seeds], reference)
+    found = compare([run(loop, seed, reference.steps) for seed in reference.seeds], reference)
+    return confirmed(found, reference, twins_of_today(loop, reference.steps))

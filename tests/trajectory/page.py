@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from initcheck.files.templates import table
-from initcheck.trajectory.compare import FACTOR
+from initcheck.trajectory.seeds import FACTOR
 from tests.trajectory.faults import FAULTS
 from tests.trajectory.innocent import INNOCENT, PROCESSES
 from tests.trajectory.measure import EXAMPLES, SETS, STEPS
@@ -134,7 +134,36 @@ def _rates(faults: Sequence[Row], innocent: Sequence[Row]) -> list[str]:
             f"{ALARMS.get((row['change'], row['example']), 'of unknown cause')}."
             for row in wrong
         ]
-    return [*lines, ""]
+    return [*lines, *_single(innocent, faults), ""]
+
+
+def _single(innocent: Sequence[Row], faults: Sequence[Row]) -> Iterator[str]:
+    """What single seeds did: lines, none for results of releases that did not note it."""
+    for rows, of in ((innocent, "innocent changes"), (faults, "faults")):
+        noted = [row for row in rows if row.get("by_seed")]
+        if not noted:
+            continue
+        needed = [row for row in noted if any(e["nearest"] is not None for e in row["by_seed"])]
+        changed = [row for row in needed if _caught(row)]
+        coarse = [
+            row for row in noted
+            if row["verdict"] == "unchanged"
+            and any(e["coarse"] and (e["r"] is None or e["r"] > e["allowed"])
+                    for e in row["by_seed"])
+        ]  # fmt: skip
+        yield (
+            f"- Single seeds, of {of}: in {len(needed)} of {len(noted)} cells the typical seed was "
+            f"inside and another one outside. Twins explained it in {len(needed) - len(changed)}; "
+            f"in {len(changed)} the seed has changed. In {len(coarse)} more cells a seed was "
+            "outside in half precision, where single seeds do not decide."
+        )
+    seeds = [e for row in faults for e in row.get("by_seed", ()) if not e["coarse"]]
+    if seeds:
+        far = sum(e["r"] is None or e["r"] > FACTOR for e in seeds)
+        yield (
+            f"- Were each fault in one seed alone, {far} of {len(seeds)} such seeds would be "
+            f"outside of {FACTOR:g} envelopes, without half precision."
+        )
 
 
 def _of_loss(row: Row) -> bool:

@@ -52,6 +52,24 @@ def test_another_learning_rate_is_found_at_the_first_step_and_named(recorded, fa
     assert "outputs and gradients of all layers are as recorded" in " ".join(text.split())
 
 
+def test_the_kernel_of_an_optimizer_is_neither_recorded_nor_compared(recorded, tmp_path):
+    def with_kernel(seed, **setting):
+        loop = small(seed)
+        model, optimizer = next(loop)
+        optimizer.param_groups[0].update(setting)
+        yield model, optimizer
+        yield from loop
+
+    file = tmp_path / "r.json"
+    unchanged(partial(with_kernel, foreach=True), file=file, steps=4, seeds=1, record="x")
+    assert "foreach" not in file.read_text()
+    file.write_text(file.read_text().replace('"0 lr"', '"0 foreach": false, "0 lr"'))  # as before
+    report = unchanged(partial(with_kernel, foreach=True), file=file)
+    assert report.comparison.notes == []
+    report = unchanged(partial(with_kernel, foreach=True, momentum=0.8), file=file)
+    assert [each.split(" of ")[0] for each in report.comparison.notes] == ["At step 0, momentum"]
+
+
 def test_another_forward_pass_is_found_in_its_layer(recorded):
     def other(seed):
         loop = small(seed)
@@ -123,7 +141,7 @@ def test_a_loss_that_is_not_finite_has_changed(recorded):
             yield float("nan") if number == 3 else shown
 
     report = unchanged(other, file=recorded[0])
-    assert report.comparison.why == "The loss is nan at step 2 with seed 0."
+    assert report.comparison.why.startswith("The loss is nan at step 2 with seed 0. Only a loop")
 
 
 def test_the_json_holds_every_r(recorded):

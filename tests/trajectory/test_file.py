@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from initcheck.trajectory import TrajectoryError, unchanged
 from initcheck.trajectory.file import read, write
 from initcheck.trajectory.loops import Loop
 from initcheck.trajectory.recording import made
+from initcheck.trajectory.writable import demand_writable
 from tests.helpers.loops import small
 
 
@@ -51,11 +53,16 @@ def test_a_reference_is_small(file):
 def test_absent_numbers_survive(reference, tmp_path):
     other = made(Loop(small, "small"), steps=4, seeds=[0], reason="a test")[0]
     other.tensors["0.bias"].ways[:, 0] = torch.nan
-    other.tensors["0.bias"].envelope[0] = torch.inf
+    other.tensors["0.bias"].envelope[-1] = torch.inf
     write(other, tmp_path / "r.json")
     found = read(tmp_path / "r.json").tensors["0.bias"]
     assert found.ways[:, 0].isnan().all()
-    assert found.envelope[0] == torch.inf
+    assert found.envelope[-1] == torch.inf
+    assert found.envelope[0].isfinite()
+
+
+def _put(values, place, value):
+    values[place] = value
 
 
 def _changed(file, change):
@@ -76,9 +83,26 @@ def _changed(file, change):
         (lambda p: p["losses"][0].pop(), "losses does not have 2 seeds and 4 steps"),
         (lambda p: p["tensors"]["0.bias"]["ways"].pop(), "0.bias does not have 2 seeds"),
         (lambda p: p["tensors"]["0.bias"]["ways"][0].pop(), "0.bias does not have 2 seeds"),
-        (lambda p: p["tensors"]["0.bias"]["ways"][0][0].pop(), "0.bias does not have 2 seeds"),
         (lambda p: p["tensors"]["0.bias"]["envelope"].append(1), "0.bias does not have 2 seeds"),
         (lambda p: p["tensors"].clear(), "is damaged"),
+        (lambda p: p.update(judged=[0, 1, 2, 99]), r"judged is \[0, 1, 2, 99\], and of 4 steps"),
+        (lambda p: p["judged"].reverse(), r"judged is \[3, 2, 1, 0\], and of 4 steps"),
+        (lambda p: p.update(steps=9), r"judged is \[0, 1, 2, 3\], and of 9 steps"),
+        (lambda p: _put(p["loss envelope"], 1, 0), "loss envelope has a number that is not above"),
+        (lambda p: _put(p["loss envelope"], 1, -1e-6), "is damaged: .*-1e-06 is less than the min"),
+        (
+            lambda p: _put(p["loss envelope"], 3, 1e-9),
+            "the envelope of the losses becomes narrow",
+        ),
+        (lambda p: _put(p["tensors"]["0.bias"]["envelope"], 3, 0), "the envelope of 0.bias becom"),
+        (lambda p: _put(p["tensors"]["0.bias"]["envelope"], 0, None), "the envelope of 0.bias bec"),
+        (lambda p: _put(p["tensors"]["0.bias"]["ways"][0][2], -1, -1), "0.bias has the length -1"),
+        (lambda p: _put(p["tensors"]["0.bias"]["ways"][0][2], 0, None), "0.bias is there in part"),
+        (lambda p: p["tensors"]["0.bias"]["ways"][0][0].pop(), r"its sketches have \[4, 5\] num"),
+        (lambda p: p["layers"]["0"]["sketch"].pop(), r"its sketches have \[4, 5\] numbers"),
+        (lambda p: p["batch"][0][0].pop(), r"its sketches have \[4, 5\] numbers"),
+        (lambda p: p["batch"][0].append(p["batch"][0][0]), "batch does not have 2 seeds"),
+        (lambda p: p["settings"].update({"2": {}}), r"settings has the steps \['0', '2', '3'\]"),
         (lambda p: p["environment"].pop("torch"), "is damaged"),
         (lambda p: p.update(extra=1), "is damaged"),
     ],
@@ -114,3 +138,28 @@ def test_what_is_no_reference_is_refused(tmp_path, content, sentence):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(TrajectoryError, match="cannot be read"):
         unchanged(small, file=tmp_path)
+
+
+def test_a_file_is_asked_for_before_a_recording_runs(tmp_path):
+    calls = []
+
+    def counted(seed):
+        calls.append(seed)
+        yield from small(seed)
+
+    with pytest.raises(TrajectoryError, match=r"none\.json cannot be written: "):
+        unchanged(counted, file="/proc/none.json", steps=2, seeds=1, record="why")
+    assert calls == []
+    unchanged(counted, file=tmp_path / "new" / "r.json", steps=2, seeds=1, record="why")
+    assert (tmp_path / "new" / "r.json").is_file()  # missing folders are made
+
+
+def test_asking_changes_no_file_and_opens_no_pipe(tmp_path):
+    (tmp_path / "old").write_text("old")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("old", "new", "pipe", "folder/new"):
+        demand_writable(tmp_path / name)  # to open the pipe would wait for a reader
+    assert (tmp_path / "old").read_text() == "old"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["old", "pipe"]
+    with pytest.raises(TrajectoryError, match="it is a folder"):
+        demand_writable(tmp_path)

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from initcheck.trajectory.compare import FACTOR, compare
+from initcheck.trajectory.compare import compare
 from initcheck.trajectory.loops import Loop
 from initcheck.trajectory.run import run
+from initcheck.trajectory.seeds import FACTOR
 from initcheck.trajectory.twins import Disturbance
 from tests.trajectory.judging import compared, recorded
 
