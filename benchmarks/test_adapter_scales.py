@@ -1,4 +1,4 @@
-"""Scales of adapters: which starts keep the base, and which scale makes the first step blind to the rank."""
+"""Scales of adapters: which starts keep the base, which scale hides the rank from the first step."""
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default
