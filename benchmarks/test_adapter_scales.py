@@ -1,4 +1,4 @@
-"""Scales of adapters: which starts keep the base, which scale hides the rank from the first step."""
+"""Scales of adapters: which starts keep the base, which scale makes a step blind to the rank."""
 
 from initcheck import SGD, Adam, Arm, Recipe, claim
 from initcheck.initializers import torch_default
