@@ -19,7 +19,7 @@ from initcheck.inspection.losses import LOSSES, observed_loss
 from initcheck.inspection.observed import First, Layer, Relu
 from initcheck.inspection.sources import Sources
 from initcheck.inspection.start import Start
-from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.surroundings import give_back_after, seed_everything
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
@@ -80,6 +80,7 @@ def directions(tensors: Iterable[Named], result: First) -> Iterator[None]:
     def taking(name: str) -> Callable[[Tensor], None]:
         def hook(parameter: Tensor) -> None:
             gradient, parameter.grad = parameter.grad, None
+            give_back_after(parameter)
             result.reached.add(name)
             if gradient is not None and any_nonzero(gradient):
                 result.awake.add(name)

@@ -184,7 +184,7 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
     tensors = [each for each in named_tensors(module) if each.trainable]
     taken = start.first if seed == start.seeds[0] else None
     for step in range(1, STEPS + 1):
-        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) < step for each in tensors):
+        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) <= step for each in tensors):
             break  # neither this step nor a later one can change the answer
         if step > 1 or taken is None:
             taken = First()
