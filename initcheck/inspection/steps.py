@@ -12,6 +12,7 @@ from initcheck.inspection.calling import unreached
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.first import directions, first_step
+from initcheck.inspection.names import listed
 from initcheck.inspection.observed import First
 from initcheck.inspection.rounding import rounded_alone
 from initcheck.inspection.start import Start
@@ -263,7 +264,7 @@ def _locked(start: Start, groups: list[list[Named]]) -> Iterator[Finding]:
         yield start.finding(
             "distinct", "fail", inside, value=float(len(paths)),
             message=f"{len(paths)} modules are locked: after two steps of SGD and two of Adam they "
-            f"have moved and are still equal in bits: {', '.join(paths)}.",
+            f"have moved and are still equal in bits: {listed(paths)}.",
             repair="Draw each one separately: equal gradients keep them equal for ever.",
         )  # fmt: skip
         taken = {each.name for each in inside}
