@@ -173,7 +173,7 @@ class _Watch(TorchFunctionMode):
                 layer.spread_out = _spread(out, self.result.samples)
                 if given is not None:
                     layer.spread_in = _spread(given, self.result.samples)
-                    layer.one_direction = _is_line(out) is True and _is_line(given) is False
+                    layer.one_direction = is_line(out) is True and is_line(given) is False
                 if out.requires_grad:
                     out.register_hook(  # type: ignore[no-untyped-call]
                         lambda grad: setattr(layer, "backward", _mean_square(grad))
@@ -226,7 +226,7 @@ _ROWS, _UNITS = 64, 256
 
 
 @torch.no_grad()
-def _is_line(tensor: Tensor) -> bool | None:
+def is_line(tensor: Tensor) -> bool | None:
     """Whether the units' outputs are multiples of one vector, up to rounding of float32.
 
     None if that cannot be told: a single unit, equal rows, or zeros.
