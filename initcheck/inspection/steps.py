@@ -15,6 +15,7 @@ from initcheck.inspection.first import directions, first_step
 from initcheck.inspection.names import listed
 from initcheck.inspection.observed import First
 from initcheck.inspection.rounding import rounded_alone
+from initcheck.inspection.rows import split
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors, same_bits
 
@@ -189,15 +190,17 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
             break  # neither this step nor a later one can change the answer
         if step > 1 or taken is None:
             taken = First()
+            batch = batches[(step - 1) % BATCHES]
             with directions(tensors, taken):
-                loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
-                if not bool(torch.isfinite(loss)):
-                    why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-                    start.not_judged.append(NotJudged("asleep", "", why, requested=True))
-                    return False
-                if not loss.requires_grad:
-                    raise unreached()
-                loss.backward()  # type: ignore[no-untyped-call]
+                for part, share in split(batch, start.first.at_once if start.first else 0):
+                    loss = start.subject.first_loss(module, part)
+                    if not bool(torch.isfinite(loss)):
+                        why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
+                        start.not_judged.append(NotJudged("asleep", "", why, requested=True))
+                        return False
+                    if not loss.requires_grad:
+                        raise unreached()
+                    (loss if share == 1.0 else share * loss).backward()  # type: ignore[no-untyped-call]
             if step == 1 and not taken.reached:
                 raise unreached()
         watch.reached |= taken.reached
