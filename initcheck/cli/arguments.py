@@ -132,7 +132,7 @@ def _add_inspect(commands: Any) -> None:
     add("--allow", action="append", default=[], metavar="EXCEPTION", help=ALLOW)
     add("--html", type=Path, metavar="FILE", help="write a page with each layer's signals")
     add("--strict", action="store_true", help="fail on warnings, too")
-    add("-v", "--verbose", action="store_true", help="print what exceptions allow, too")
+    add("-v", "--verbose", action="store_true", help="print repairs and what exceptions allow, too")
     command.set_defaults(command="inspect")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from initcheck.inspection import InspectionError, inspect_model
 from initcheck.inspection.calling import imported
-from initcheck.inspection.findings import as_lines
 from initcheck.inspection.output import write
 from initcheck.inspection.placing import require
+from initcheck.inspection.text import as_lines
 
 
 def run(options: argparse.Namespace) -> bool:

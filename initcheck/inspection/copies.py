@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from initcheck.inspection.findings import Finding
 from initcheck.inspection.first import first_step
+from initcheck.inspection.names import listed
 from initcheck.inspection.start import RARE, Start, telling
 from initcheck.inspection.tensors import (
     Named,
@@ -64,15 +65,15 @@ def _copied_modules(
     if len(used) > 1:
         yield start.finding(
             "distinct", "warn", [*chain(*used.values())], value=float(len(used)),
-            message=f"{len(used)} modules start as copies, equal in bits: {', '.join(used)}.",
+            message=f"{len(used)} modules start as copies, equal in bits: {listed(used)}.",
             repair="Build each one separately, or initialize again after copying.",
         )  # fmt: skip
     unused = {path: several for path, several in names.items() if path not in used}
     if unused:
         yield start.finding(
             "distinct", "note", [*chain(*unused.values())], value=float(len(unused)),
-            message=f"{len(names)} modules start as copies, equal in bits: {', '.join(names)}. "
-            f"{', '.join(unused)} took no part in the loss, as an average of weights.",
+            message=f"{len(names)} modules start as copies, equal in bits: {listed(names)}. "
+            f"{listed(unused)} took no part in the loss, as an average of weights.",
             repair="Freeze what no optimizer is to move.",
         )  # fmt: skip
 

@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from initcheck.inspection.memory import RANDOM
 from initcheck.inspection.modes import OperationMode
-from initcheck.inspection.tensors import equal_shapes, storage, sum_in_parts
+from initcheck.inspection.parts import equal_shapes, product_in_parts, sum_in_parts
+from initcheck.inspection.tensors import storage
 
 #: What is computed in float64 instead.
 WIDER = {
@@ -98,6 +99,10 @@ class Exact(SameRandom):  # type: ignore[no-untyped-call]
             return tree_map(self._wide, func(*args, **kwargs))
         if self.backward and name == "add" and not kwargs and equal_shapes(args):
             return sum_in_parts(*args)
+        if name in {"mm", "addmm"} and not self.moved and not kwargs and not _sparse(args):
+            product = product_in_parts(*args[-2:])
+            if product is not None:
+                return product if name == "mm" else product.add_(args[0])
         return self._computed(func, args, kwargs)
 
     def _note(self, name: str, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -190,6 +195,10 @@ def _widened(value: Any) -> Any:
     if isinstance(value, Tensor):  # contiguous, since numbers are drawn in the order of memory
         return value.to("cpu", WIDER.get(value.dtype, value.dtype)).contiguous()
     return value
+
+
+def _sparse(args: tuple[Tensor, ...]) -> bool:
+    return any(each.layout != torch.strided for each in args)
 
 
 @cache

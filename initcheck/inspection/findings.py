@@ -1,13 +1,12 @@
-"""What an inspection finds, as typed values, as text and as JSON."""
+"""What an inspection finds, as typed values and as JSON."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
+
+from initcheck.inspection.text import as_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +33,6 @@ CHECKS = (
     "first_gradient",
     "recorded_start",
 )
-#: So many lines that wrote the parameters of a finding are printed.
-_LINES = 3
 #: These compute a loss, so they need a batch.
 NEED_BATCH = ("asleep", "signal", "start_loss", "first_gradient")
 
@@ -115,7 +112,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Inspection:
-    """The result of `inspect_model`. Its text is what ``initcheck inspect`` prints.
+    """The result of `inspect_model`. Its text is what ``initcheck inspect`` prints, with repairs.
 
     Attributes:
         name: of the module's build function.
@@ -158,7 +155,7 @@ class Inspection:
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
-        return "\n".join(as_lines(self))
+        return "\n".join(as_lines(self, detailed=True))
 
     __repr__ = __str__  # what pytest shows for `assert found.ok, found`
 
@@ -175,118 +172,3 @@ class Inspection:
             "wakes": self.wakes,
             "tensors": [*self.tensors],
         }
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def as_lines(inspection: Inspection, *, verbose: bool = False) -> list[str]:
-    """The lines that are printed: findings, what was not judged, and how much was judged.
-
-    Args:
-        inspection: what was found.
-        verbose: print what is allowed, too.
-    """
-    lines = finding_lines(inspection.findings)
-    if verbose:
-        lines += finding_lines(inspection.allowed)
-    elif inspection.allowed:
-        lines.append(f"allowed  {len(inspection.allowed)} findings, which -v shows")
-    lines += _not_judged_lines(inspection.not_judged)
-    if not inspection.judged.parameters:
-        lines.append("Nothing was judged, so nothing is known about this start.")
-    return [*lines, judged_line(inspection)]
-
-
-def judged_line(inspection: Inspection) -> str:
-    """How much was judged."""
-    judged = inspection.judged
-    return (
-        f"judged {judged.parameters} of {judged.of_parameters} parameters, "
-        f"{judged.buffers} buffers, {judged.seeds} seeds, {judged.seconds:.1f} s"
-    )
-
-
-def _not_judged_lines(several: Iterable[NotJudged]) -> Iterator[str]:
-    """One line for each reason, and for each check if it names tensors."""
-    for (check, why), group in groupby(several, lambda each: (each.what and each.check, each.why)):
-        found = [*group]
-        checks = check or ", ".join(dict.fromkeys(each.check for each in found))
-        what = ", ".join(grouped([each.what for each in found if each.what]))
-        yield f"not judged  {checks}{': ' + what if what else ''}: {why}"
-
-
-def finding_lines(findings: Iterable[Finding]) -> list[str]:
-    """Two or three lines for each finding: which parameters, what is wrong, how to repair it."""
-    lines = []
-    for finding in findings:
-        names = ", ".join(grouped(finding.parameters)) + "  " * bool(finding.parameters)
-        severity = f"allowed {finding.severity}" if finding.allowed else finding.severity
-        lines.append(f"{severity}  {finding.check}  {names}({finding.owner})")
-        lines.append(f"      {finding.message}")
-        if finding.allowed:
-            lines.append(f"      Allowed: {finding.allowed}.")
-            continue
-        where = _written_at(finding.lines or (finding.line,))
-        if finding.repair or where:
-            lines.append(f"      {' '.join(filter(None, [finding.repair, where]))}")
-    return lines
-
-
-def _written_at(lines: Iterable[str]) -> str:
-    several = [*dict.fromkeys(filter(None, lines))]
-    more = len(several) - _LINES
-    shown = ", ".join(several[:_LINES]) + (f" and {more} more" if more > 0 else "")
-    return f"Written last at {shown}." if shown else ""
-
-
-def grouped(names: Iterable[str]) -> list[str]:
-    """Names that differ in their numbers alone as one: ``blocks.0-11.mlp.weight``.
-
-    A group stands for every combination of its numbers; other names stay as they are.
-    """
-    by_pattern: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
-    for name in dict.fromkeys(names):
-        parts = [part for part in re.split(r"((?<![A-Za-z\d])\d+(?=[._]|$))", name) if part]
-        pattern = tuple("#" if part.isdecimal() else part for part in parts)
-        by_pattern.setdefault(pattern, []).append(tuple(int(p) for p in parts if p.isdecimal()))
-    return [name for pattern, found in by_pattern.items() for name in _grouped(pattern, found)]
-
-
-def _grouped(pattern: tuple[str, ...], found: Sequence[tuple[int, ...]]) -> list[str]:
-    """As few names as this finds, each of which stands for every combination of its numbers."""
-    columns = [sorted(set(column)) for column in zip(*found, strict=True)]
-    if math.prod(map(len, columns)) == len(found):
-        return [_filled(pattern, [_ranges(column) for column in columns])]
-    splits = [split for place in range(len(columns)) if len(split := _alike(found, place)) > 1]
-    if not splits:
-        return [_filled(pattern, [*map(str, numbers)]) for numbers in found]
-    return [name for part in min(splits, key=len) for name in _grouped(pattern, part)]
-
-
-def _alike(found: Sequence[tuple[int, ...]], place: int) -> list[list[tuple[int, ...]]]:
-    """The numbers, apart where one at this place occurs with other numbers at the other places."""
-    rests: dict[int, set[tuple[int, ...]]] = {}
-    for numbers in found:
-        rest = numbers[:place] + numbers[place + 1 :]
-        rests.setdefault(numbers[place], set()).add(rest)
-    parts: dict[frozenset[tuple[int, ...]], list[tuple[int, ...]]] = {}
-    for numbers in found:
-        parts.setdefault(frozenset(rests[numbers[place]]), []).append(numbers)
-    return [*parts.values()]
-
-
-def _filled(pattern: tuple[str, ...], numbers: Sequence[str]) -> str:
-    rest = iter(numbers)
-    return "".join(next(rest) if part == "#" else part for part in pattern)
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """``0-2,5`` for 0, 1, 2 and 5."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

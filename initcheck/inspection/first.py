@@ -17,9 +17,10 @@ from initcheck.inspection.findings import InspectionError, NotJudged
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.losses import LOSSES, observed_loss
 from initcheck.inspection.observed import First, Layer, Relu
+from initcheck.inspection.rows import at_once, may_split, merged, samples_of, split
 from initcheck.inspection.sources import Sources
 from initcheck.inspection.start import Start
-from initcheck.inspection.surroundings import seed_everything
+from initcheck.inspection.surroundings import give_back_after, seed_everything
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors
 from initcheck.inspection.unchanged import cloned, unchanged
 
@@ -27,6 +28,9 @@ _MADE = (
     "the forward pass makes it, so an optimizer that was made before does not move it. Make it in "
     "the constructor, or call the module once in the build function"
 )
+#: Mean losses of parts of a batch are that of the batch, but for rounding. So are mean squares of
+#: outputs, whose sums in float32 were seen to differ by 2e-4.
+_SAME, _SAME_OUTPUTS = 1e-4, 1e-2
 RELU = (nn.functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
@@ -42,9 +46,60 @@ def first_step(start: Start) -> First:
 
 
 def _taken(start: Start) -> First:
-    module = start.built.module
+    """The step, on a few samples at a time where that is equal and saves memory."""
     batch = start.subject.next_batch()
-    result = First(samples=_samples(batch), batch=batch)
+    samples = samples_of(batch)
+    result = First(samples=samples, batch=batch)
+    if may_split(start.built.module, samples):
+        with torch.no_grad():
+            result.loss = float(_observed(start, batch, result))
+        result.at_once = at_once(start.built.module, result.outputs, samples)
+        if result.at_once < samples and _in_parts(start, result):
+            return result
+        result = First(samples=samples, batch=batch)
+    with directions(named_tensors(start.built.module), result):
+        result.loss = float(_observed(start, batch, result, share=1.0))
+    if not result.reached:
+        raise unreached()
+    return result
+
+
+def _in_parts(start: Start, result: First) -> bool:
+    """Take the step on parts of the batch; False if loss or outputs are not those of the batch."""
+    total = 0.0
+    outputs = dict.fromkeys(result.layers, 0.0)
+    gradients: dict[str, float] = {}
+    with directions(named_tensors(start.built.module), result):
+        for batch, share in split(result.batch, result.at_once):
+            part = First()
+            total += share * float(_observed(start, batch, part, share=share))
+            result.functions = result.functions or part.functions
+            if len(part.losses) == len(result.losses):
+                result.losses = [
+                    replace(each, sources=seen.sources, cosines=seen.cosines)
+                    for each, seen in zip(result.losses, part.losses, strict=True)
+                ]
+            for path, layer in part.layers.items():
+                outputs[path] = outputs.get(path, 0.0) + share * layer.forward
+                if layer.backward is not None:
+                    gradients[path] = gradients.get(path, 0.0) + share * layer.backward
+    for path, mean_square in gradients.items():
+        if path in result.layers:
+            result.layers[path].backward = mean_square
+    same = abs(total - result.loss) <= _SAME * max(abs(total), 1.0)
+    return bool(result.reached) and same and all(
+        math.isclose(outputs[path], layer.forward, rel_tol=_SAME_OUTPUTS, abs_tol=1e-12)
+        for path, layer in result.layers.items()
+    )  # fmt: skip
+
+
+def _observed(start: Start, batch: Any, result: First, *, share: float = 0.0) -> Tensor:
+    """The loss, with what is seen on the way; and with a share of it, the backward pass.
+
+    Raises:
+        InspectionError: the loss is not finite or reaches no parameter.
+    """
+    module = start.built.module
     names = {id(each.tensor): each.name for each in named_tensors(module) if each.parameter}
     watch = _Watch(result, Sources(names))
     with unchanged(module), ExitStack() as stack:
@@ -53,24 +108,22 @@ def _taken(start: Start) -> First:
             scripted = isinstance(part, torch.jit.ScriptModule)  # takes no hooks
             if not scripted and any(True for _ in part.parameters(recurse=False)):
                 stack.callback(part.register_forward_hook(watch.layer(path)).remove)
-        stack.enter_context(directions(named_tensors(module), result))
         seed_everything(start.seeds[0], start.subject.device)
         with watch:
             loss = start.subject.first_loss(module, cloned(batch))
-        result.loss = float(loss.detach())
         if not bool(torch.isfinite(loss.detach())):
-            message = f"the loss is {result.loss} at step 1 of seed {start.seeds[0]}"
+            message = f"the loss is {float(loss.detach())} at step 1 of seed {start.seeds[0]}"
             raise InspectionError(message)
-        if not loss.requires_grad:
-            raise unreached()
-        result.functions = functions_of(loss)
-        watch.sources.ends.clear()  # it keeps the graph in memory
-        loss.backward()  # type: ignore[no-untyped-call]
-        if not result.reached:
-            raise unreached()
+        if share:
+            if not loss.requires_grad:
+                raise unreached()
+            result.functions = functions_of(loss)
+            watch.sources.ends.clear()  # it keeps the graph in memory
+            (loss if share == 1.0 else share * loss).backward()  # type: ignore[no-untyped-call]
         made = [name for name, each in module.named_parameters() if id(each) not in names]
-    start.not_judged += [NotJudged("all", name, _MADE) for name in made]
-    return result
+    known = {each.what for each in start.not_judged}
+    start.not_judged += [NotJudged("all", name, _MADE) for name in made if name not in known]
+    return loss.detach()
 
 
 @contextmanager
@@ -80,10 +133,11 @@ def directions(tensors: Iterable[Named], result: First) -> Iterator[None]:
     def taking(name: str) -> Callable[[Tensor], None]:
         def hook(parameter: Tensor) -> None:
             gradient, parameter.grad = parameter.grad, None
+            give_back_after(parameter)
             result.reached.add(name)
             if gradient is not None and any_nonzero(gradient):
                 result.awake.add(name)
-                result.moves[name] = _direction(gradient)
+                result.moves[name] = merged(result.moves.get(name), _direction(gradient))
 
         return hook
 
@@ -103,16 +157,6 @@ def _direction(gradient: Tensor) -> Tensor:
     if gradient.is_sparse or gradient.is_complex():
         return gradient.detach()
     return gradient.sign().nan_to_num_(0.0).to(torch.int8)
-
-
-def _samples(batch: Any) -> int:
-    leaves = torch.utils._pytree.tree_leaves(batch)  # noqa: SLF001 -- has no public name yet
-    tensors = [each for each in leaves if isinstance(each, Tensor) and each.dim()]
-    count = len(tensors[0]) if tensors else 0
-    same = count > 1 and any(
-        len(each) == count and bool((each != each[:1]).any()) for each in tensors[:1]
-    )
-    return count if same else 0
 
 
 class _Watch(TorchFunctionMode):
@@ -172,7 +216,7 @@ class _Watch(TorchFunctionMode):
                 layer.spread_out = _spread(out, self.result.samples)
                 if given is not None:
                     layer.spread_in = _spread(given, self.result.samples)
-                    layer.one_direction = _is_line(out) is True and _is_line(given) is False
+                    layer.one_direction = is_line(out) is True and is_line(given) is False
                 if out.requires_grad:
                     out.register_hook(  # type: ignore[no-untyped-call]
                         lambda grad: setattr(layer, "backward", _mean_square(grad))
@@ -225,7 +269,7 @@ _ROWS, _UNITS = 64, 256
 
 
 @torch.no_grad()
-def _is_line(tensor: Tensor) -> bool | None:
+def is_line(tensor: Tensor) -> bool | None:
     """Whether the units' outputs are multiples of one vector, up to rounding of float32.
 
     None if that cannot be told: a single unit, equal rows, or zeros.

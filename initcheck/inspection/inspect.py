@@ -200,6 +200,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
         except Exception as error:  # noqa: BLE001 -- a module may do anything when it is looked at
             start.not_judged.append(_could_not_run(name, error, requested=check in _TRAINS))
             continue
+        finally:
+            start.put_back()
         if name not in ran:
             ran.append(name)
     if start.subject.batch is None:

@@ -61,6 +61,7 @@ class First:
         outputs: how many numbers layers with parameters returned, in all calls.
         batch: the batch on which it was taken, until check ``asleep`` is done.
         moves: where that step would move each parameter, until check ``asleep`` is done.
+        at_once: so many samples are computed at once; 0 for the whole batch.
     """
 
     loss: float = 0.0
@@ -74,3 +75,4 @@ class First:
     outputs: int = 0
     batch: Any = None
     moves: dict[str, Tensor] = field(default_factory=dict)
+    at_once: int = 0

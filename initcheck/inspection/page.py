@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from initcheck.files.templates import html_template
-from initcheck.inspection.findings import Inspection, grouped
+from initcheck.inspection.findings import Inspection
 from initcheck.inspection.layers import BINS, WIDTH
+from initcheck.inspection.names import grouped
 
 #: Sizes of the drawings in their own units.
 CHART, STRIP, BARS = (720, 220), (120, 18), (128, 36)

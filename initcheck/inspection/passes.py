@@ -18,7 +18,11 @@ from initcheck.inspection.findings import InspectionError
 from initcheck.inspection.functions import functions_of
 from initcheck.inspection.sketches import along, sketch
 from initcheck.inspection.subject import Subject
-from initcheck.inspection.surroundings import give_back_memory, seed_everything
+from initcheck.inspection.surroundings import (
+    give_back_after,
+    give_back_memory,
+    seed_everything,
+)
 from initcheck.inspection.tensors import named_tensors, storage
 from initcheck.inspection.unchanged import cloned, unchanged
 
@@ -90,6 +94,7 @@ class Runner:
         def take(name: str) -> Callable[[Tensor], None]:
             def hook(parameter: Tensor) -> None:
                 gradient, parameter.grad = parameter.grad, None
+                give_back_after(parameter)
                 if gradient is not None:
                     result.summaries[name] = sketch(gradient) + result.summaries.get(name, 0.0)
                     if isinstance(mode, Exact) and name in self.seeds:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from initcheck.inspection.findings import Finding, NotJudged, Severity
-from initcheck.inspection.first import first_step
+from initcheck.inspection.first import first_step, is_line
 from initcheck.inspection.losses import Loss
 from initcheck.inspection.observed import Layer
 from initcheck.inspection.start import Start
@@ -38,12 +38,7 @@ def check_signal(start: Start) -> Iterator[Finding]:
         named = [each for each in _owned(start, layer) if each.tensor.dim() > 1]
         inner = any(True for _ in layer.owner.children())  # it has other parts that compute
         if layer.one_direction and named and not inner:
-            yield start.finding(
-                "signal", "fail", named, value=1.0,
-                message="All of its units return multiples of one number, and its inputs do not: "
-                "the units are copies of one.",
-                repair="Draw the weight at random instead of filling it.",
-            )  # fmt: skip
+            yield _one_direction(start, named)
     reached = [
         each for each in layers
         if not start.rounded.issuperset(named.name for named in _owned(start, each))
@@ -52,6 +47,23 @@ def check_signal(start: Start) -> Iterator[Finding]:
     gradients = [(each, each.backward or 0.0) for each in reached]
     yield from _decades(start, "outputs", outputs, DECADES)
     yield from _decades(start, "gradients", gradients, DECADES + _gates(start))
+
+
+def _one_direction(start: Start, named: list[Named]) -> Finding:
+    """A layer with one direction of outputs: its units are copies, or its inputs are lost."""
+    if all(is_line(each.tensor.detach().flatten(1)) is False for each in named):
+        return start.finding(
+            "signal", "warn", named, value=1.0,
+            message="Its outputs are multiples of one vector, though its units differ: next to its "
+            "bias, what its inputs say is lost in rounding.",
+            repair="Scale the weights of the layers before it by their fan-in.",
+        )  # fmt: skip
+    return start.finding(
+        "signal", "fail", named, value=1.0,
+        message="All of its units return multiples of one number, and its inputs do not: "
+        "the units are copies of one.",
+        repair="Draw the weight at random instead of filling it.",
+    )  # fmt: skip
 
 
 def _gates(start: Start) -> float:

@@ -16,7 +16,7 @@ _PRODUCTS = {
     "AddmmBackward0": ("_saved_mat1", "_saved_mat2"),
     "BmmBackward0": ("_saved_self", "_saved_mat2"),
 }
-#: A row has length one if it differs by less.
+#: Lengths are equal if they differ by a smaller part.
 _UNIT = 1e-3
 
 
@@ -45,8 +45,8 @@ class Sources:
 
         Returns:
             Names of the parameters, of layers or without one; none if there are many layers. And
-            whether every way leads through a product of rows of length one with columns of length
-            one, whose entries are cosines.
+            whether every way leads through a product of rows of length one with columns of one
+            length, whose entries are cosines times one number.
         """
         found: set[tuple[str, ...]] = set()
         waiting = [(each.grad_fn, False) for each in given if isinstance(each, Tensor)]
@@ -73,7 +73,10 @@ class Sources:
 
 @torch.no_grad()
 def _is_cosine(node: Any) -> bool:
-    """Whether a node is a product of two matrices with rows and columns of length one."""
+    """Whether a node is a product of two matrices with rows and columns of one length.
+
+    One of the lengths is one; a scale may be multiplied with the other operand, as in CLIP.
+    """
     first, second = _PRODUCTS.get(type(node).__name__, ("", ""))
     try:
         left, right = getattr(node, first, None), getattr(node, second, None)
@@ -81,7 +84,6 @@ def _is_cosine(node: Any) -> bool:
         return False
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return False
-    return all(
-        bool(((each.detach().float().norm(dim=dim) - 1).abs() < _UNIT).all())
-        for each, dim in ((left, -1), (right, -2))
-    )
+    lengths = [left.detach().float().norm(dim=-1), right.detach().float().norm(dim=-2)]
+    equal = all(bool(((each / each.max() - 1).abs() < _UNIT).all()) for each in lengths)
+    return equal and any(abs(float(each.max()) - 1) < _UNIT for each in lengths)

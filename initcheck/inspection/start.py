@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
-from initcheck.inspection.findings import Finding, NotJudged
+from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.fingerprints import Recorded
 from initcheck.inspection.hidden import WHY, hidden
 from initcheck.inspection.laws import Measured
@@ -40,6 +41,7 @@ class Start:
         recorded: the start to compare with.
         first: what the first step on a batch showed, once it is computed.
         rounded: names of parameters whose first gradient is rounding alone, as far as judged.
+        versions: how often each tensor had been written when it was last known to be the start's.
     """
 
     subject: Subject
@@ -53,6 +55,7 @@ class Start:
     first: First | None = None
     rounded: set[str] = field(default_factory=set)
     tensors: dict[str, Named] = field(init=False)
+    versions: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tensors = {}
@@ -63,6 +66,36 @@ class Start:
             else:
                 self.tensors[each.name] = each
         self.not_judged += [NotJudged("all", name, WHY) for name in hidden(self.built.module)]
+        self.versions = self._versions()
+
+    def _versions(self) -> dict[str, int]:
+        """How often each tensor was written. Those of inference mode do not count that."""
+        return {
+            name: 0 if each.tensor.is_inference() else each.tensor._version  # noqa: SLF001
+            for name, each in self.tensors.items()
+        }
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Take what a forward pass wrote, as a limit on its length, from another build.
+
+        Without it, later checks and the record would see other values than the start's.
+        """
+        now = self._versions()
+        written = [each for name, each in self.tensors.items() if now[name] != self.versions[name]]
+        if not any(each.parameter for each in written):  # buffers are put back after each pass
+            return
+        try:
+            fresh = by_name(self.subject(self.seeds[0], None).module)
+        except InspectionError:  # check `written` says that it cannot be built again
+            return
+        for each in written:
+            other = fresh.get(each.name)
+            if other is None or other.tensor.shape != each.tensor.shape or not each.parameter:
+                continue
+            if not same(each, other):
+                each.tensor.copy_(other.tensor)
+        self.versions = self._versions()
 
     def line(self, named: Named) -> str:
         """The last line that wrote a tensor."""

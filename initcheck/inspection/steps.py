@@ -12,8 +12,10 @@ from initcheck.inspection.calling import unreached
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.first import directions, first_step
+from initcheck.inspection.names import listed
 from initcheck.inspection.observed import First
 from initcheck.inspection.rounding import rounded_alone
+from initcheck.inspection.rows import split
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors, same_bits
 
@@ -184,19 +186,21 @@ def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool
     tensors = [each for each in named_tensors(module) if each.trainable]
     taken = start.first if seed == start.seeds[0] else None
     for step in range(1, STEPS + 1):
-        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) < step for each in tensors):
+        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) <= step for each in tensors):
             break  # neither this step nor a later one can change the answer
         if step > 1 or taken is None:
             taken = First()
+            batch = batches[(step - 1) % BATCHES]
             with directions(tensors, taken):
-                loss = start.subject.first_loss(module, batches[(step - 1) % BATCHES])
-                if not bool(torch.isfinite(loss)):
-                    why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-                    start.not_judged.append(NotJudged("asleep", "", why, requested=True))
-                    return False
-                if not loss.requires_grad:
-                    raise unreached()
-                loss.backward()  # type: ignore[no-untyped-call]
+                for part, share in split(batch, start.first.at_once if start.first else 0):
+                    loss = start.subject.first_loss(module, part)
+                    if not bool(torch.isfinite(loss)):
+                        why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
+                        start.not_judged.append(NotJudged("asleep", "", why, requested=True))
+                        return False
+                    if not loss.requires_grad:
+                        raise unreached()
+                    (loss if share == 1.0 else share * loss).backward()  # type: ignore[no-untyped-call]
             if step == 1 and not taken.reached:
                 raise unreached()
         watch.reached |= taken.reached
@@ -263,7 +267,7 @@ def _locked(start: Start, groups: list[list[Named]]) -> Iterator[Finding]:
         yield start.finding(
             "distinct", "fail", inside, value=float(len(paths)),
             message=f"{len(paths)} modules are locked: after two steps of SGD and two of Adam they "
-            f"have moved and are still equal in bits: {', '.join(paths)}.",
+            f"have moved and are still equal in bits: {listed(paths)}.",
             repair="Draw each one separately: equal gradients keep them equal for ever.",
         )  # fmt: skip
         taken = {each.name for each in inside}

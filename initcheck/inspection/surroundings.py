@@ -15,8 +15,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from initcheck import devices
+
+#: Asking takes time, so it is not done for smaller parameters.
+_LARGE = 1_000_000
 
 
 def give_back_memory() -> None:
@@ -26,6 +30,16 @@ def give_back_memory() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def give_back_after(parameter: Tensor) -> None:
+    """Give freed memory back once the gradient of a large parameter has arrived.
+
+    Without it, activations that the backward pass has released stay with the process until its end,
+    below the gradients that are still to come.
+    """
+    if parameter.numel() >= _LARGE:
+        give_back_memory()
 
 
 class DownloadRefusedError(RuntimeError):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-_PART = 1 << 20  # numbers of a gradient that are added at once
 #: The signed or unsigned integers whose bits are read, by size in bytes.
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -140,21 +138,3 @@ def chance(tensor: Tensor, entries: int) -> float:
     distinct = len(torch.unique(sample))
     few = distinct < len(sample) if len(sample) < SMALL else distinct < len(sample) / 4
     return entries * (min(most, math.log2(max(distinct, 1))) if few else most)
-
-
-def sum_in_parts(first: Tensor, second: Tensor) -> Tensor:
-    """The sum in float64, in parts, as torch would hold two more copies of a large gradient."""
-    total = first.to(torch.float64, copy=True, memory_format=torch.contiguous_format)
-    flat, other = total.view(-1), second.reshape(-1)
-    for start in range(0, len(flat), _PART):
-        flat[start : start + _PART].add_(other[start : start + _PART])
-    return total
-
-
-def equal_shapes(args: tuple[Any, ...]) -> bool:
-    """Whether these are two dense tensors of one shape, which is not that of a single number."""
-    return len(args) == 2 and all(
-        isinstance(each, Tensor) and each.is_floating_point() and each.layout == torch.strided
-        and each.dim() > 0 and each.shape == args[0].shape
-        for each in args
-    )  # fmt: skip

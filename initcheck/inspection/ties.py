@@ -9,9 +9,8 @@ from torch import nn
 
 from initcheck.inspection.findings import Finding, NotJudged
 from initcheck.inspection.start import Start
-from initcheck.inspection.tensors import (
-    storage,
-)
+from initcheck.inspection.surroundings import give_back_memory
+from initcheck.inspection.tensors import storage
 
 
 def check_tied(start: Start) -> Iterator[Finding]:
@@ -28,6 +27,7 @@ def check_tied(start: Start) -> Iterator[Finding]:
         why = f"the module cannot be copied ({type(error).__name__}: {error})"
         start.not_judged.append(NotJudged("tied", "", why))
         copied = tied
+    give_back_memory()  # of the copy, before another build
     reloaded = start.subject(start.seeds[1], None).module
     try:
         reloaded.load_state_dict(module.state_dict())

@@ -18,8 +18,8 @@ _TABLES = ("_parameters", "_buffers", "_modules")
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Put attributes and buffers of a module and of all inside it back at the end.
 
-    Values of parameters are not kept, because that would take as much memory as the module; a
-    forward pass that writes them is rare.
+    Values of parameters are not kept, because that would take as much memory as the module. If a
+    forward pass writes them, `Start.put_back` takes them from another build.
     """
     parts = list(module.modules())
     attributes = [_attributes(part) for part in parts]

@@ -209,7 +209,7 @@ class _Check(pytest.Item):
 
     def runtest(self) -> None:
         from initcheck.inspection import InspectionError
-        from initcheck.inspection.findings import finding_lines, judged_line
+        from initcheck.inspection.text import finding_lines, judged_line
 
         if self.parent.failed:
             pytest.skip(f"nothing was inspected: {self.parent.failed}")
@@ -230,7 +230,7 @@ class _Check(pytest.Item):
         mine = [each for each in inspection.findings if each.check == self.name]
         failing = [each for each in mine if each.severity == "fail"]
         if failing:
-            pytest.fail("\n".join(finding_lines(failing)), pytrace=False)
+            pytest.fail("\n".join(finding_lines(failing, detailed=True)), pytrace=False)
         refused = [
             each.why for each in inspection.not_judged
             if each.requested and each.check == self.name
@@ -245,9 +245,10 @@ class _Check(pytest.Item):
             ]
             reason = "; ".join(dict.fromkeys(reasons)) or "nothing was judged"
             pytest.skip(reason.replace(" --batch ", " --initcheck-batch "))
-        mine += [each for each in inspection.allowed if each.check == self.name]
-        if mine:
-            self.add_report_section("call", "findings", "\n".join(finding_lines(mine)))
+        allowed = [each for each in inspection.allowed if each.check == self.name]
+        lines = [*finding_lines(mine), *finding_lines(allowed, detailed=True)]
+        if lines:
+            self.add_report_section("call", "findings", "\n".join(lines))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return Path.cwd(), None, f"{self.parent.name}::{self.name}"

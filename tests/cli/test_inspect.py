@@ -78,12 +78,27 @@ def test_the_exit_code_says_what_was_found(arguments, code):
     assert main(["inspect", f"inspected_models:{name}", *rest]) == code
 
 
-def test_the_lines_name_check_parameter_and_line(capsys):
+def test_a_finding_is_one_line(capsys):
+    """It names severity, check, parameter, owner, line and what is wrong, and nothing else."""
     main(["inspect", "inspected_models:unset"])
-    out = capsys.readouterr().out
-    assert out.startswith("fail  written  bias  (Linear)\n      3 of 3 entries of this parameter")
-    assert "Written last at inspected_models.py:" in out
-    assert "judged 2 of 2 parameters, 0 buffers, 2 seeds" in out
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("fail  written  bias (Linear, written at inspected_models.py:15): ")
+    assert "3 of 3 entries of this parameter come from memory that nobody wrote" in first
+    assert all(each.startswith(("not judged  ", "judged 2 of 2 parameters")) for each in rest)
+    assert rest[-1].endswith("; -v shows repairs")
+
+
+def test_details_are_below_a_finding_where_they_are_asked_for(capsys):
+    main(["inspect", "inspected_models:unset", "-v"])
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("fail  written  bias (Linear, written at inspected_models.py:15): ")
+    assert second == "      Write it after torch.empty, or use torch.zeros."
+    assert not rest[-1].endswith("; -v shows repairs")
+
+
+def test_a_clean_start_has_no_hint(capsys):
+    main(["inspect", "inspected_models:good"])
+    assert "-v" not in capsys.readouterr().out
 
 
 def test_the_json_file_has_the_findings(models):
@@ -129,7 +144,7 @@ def test_an_exception_allows_a_finding_and_is_shown(models, capsys):
     assert allowed["allowed"] == "a checkpoint sets it"
     assert main([*allow, "-v"]) == 0
     out = capsys.readouterr().out
-    assert "allowed fail  written  bias  (Linear)" in out
+    assert "allowed fail  written  bias (Linear, " in out
     assert "Allowed: a checkpoint sets it." in out
 
 

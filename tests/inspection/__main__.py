@@ -26,7 +26,7 @@ from initcheck import inspect_model
 from initcheck.files import write_atomic
 from initcheck.files.templates import table
 from initcheck.inspection import InspectionError
-from initcheck.inspection.findings import grouped
+from initcheck.inspection.names import grouped
 from tests.inspection import layers
 from tests.inspection.faulty import rows
 from tests.inspection.libraries import MODELS

@@ -288,3 +288,25 @@ def test_sparse_and_quantized_tensors_are_named_as_such():
             lambda buffer=buffer: _with(torch.zeros(2), buffer), name="model"
         )
         assert f"not judged  all: adjacency: {why}" in str(inspection)
+
+
+class LimitsItsWeights(nn.Linear):
+    """Its forward pass writes its weight, as a limit on the length of each row does."""
+
+    def __init__(self):
+        super().__init__(8, CLASSES)
+        nn.init.normal_(self.weight, std=3.0)
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.weight.copy_(self.weight / self.weight.norm(dim=1, keepdim=True))
+        return super().forward(x)
+
+
+def test_what_a_forward_pass_writes_is_put_back(tmp_path):
+    """The law, the record and the table are of the start, with a batch and without one."""
+    for name, batch in (("with.json", rows), ("without.json", None)):
+        inspection = inspect_model(LimitsItsWeights, batch, record=tmp_path / name)
+        row = inspection.frame.set_index("name").loc["weight"]
+        assert row["std"] > 2.0, inspection
+    assert (tmp_path / "with.json").read_text() == (tmp_path / "without.json").read_text()

@@ -7,7 +7,7 @@ import pytest
 from initcheck import inspect_model
 from initcheck.inspection import Finding, InspectionError
 from initcheck.inspection.exceptions import divided, exceptions
-from initcheck.inspection.findings import finding_lines
+from initcheck.inspection.text import finding_lines
 from tests.inspection import faulty, faulty_law, innocent
 
 
@@ -119,7 +119,7 @@ def test_what_remains_keeps_its_own_lines():
 @pytest.mark.parametrize(
     ("lines", "text"),
     [
-        (("x.py:1",) * 3, "Written last at x.py:1."),
+        (("x.py:1",) * 3, "note  asleep  a, b, c (Model, written at x.py:1): It sleeps."),
         (("x.py:1", "", "x.py:2"), "Written last at x.py:1, x.py:2."),
         (("a:1", "a:2", "a:3", "a:4", "a:5"), "Written last at a:1, a:2, a:3 and 2 more."),
     ],
@@ -127,6 +127,6 @@ def test_what_remains_keeps_its_own_lines():
 def test_every_line_that_wrote_a_parameter_of_a_finding_is_named(lines, text):
     finding = Finding(
         check="asleep", severity="note", parameters=tuple("abcde"[: len(lines)]), owner="Model",
-        message="", lines=lines, line=lines[0],
+        message="It sleeps.", lines=lines, line=lines[0],
     )  # fmt: skip
-    assert finding_lines([finding])[-1].strip() == text
+    assert finding_lines([finding], detailed=True)[-1].strip() == text

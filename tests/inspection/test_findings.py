@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from initcheck.inspection.findings import grouped
+from initcheck.inspection import Finding
+from initcheck.inspection.names import few, grouped
+from initcheck.inspection.text import finding_lines
 
 SWIN = [
     f"features.{stage}.{block}.mlp.{layer}.weight"
@@ -30,6 +32,35 @@ SWIN = [
 )
 def test_names_are_grouped_where_every_combination_is_meant(names, shown):
     assert grouped(names) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ([], ""),
+        (["head.weight"], "head.weight"),
+        ([f"blocks.{n}.{'x' * 80}" for n in range(3)], f"blocks.0-2.{'x' * 80}"),
+        (
+            [f"{part}.{n}.{'x' * 30}" for part in "abcd" for n in (0, 1, 5)],
+            f"a.0-1,5.{'x' * 30} and 9 more",
+        ),
+    ],
+)
+def test_names_that_do_not_fit_on_a_line_are_counted(names, shown):
+    assert few(names) == shown
+
+
+def test_a_finding_has_the_first_sentence_on_its_line_and_the_rest_below():
+    finding = Finding(
+        check="units", severity="warn", parameters=("a.0", "a.1"), owner="Linear",
+        message="It is 0.5 long. Nothing moves it.", repair="Draw it.", line="m.py:1",
+        lines=("m.py:1", "m.py:2"),
+    )  # fmt: skip
+    first = "warn  units  a.0-1 (Linear, written at m.py:1): It is 0.5 long."
+    assert finding_lines([finding]) == [first]
+    assert finding_lines([finding], detailed=True) == [
+        first, "      Nothing moves it.", "      Draw it.", "      Written last at m.py:1, m.py:2.",
+    ]  # fmt: skip
 
 
 def spelled(name):

@@ -10,10 +10,10 @@ from torch import nn
 
 from initcheck import inspect_model
 from initcheck.inspection.exact import Exact, SameRandom
+from initcheck.inspection.parts import sum_in_parts
 from initcheck.inspection.passes import Runner
 from initcheck.inspection.sketches import directed, jittered, length, sketch
 from initcheck.inspection.subject import Subject
-from initcheck.inspection.tensors import sum_in_parts
 from tests.inspection import faulty_batch, innocent, innocent_batch
 from tests.inspection.faulty import CLASSES, rows
 

@@ -42,7 +42,12 @@ def test_the_summary_says_what_was_judged_and_what_was_not(models, workers):
     result = models.run("--initcheck-model=twins:build", *workers)
     assert result.ret == 0
     assert "initcheck inspection" in result.output
-    assert result.text.count("warn distinct 0-1.weight, 0-1.bias (Linear)") == 1
+    assert (
+        result.text.count(
+            "warn distinct 0-1.weight, 0-1.bias (Linear, written at twins.py:4): 2 modules"
+        )
+        == 1
+    )
     assert "not judged asleep, signal, start_loss, first_gradient: it needs a batch" in result.text
     assert "judged 4 of 4 parameters, 0 buffers, 2 seeds" in result.text
 
