@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from initcheck.results import Run
 
 DONE, FAILED, INTERRUPTED = 0, 1, 2  # pytest's exit codes, as MISSING
+UNREAD = 141  # what shells report for SIGPIPE: the result is not known to be green
 UNSEEN = ("Cc", "Cf")  # Unicode's categories of control and format characters
 
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return UNREAD
     return code
 
 
@@ -213,6 +214,8 @@ def inspect(options: argparse.Namespace) -> int:
         return FAILED if run(options) else DONE
     except InspectionError as error:
         return _refuse(str(error))
+    except BrokenPipeError:  # no file: the reader of the output has closed the pipe
+        raise
     except OSError as error:
         return _refuse(f"The results were not written: {error}. Name another file.")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -161,3 +163,11 @@ def test_a_batch_that_cannot_be_used_fails(batch, capsys):
     assert (
         "not judged  asleep, units, signal, start_loss, first_gradient: " in capsys.readouterr().out
     )
+
+
+def test_a_reader_that_closes_the_pipe_is_no_file():
+    command = [sys.executable, "-m", "initcheck", "inspect", "inspected_models:good"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert (process.returncode, said) == (141, "")
