@@ -149,7 +149,7 @@ def _classes(start: Start, loss: Loss) -> Iterator[Finding]:
     excess = min(loss.value, loss.without_labels) - loss.chance
     if excess <= NOTED:
         return
-    meant = _prior(start, loss)
+    meant = _prior(start, loss, excess)
     if loss.cosines:
         meant = " Its logits are cosines times a scale, so the scale alone decides."
     equal = f"ln {loss.classes} = {loss.chance:.4g}"
@@ -178,13 +178,16 @@ def _finding(start: Start, severity: Severity, loss: Loss, message: str, repair:
     )  # fmt: skip
 
 
-def _prior(start: Start, loss: Loss) -> str:
-    """A sentence about a bias that holds a prior, if there is one for these classes."""
+def _prior(start: Start, loss: Loss, excess: float) -> str:
+    """A sentence about a bias that holds a prior, if one for these classes explains the excess.
+
+    A bias changes a cross entropy by at most the distance of its largest from its smallest entry.
+    """
     for each in start.tensors.values():
         sizes = {loss.classes} if loss.classes > 2 else set()
         bias = each.trainable and each.tensor.dim() == 1 and each.attribute.endswith("bias")
         if bias and each.tensor.numel() in sizes:
             spread = float(each.tensor.detach().float().max() - each.tensor.detach().float().min())
-            if spread > NOTED:
+            if spread > NOTED and excess - spread <= NOTED:
                 return f" {each.name} holds a prior."
     return ""

@@ -64,6 +64,24 @@ def test_a_prior_in_a_bias_does_not_warn():
         assert not inspection.of_severity("fail", "warn"), str(inspection)
 
 
+def test_a_small_bias_does_not_excuse_large_weights():
+    """A bias moves a cross entropy by no more than its entries are apart."""
+
+    def build():
+        module = nn.Linear(8, CLASSES)
+        nn.init.normal_(module.weight, std=100)
+        with torch.no_grad():
+            module.bias.copy_(torch.tensor([3.0, 0, 0, 0, 0]))
+        return module
+
+    (found,) = [
+        each for each in inspect_model(build, rows, name="large").findings
+        if each.check == "start_loss"
+    ]  # fmt: skip
+    assert found.severity == "warn"
+    assert "prior" not in found.message
+
+
 def test_both_costs_of_a_loss():
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
     labels = torch.tensor([0, -100])
