@@ -39,7 +39,7 @@ def of_gate(root: Path) -> str:
 def of_fault(root: Path, claims: Collection[str]) -> str:
     """A hash of everything that the result of a run of these claims under a fault depends on.
 
-    It leaves out the files, limits and evidence of other claims.
+    It leaves out the files, limits and evidence of other claims, and probes of other claims.
     """
     names = "|".join(map(re.escape, claims))
     test = re.compile(rf"^\s*def test_({names})\(", re.MULTILINE)
@@ -50,7 +50,10 @@ def of_fault(root: Path, claims: Collection[str]) -> str:
     evidence = [path for path in _evidence(root) if path.stem.partition("[")[0] in {*claims}]
     limits = _toml(root / "baselines" / "limits.toml")
     chosen = {claim: limits[claim] for claim in sorted(claims) if claim in limits}
-    files = [*_gate(root), *_files(root / "initcheck" / "faults"), *tests, *evidence]
+    core = [*_gate(root), *_files(root / "initcheck" / "faults")]
+    probes = {path for path in core if root / "initcheck" / "probes" in path.parents}
+    used = _imported(root, [path for path in core if path not in probes] + tests, probes)
+    files = [*(path for path in core if path not in probes or path in used), *tests, *evidence]
     return _digest(root, files, _pytest_settings(root), json.dumps(chosen, sort_keys=True))
 
 
@@ -60,6 +63,39 @@ def _gate(root: Path) -> list[Path]:
         path for path in _files(folder, without=_NOT_READ)
         if not any(path.relative_to(folder).match(pattern) for pattern in _BESIDE)
     ]  # fmt: skip
+
+
+def _imported(root: Path, files: Iterable[Path], among: Collection[Path]) -> set[Path]:
+    """Which of some modules these files import, directly or through one another."""
+    modules = {_module(root, path): path for path in among if path.suffix == ".py"}
+    found: set[Path] = set()
+    waiting = [path for path in files if path.suffix == ".py"]
+    while waiting:
+        names = _names_imported(_text(waiting.pop()))
+        new = {path for name, path in modules.items() if name in names} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _module(root: Path, path: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _names_imported(text: str) -> frozenset[str]:
+    """Every dotted name that code imports, with the packages around it; imports are absolute."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return frozenset(
+        ".".join(parts[:length]) for name in names if (parts := name.split("."))
+        for length in range(1, len(parts) + 1)
+    )  # fmt: skip
 
 
 def _evidence(root: Path) -> list[Path]:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from torch import Tensor, nn
 
+from initcheck.networks.transformers import Residual
 from initcheck.probes.signals import entering
 from initcheck.training.train import Trained
 from initcheck.training.work import cross_entropy
 
 FEW = 64  # texts or images
-
-
-@runtime_checkable
-class Residual(Protocol):
-    """A branch and the stream around it, as in ``initcheck.networks.transformers``."""
-
-    inner: nn.Module
 
 
 def moment_added(trained: Trained, first: str, last: str) -> Tensor:
@@ -107,5 +99,15 @@ def log_stream_moved(trained: Trained) -> Tensor:
 
 
 def _branches(module: nn.Module) -> list[str]:
-    """The names of a transformer's branches, in order."""
-    return [name for name, part in module.named_modules() if isinstance(part, Residual)]
+    """The names of a transformer's branches, in order.
+
+    Raises:
+        TypeError: it has none.
+    """
+    names = [name for name, part in module.named_modules() if isinstance(part, Residual)]
+    if not names:
+        raise TypeError(
+            f"{type(module).__name__} has no branch whose stream could be followed. Build it with "
+            "initcheck.networks.transformers."
+        )
+    return names

@@ -20,9 +20,17 @@ FILES = {
     "initcheck/cli/main.py": "A = 1\n",
     "initcheck/faults/optimizers.py": "A = 1\n",
     "initcheck/inspection/steps.py": "A = 1\n",
+    "initcheck/probes/__init__.py": "",
+    "initcheck/probes/ranks.py": "from initcheck.probes.tables import A\n",
+    "initcheck/probes/tables.py": "A = 1\n",
+    "initcheck/probes/units.py": "A = 1\n",
+    "initcheck/gate/starts.py": "def f():\n    from initcheck.probes import starts\n",
+    "initcheck/probes/starts.py": "A = 1\n",
     "benchmarks/conftest.py": "A = 1\n",
-    "benchmarks/test_a.py": '"""A."""\n\ndef test_a(verdict):\n    """A."""\n    verdict()\n',
-    "benchmarks/test_b.py": "def test_b(verdict):\n    verdict()\n",
+    "benchmarks/test_a.py": "from initcheck.probes.ranks import A\n\n"
+    'def test_a(verdict):\n    """A."""\n    verdict()\n',
+    "benchmarks/test_b.py": "from initcheck.probes.units import A\n\n"
+    "def test_b(verdict):\n    verdict()\n",
     "benchmarks/peers/jax.py": "A = 1\n",
     "baselines/limits.toml": "[a.p]\nmax = 1.0\n[b.p]\nmax = 1.0\n",
     "baselines/evidence/a[x].json": "{}",
@@ -44,7 +52,10 @@ DECIDE_NOTHING = [
     ("initcheck/plugin/inspected.py", "A = 2\n"),
     ("initcheck/trajectory/watch.py", "A = 2\n"),
     ("initcheck/__pycache__/holds.pyc", "x"),
-    ("benchmarks/test_a.py", "def test_a(verdict):\n    verdict()  # so\n"),
+    (
+        "benchmarks/test_a.py",
+        "from initcheck.probes.ranks import A\n\ndef test_a(verdict):\n    verdict()  # so\n",
+    ),
     ("benchmarks/peers/jax.py", "A = 2\n"),
     ("baselines/OPERATING.md", "other words"),
     ("baselines/operating/clean-suite.jsonl", "a run"),
@@ -53,6 +64,10 @@ DECIDE_NOTHING = [
 DECIDE = [
     ("initcheck/gate/holds.py", "LIMIT = 2\n\n\ndef f():\n    pass\n"),
     ("initcheck/gate/new.py", ""),
+    ("initcheck/probes/__init__.py", "A = 1\n"),
+    ("initcheck/probes/ranks.py", "from initcheck.probes.tables import A as B\n"),
+    ("initcheck/probes/tables.py", "A = 2\n"),  # a probe of the claim imports it
+    ("initcheck/probes/starts.py", "A = 2\n"),  # the gate itself imports it
     ("initcheck/datasets/data.npz", "other images"),
     ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-v"\n'),
     ("benchmarks/conftest.py", "A = 2\n"),
@@ -64,6 +79,7 @@ OF_ANOTHER_CLAIM = [
     ("benchmarks/test_b.py", "def test_b(verdict):\n    verdict(1)\n"),
     ("baselines/limits.toml", "[a.p]\nmax = 1.0\n[b.p]\nmax = 2.0\n"),
     ("baselines/evidence/b.json", '{"claim": "b"}'),
+    ("initcheck/probes/units.py", "A = 2\n"),
 ]
 
 

@@ -7,7 +7,7 @@ from math import log
 import pytest
 import torch
 
-from initcheck import SGD, Arm, Recipe
+from initcheck import SGD, Arm, Recipe, mlp
 from initcheck.datasets import load
 from initcheck.initializers import every, normal_, torch_default, zeros_
 from initcheck.networks.transformers import Plan, gpt, rows
@@ -67,3 +67,10 @@ def test_distance_of_gains_sees_a_single_norm():
     assert gain_distance(trained(SMALL)).tolist() == [0, 0]
     one = SMALL.but("blocks.2.weight", zeros_)
     assert gain_distance(trained(one)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("probe", [last_gradient, stream_moved])
+def test_a_network_without_branches_has_no_stream(probe):
+    """Branches are found by their class. A protocol sees no layer of a module since Python 3.12."""
+    with pytest.raises(TypeError, match="Sequential has no branch whose stream could be followed"):
+        probe(trained(torch_default, network=mlp(784, 8, 10)))
