@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from initcheck.inspection.calling import unreached
 from initcheck.inspection.copies import equal_groups, equal_modules
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
-from initcheck.inspection.first import directions, first_step
+from initcheck.inspection.first import first_step
 from initcheck.inspection.names import listed
 from initcheck.inspection.observed import First
 from initcheck.inspection.rounding import rounded_alone
-from initcheck.inspection.rows import split
 from initcheck.inspection.start import Start
 from initcheck.inspection.tensors import Named, any_nonzero, named_tensors, same_bits
-
-STEPS = 4
-BATCHES = 3
-#: Every entry with a gradient moves by this much at each step, so what can wake does.
-STEP = 1e-3
-
-
-class Watch:
-    """For each parameter and seed, at which steps its gradient was not exactly zero.
-
-    Attributes:
-        awake: the first step, from 1, by name and seed; a name that is missing never had one.
-        reached: names of parameters that took part in the loss, so that autograd gave a gradient.
-        fed: paths of modules that were given a sample.
-        called: paths of modules that were called.
-    """
-
-    def __init__(self) -> None:
-        self.awake: dict[tuple[str, int], int] = {}
-        self.reached: set[str] = set()
-        self.fed: set[str] = set()
-        self.called: set[str] = set()
-
-    def wakes(self, name: str, seeds: tuple[int, ...]) -> int | None:
-        """The first step at which a parameter had a gradient under any seed."""
-        return min((self.awake[name, s] for s in seeds if (name, s) in self.awake), default=None)
+from initcheck.inspection.waking import BATCHES, STEPS, Watch, train
 
 
 def check_asleep(start: Start) -> Iterator[Finding]:
     """Train four steps from two seeds on three batches: whose gradient is zero at every step?
 
     The module is put into training mode. At each step every entry moves against the sign of its
-    gradient by `STEP`: unlike under SGD, a tiny gradient moves as far as a large one.
+    gradient by `waking.STEP`: unlike under SGD, a tiny gradient moves as far as a large one.
     """
     if not any(each.trainable for each in start.tensors.values()):
         start.not_judged.append(NotJudged("asleep", "", "no parameter is trainable"))
@@ -65,7 +38,7 @@ def check_asleep(start: Start) -> Iterator[Finding]:
     batches = [start.subject.next_batch() for _ in range(BATCHES - (first is not None))]
     batches = batches if first is None else [first.batch, *batches]
     for seed in start.seeds:
-        if not _train(start, seed, batches, watch):
+        if not train(start, seed, batches, watch):
             return
     asleep: list[Named] = []
     unused: list[Named] = []
@@ -173,63 +146,6 @@ def _by_owner(tensors: list[Named]) -> dict[str, list[Named]]:
     for each in tensors:
         groups[type(each.owner).__name__].append(each)
     return groups
-
-
-def _train(start: Start, seed: int, batches: list[object], watch: Watch) -> bool:
-    """Take the steps from one seed; False if a loss is not finite, which is noted."""
-    module = start.subject(seed, None).module.train()
-    hooks = [
-        each.register_forward_pre_hook(_feeding(path, watch))
-        for path, each in module.named_modules()
-        if not isinstance(each, torch.jit.ScriptModule)  # takes no hooks
-    ]  # fmt: skip
-    tensors = [each for each in named_tensors(module) if each.trainable]
-    taken = start.first if seed == start.seeds[0] else None
-    for step in range(1, STEPS + 1):
-        if all((watch.wakes(each.name, start.seeds) or STEPS + 1) <= step for each in tensors):
-            break  # neither this step nor a later one can change the answer
-        if step > 1 or taken is None:
-            taken = First()
-            batch = batches[(step - 1) % BATCHES]
-            with directions(tensors, taken):
-                for part, share in split(batch, start.first.at_once if start.first else 0):
-                    loss = start.subject.first_loss(module, part)
-                    if not bool(torch.isfinite(loss)):
-                        why = f"the loss is {float(loss.detach())} at step {step} of seed {seed}"
-                        start.not_judged.append(NotJudged("asleep", "", why, requested=True))
-                        return False
-                    if not loss.requires_grad:
-                        raise unreached()
-                    (loss if share == 1.0 else share * loss).backward()  # type: ignore[no-untyped-call]
-            if step == 1 and not taken.reached:
-                raise unreached()
-        watch.reached |= taken.reached
-        for name in taken.awake:
-            watch.awake.setdefault((name, seed), step)
-        _move(tensors, taken.moves)
-    for hook in hooks:
-        hook.remove()
-    return True
-
-
-def _feeding(path: str, watch: Watch) -> Callable[[nn.Module, tuple[object, ...]], None]:
-    """A hook that notes whether a module was given a sample."""
-
-    def hook(module: nn.Module, inputs: tuple[object, ...]) -> None:  # noqa: ARG001
-        watch.called.add(path)
-        tensors = [each for each in inputs if isinstance(each, Tensor)]
-        if not tensors or any(each.numel() for each in tensors):
-            watch.fed.add(path)
-
-    return hook
-
-
-@torch.no_grad()
-def _move(tensors: Iterable[Named], moves: dict[str, Tensor]) -> None:
-    for each in tensors:
-        move = moves.pop(each.name, None)
-        if move is not None:
-            each.tensor.sub_(move, alpha=STEP)
 
 
 # --- locked ---------------------------------------------------------------------------------------

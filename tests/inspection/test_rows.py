@@ -11,10 +11,12 @@ from torch import nn
 from initcheck import inspect_model
 from initcheck.inspection import first as first_module
 from initcheck.inspection import rows as rows_module
+from initcheck.inspection import waking
 from initcheck.inspection.first import first_step
 from initcheck.inspection.rows import merged, split
 from initcheck.inspection.start import Start
 from initcheck.inspection.subject import Subject
+from tests.inspection import innocent
 from tests.inspection.faulty import CLASSES, rows
 
 
@@ -109,6 +111,26 @@ def test_the_same_is_found_with_parts():
     assert [(each.check, each.severity, each.parameters) for each in parts.findings] == [
         (each.check, each.severity, each.parameters) for each in whole.findings
     ]
+
+
+def test_parts_that_cannot_change_the_answer_are_left_out():
+    """Behind a head of zeros all wake at step 2, in its first part. Each seed has a first step."""
+    used = []
+
+    def counted(batch, size):
+        for number, part in enumerate(split(batch, size)):
+            used.append(number)
+            yield part
+
+    with (
+        mock.patch.object(rows_module, "LARGE", 0),
+        mock.patch.object(first_module, "at_once", return_value=4),
+        mock.patch.object(waking, "split", counted),
+    ):
+        parts = inspect_model(innocent.zero_head, rows)
+    assert used == [0, 0, 1, 2, 3]  # step 2 of the first seed, then step 1 of the second
+    assert parts.wakes == inspect_model(innocent.zero_head, rows).wakes
+    assert {*parts.wakes.values()} == {1, 2}
 
 
 def test_a_batch_is_split_with_shares():
