@@ -27,7 +27,7 @@ def test_table_without_rows_has_its_head():
 @pytest.mark.parametrize("template", [html_template, markdown_template])
 def test_missing_name_in_a_template_is_an_error(template):
     with pytest.raises(jinja2.UndefinedError):
-        template("trajectory", "trajectory.html.j2").render()
+        template("cli/compare_init", "compare.svg.j2").render()
 
 
 def test_repeated_blank_lines_are_joined():
