@@ -119,8 +119,6 @@ def _is_installed(checkout: str) -> bool:
 def _editable_source() -> "Optional[str]":
     """The checkout that this Python has as an editable install of initcheck, or None."""
     from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 -- older Pythons lack it
-    from urllib.parse import urlsplit  # noqa: PLC0415 -- slow to import
-    from urllib.request import url2pathname  # noqa: PLC0415 -- slow to import
 
     try:
         origin = json.loads(distribution("initcheck").read_text("direct_url.json") or "{}")
@@ -128,6 +126,10 @@ def _editable_source() -> "Optional[str]":
         return None
     if not origin.get("dir_info", {}).get("editable"):
         return None
+    # urllib.request takes longer to import than all else here, and most runs stop above.
+    from urllib.parse import urlsplit  # noqa: PLC0415 -- see above
+    from urllib.request import url2pathname  # noqa: PLC0415 -- see above
+
     return os.path.realpath(url2pathname(urlsplit(origin["url"]).path))
 
 

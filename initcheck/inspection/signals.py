@@ -52,18 +52,18 @@ def check_signal(start: Start) -> Iterator[Finding]:
 def _one_direction(start: Start, named: list[Named]) -> Finding:
     """A layer with one direction of outputs: its units are copies, or its inputs are lost."""
     if all(is_line(each.tensor.detach().flatten(1)) is False for each in named):
-        return start.finding(
-            "signal", "warn", named, value=1.0,
-            message="Its outputs are multiples of one vector, though its units differ: next to its "
-            "bias, what its inputs say is lost in rounding.",
-            repair="Scale the weights of the layers before it by their fan-in.",
-        )  # fmt: skip
-    return start.finding(
-        "signal", "fail", named, value=1.0,
-        message="All of its units return multiples of one number, and its inputs do not: "
-        "the units are copies of one.",
-        repair="Draw the weight at random instead of filling it.",
-    )  # fmt: skip
+        message = (
+            "Its outputs are multiples of one vector, though its units differ: next to its bias, "
+            "what its inputs say is lost in rounding."
+        )
+        repair = "Scale the weights of the layers before it by their fan-in."
+    else:
+        message = (
+            "All of its units return multiples of one number, and its inputs do not: the units "
+            "are copies of one."
+        )
+        repair = "Draw the weight at random instead of filling it."
+    return start.finding("signal", "fail", named, value=1.0, message=message, repair=repair)
 
 
 def _gates(start: Start) -> float:

@@ -11,6 +11,7 @@ from tests.helpers.projects import ROOT
 from tests.inspection import faulty_later as later
 from tests.inspection import faulty_more as more
 from tests.inspection.faulty import rows
+from tests.inspection.finding import demand
 
 FOUND = [
     (more.AttentionVector, "written", "fail", "attention"),
@@ -58,9 +59,7 @@ def test_parameters_in_a_list_are_named():
     ("build", "check", "severity", "parameter"), FOUND, ids=[build.__name__ for build, *_ in FOUND]
 )
 def test_a_fault_is_found(build, check, severity, parameter):
-    inspection = inspect_model(build, rows)
-    named = [each for each in inspection.findings if parameter in each.parameters]
-    assert (check, severity) in [(each.check, each.severity) for each in named], str(inspection)
+    demand(build, check, severity, parameter)
 
 
 @pytest.mark.parametrize("build", MISSED, ids=lambda build: build.__name__)
