@@ -1,6 +1,27 @@
-"""Fixtures that several files of claims share."""
+"""Fixtures that several files of claims share, and a faster start and end."""
+
+import gc
 
 import pytest
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection():
+    """Leave what start-up loads to itself: searching it for garbage takes .8 s and finds little.
+
+    The modules of torch and its compiler, the evidence of all claims and their arms stay until the
+    end.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def pytest_unconfigure():
+    """Spare the exit of Python the same search."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -186,7 +186,12 @@ class Arm:
         """
         module = self.network.fresh(derived(seed, "constructor"))
         fill(module, self.initializer, stream(seed, "weights"))
-        return module.to(DTYPES[self.recipe.dtype]).train()
+        dtype = DTYPES[self.recipe.dtype]
+        tensors = (*module.parameters(), *module.buffers())
+        others = (t for t in tensors if t.dtype != dtype)
+        if any(t.is_floating_point() or t.is_complex() for t in others):  # moving takes long
+            module.to(dtype)
+        return module.train()
 
 
 _PURPOSES = ("constructor", "weights", "order", "twin", "training")

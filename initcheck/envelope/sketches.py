@@ -75,7 +75,21 @@ def _flat(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
-    return tensor.reshape(len(tensor), -1)
+    return in_order(tensor).reshape(len(tensor), -1)
+
+
+def in_order(tensor: Tensor) -> Tensor:
+    """The R tensors ``(R, ...)``, contiguous: themselves, or else a copy.
+
+    Each is copied by itself, since on a CPU torch transposes one large matrix about four times as
+    fast as a stack of them.
+    """
+    if tensor.is_contiguous():
+        return tensor
+    copied = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    for there, here in zip(copied, tensor, strict=True):
+        there.copy_(here)
+    return copied
 
 
 def _parts(now: Tensor, start: Tensor | None) -> Iterator[tuple[int, Tensor]]:

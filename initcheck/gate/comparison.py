@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import textwrap
@@ -97,6 +98,7 @@ class Pair:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@functools.cache  # many comparisons share a probe
 def code_of(function: Callable[..., object]) -> str:
     """A function's syntax tree as text, without docstrings, comments, layout and line numbers.
 

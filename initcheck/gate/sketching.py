@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from initcheck.envelope.compare import steps_judged
-from initcheck.envelope.sketches import sketch
+from initcheck.envelope.sketches import in_order, sketch
 
 PRODUCTS = 2  # per tensor, seed and judged step
 SMALL = 2**14  # numbers of a tensor, over replicas, up to which steps are sketched together
@@ -35,10 +35,10 @@ class Sketcher:
         self._sketched: dict[str, list[Tensor]] = {}
 
     def start(self, tensors: Tensors) -> None:
-        """Copy the floating-point tensors from which ways begin."""
+        """Copy the floating-point tensors from which ways begin, in the order of their numbers."""
         if self._rows:
             self._start = {
-                name: self._copied(tensor) for name, tensor in tensors().items()
+                name: in_order(self._copied(tensor)) for name, tensor in tensors().items()
                 if tensor.is_floating_point() or tensor.is_complex()
             }  # fmt: skip
 

@@ -73,6 +73,7 @@ def load_optimizers() -> None:
 def _start_worker() -> None:
     """Workers train on one thread each, since as many run as there are cores."""
     forks.end_with_parent()
+    gc.enable()  # collection may have switched it off
     torch.set_num_threads(1)
     devices.hide_accelerators()
 

@@ -145,6 +145,12 @@ def _entering(
 
 
 def _answers(trained: Trained) -> Tensor:
+    """The logits of the test images at the start, computed once for all probes of an arm."""
+    answers: Tensor = trained.once(_start_logits)
+    return answers
+
+
+def _start_logits(trained: Trained) -> Tensor:
     return trained.logits(trained.data.test_inputs, at_start=True)
 
 

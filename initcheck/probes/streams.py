@@ -84,6 +84,11 @@ def stream_moved(trained: Trained) -> Tensor:
 
     Measured on the first 64 test inputs, over all tokens and units.
     """
+    moved: Tensor = trained.once(_stream_moved)
+    return moved
+
+
+def _stream_moved(trained: Trained) -> Tensor:
     inputs = trained.data.test_inputs[:FEW]
     last = len(_branches(trained.arm.build(trained.seeds[0])))
     before, after = (

@@ -42,6 +42,7 @@ ELEMENTWISE = {
 }  # fmt: skip
 # How torch begins to warn that vmap has no rule for an operator and calls it once per replica.
 NO_RULE = "There is a performance drop"
+ALIKE = 2  # modules that it is compared with, if all differ in their parameters only
 COMPARED = 4  # images per replica on which vmap is compared with the modules; a batch costs more
 _WARNINGS = threading.Lock()  # chunks in several threads share the warning filters
 
@@ -87,12 +88,14 @@ def _mapped(starts: Sequence[nn.Module], work: Work) -> Stack | None:
         return None  # in a copy too, that function may use the first module's parameters
     if any(map(modules.pads, starts[0].modules())):
         return None  # vmap gives the padding row of every replica but the first a gradient
-    if any(map(modules.holds_more, starts)):
+    alike = modules.alike(starts)
+    if any(map(modules.holds_more, starts[:1] if alike else starts)):
         return None  # every replica would use the template's
+    tried = starts[:ALIKE] if alike else starts
     try:
         with _WARNINGS, warnings.catch_warnings():
             warnings.filterwarnings("error", message=NO_RULE)
-            copies = [copy.deepcopy(start) for start in starts]  # a forward pass may change them
+            copies = [copy.deepcopy(start) for start in tried]  # a forward pass may change them
             exact = _maps_exactly(copies, work)
             exact = exact and _maps_exactly(_with_random_weights(copies), work)
     except (*UNCOPIED, ValueError, UserWarning):
@@ -133,7 +136,7 @@ def _maps_exactly(copies: Sequence[nn.Module], work: Work) -> bool:
     It does not if modules differ in more than their parameters, such as a gain or an order of
     inputs, since every replica uses the template's.
     """
-    batches = work.data.train_inputs[work.batches[:, 0, :COMPARED]]
+    batches = work.data.train_inputs[work.batches[: len(copies), 0, :COMPARED]]
     mapped: object = _vmapped(copies, work.device).forward(batches.clone())
     answers = [
         one.to(batches.device)(batch) for one, batch in zip(copies, batches, strict=True)

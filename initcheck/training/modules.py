@@ -6,9 +6,17 @@ tensors in plain attributes are in no dictionary of parameters and buffers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from types import BuiltinFunctionType, FunctionType, NoneType
 
+import torch
 from torch import Tensor, nn
+
+IN_STATE = ("_parameters", "_buffers", "_modules")  # where a module holds them
+COMPARABLE = (
+    bool, int, float, complex, str, bytes, type, NoneType, FunctionType, BuiltinFunctionType,
+    torch.dtype, torch.device, torch.Size,
+)  # fmt: skip
 
 # --- whole networks -------------------------------------------------------------------------------
 
@@ -21,11 +29,43 @@ def is_its_state(network: nn.Module) -> bool:
     return all(map(of_torch, network.modules())) and not holds_more(network)
 
 
+def alike(networks: Sequence[nn.Module]) -> bool:
+    """Whether the networks are certain to differ in their parameters and buffers only.
+
+    Their modules must be of the same classes in the same places, and each plain attribute must be
+    equal: a number, a text, the same function, or a container of such.
+    """
+    first, *others = networks
+    values = [value for m in first.modules() for value in _plain(m).values()]
+    if not all(map(_comparable, values)):
+        return False
+    described = _described(first)
+    return all(_described(other) == described for other in others)
+
+
+def _described(network: nn.Module) -> list[tuple[object, ...]]:
+    """Its modules with their plain attributes, and the names and kinds of its parameters."""
+    parts = [(name, type(m), _plain(m)) for name, m in network.named_modules()]
+    return [*parts, *((name, type(p), p.shape) for name, p in network.named_parameters())]
+
+
+def _plain(module: nn.Module) -> dict[str, object]:
+    """The attributes of a module that are not in its state."""
+    return {name: value for name, value in vars(module).items() if name not in IN_STATE}
+
+
+def _comparable(value: object) -> bool:
+    """Whether ``==`` tells that two such values are the same in every use."""
+    if isinstance(value, dict):
+        return all(map(_comparable, (*value, *value.values())))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_comparable, value))
+    return type(value) in COMPARABLE
+
+
 def holds_more(network: nn.Module) -> bool:
     """Whether any plain attribute holds a tensor or a module, which the state leaves out."""
-    in_state = ("_parameters", "_buffers", "_modules")
-    attributes = [vars(m)[name] for m in network.modules() for name in vars(m)
-                  if name not in in_state]  # fmt: skip
+    attributes = [value for m in network.modules() for value in _plain(m).values()]
     return any(
         isinstance(value, Tensor | nn.Module)
         for attribute in attributes

@@ -54,23 +54,29 @@ def stack(starts: Sequence[nn.Module], device: str) -> Stack | None:
     links = _links(starts[0])
     if links is None:
         return None
-    state, _ = torch.func.stack_module_state(list(starts))
-    narrow = {link.weight for link in links if link.narrow}
+    wide = {link.weight for link in links if not link.narrow}
 
     def turn(name: str, parameter: Tensor) -> Tensor:
         """From the module's layout to the flat leaf's and back, as in ``stacked.turn``."""
-        return parameter.mT if parameter.dim() == 3 and name not in narrow else parameter
+        return parameter.mT if name in wide else parameter
 
-    turned = {name: turn(name, p.detach()) for name, p in state.items()}
-    flat = torch.cat([p.flatten() for p in turned.values()]).to(device).requires_grad_()
-    chain = Chain(links, {name: p.shape for name, p in turned.items()}, flat)
+    turned = [{name: turn(name, p.detach()) for name, p in m.named_parameters()} for m in starts]
+    shapes = {name: torch.Size([len(starts), *p.shape]) for name, p in turned[0].items()}
+    first = next(iter(turned[0].values()))
+    flat = torch.empty(sum(shape.numel() for shape in shapes.values()), dtype=first.dtype)
+    views = _views(flat, shapes)
+    for row, parameters in enumerate(turned):
+        for name, parameter in parameters.items():
+            views[name][row].copy_(parameter)  # torch transposes one matrix fast, a stack slowly
+    flat = flat.to(device).requires_grad_()
+    chain = Chain(links, shapes, flat)
 
     def forward(x: Tensor) -> Tensor:
         logits: Tensor = _Pass.apply(flat, x.flatten(2), chain)
         return logits
 
     return Stack(
-        "ensemble", [flat], forward, list(state), lambda name: turn(name, chain.values[name])
+        "ensemble", [flat], forward, list(shapes), lambda name: turn(name, chain.values[name])
     )  # fmt: skip
 
 

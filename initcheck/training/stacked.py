@@ -9,19 +9,24 @@ Letters: R replicas, B batch, I inputs, O outputs, C channels, H and W image.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 -- torch's own name for it
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from initcheck.datasets import changes
 from initcheck.training.modules import hooked
 from initcheck.training.work import Stack
 
 Tensors = Mapping[str, Tensor]
 Layer = Callable[[Tensors, Tensors, Tensor], Tensor]
 Layout = Callable[[Tensor], Tensor]
+
+# By images that still exist: what pooling layers made of them, by layer and changes in place.
+POOLED: MutableMapping[Tensor, dict[str, Tensor]] = WeakTensorKeyDictionary()
 
 # These layers take any number of dimensions, so R needs no special treatment.
 POINTWISE = (
@@ -147,7 +152,18 @@ def pooled_first(
     layers = leaves(modules[0])
     if len(layers) < 2 or len(networks[0]) < 2 or not _pools(networks[0][0]):
         return modules, images  # also for a pooling layer within a nested Sequential
-    return [network[1:] for network in networks], networks[0][0](images)
+    return [network[1:] for network in networks], _pooled(networks[0][0], images)
+
+
+def _pooled(layer: nn.Module, images: Tensor) -> Tensor:
+    """The images pooled by the layer, once for all chunks of all arms on these images."""
+    constants: Any = layer.__constants__  # the names of a pooling layer's options
+    options = {name: getattr(layer, name) for name in constants}
+    key = f"{type(layer).__name__} {options} {changes(images)}"
+    kept = POOLED.setdefault(images, {})
+    if key not in kept:
+        kept[key] = layer(images)
+    return kept[key]
 
 
 def _pools(module: nn.Module) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,7 @@ class Trained:
     kept: dict[int, dict[str, Tensor]]
     engine: str
     ways: tuple[Ways | None, ...] = ()
+    _computed: dict[Callable[[Trained], Any], Any] = field(default_factory=dict, init=False)
 
     @cached_property
     def bytes(self) -> int:
@@ -84,6 +86,12 @@ class Trained:
         with torch.no_grad(), randomness.seeded(0, self.device):
             modules, images = stacked.pooled_first([*self._modules()], inputs)
             return torch.stack(_outputs(modules, self.replicas(at_start=at_start), images))
+
+    def once(self, compute: Callable[[Trained], Any]) -> Any:
+        """What the function returns for these networks, computed once for all probes."""
+        if compute not in self._computed:
+            self._computed[compute] = compute(self)
+        return self._computed[compute]
 
     @cached_property
     def test_logits(self) -> Tensor:

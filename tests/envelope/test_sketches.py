@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from initcheck.envelope import sketches
-from initcheck.envelope.sketches import sketch
+from initcheck.envelope.sketches import in_order, sketch
 
 SIGNS = [  # of the first two products of a tensor "w" of twelve numbers
     [-1, -1, -1, 1, -1, 1, 1, 1, -1, -1, -1, -1],
@@ -99,6 +99,18 @@ def test_a_complex_tensor_is_its_real_and_imaginary_parts():
 def test_the_layout_in_memory_does_not_matter():
     way = normal(2, 70, 64)
     assert torch.equal(sketch("w", way.mT.contiguous().mT), sketch("w", way))
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1, 3), (0, 3, 2, 1), (1, 0, 2, 3)])
+def test_tensors_are_put_in_order_whatever_their_layout(order):
+    turned = normal(2, 3, 4, 5).permute(order)
+    assert torch.equal(in_order(turned), turned)
+    assert in_order(turned).is_contiguous()
+
+
+def test_tensors_in_order_are_not_copied():
+    way = normal(2, 3)
+    assert in_order(way) is way
 
 
 def test_names_have_different_signs_which_no_release_may_change():

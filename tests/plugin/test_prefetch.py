@@ -8,6 +8,7 @@ import multiprocessing.connection
 
 import pytest
 
+from benchmarks import conftest
 from initcheck.devices import forks
 from initcheck.gate import jobs
 from initcheck.gate.trainer import Laboratory
@@ -265,6 +266,31 @@ def test_a_claim_computes_what_no_worker_returned(project, two_processes, traine
     assert [result["verdict"] for result in results] == ["pass", "pass"]
     assert two_processes
     assert trained_here
+
+
+def test_workers_collect_garbage_although_the_start_does_not(
+    project, two_processes, trained_here, monkeypatch
+):
+    death = "import gc; assert gc.isenabled()"
+    project.claims(projects.CLAIMS + CALLS.replace("{death}", death))
+    limit = projects.limit("he_tells_images_apart", "dies_elsewhere", "min = 0.1")
+    project.limits(projects.ZEROS_STAY + limit)
+    plan = session.Session.plan
+
+    def without_garbage_collection(self, items):
+        collecting = conftest.pytest_collection()
+        next(collecting)
+        assert not gc.isenabled()
+        plan(self, items)
+        with pytest.raises(StopIteration):
+            next(collecting)
+        assert gc.isenabled()
+
+    monkeypatch.setattr(session.Session, "plan", without_garbage_collection)
+    results = project.results("--initcheck-device=cpu")
+    assert [result["verdict"] for result in results] == ["pass", "pass"]
+    assert two_processes
+    assert not trained_here
 
 
 @pytest.mark.parametrize("option", ["--initcheck-record=again", "--collect-only"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
+from initcheck.training.modules import alike
 from initcheck.training.train import draws, train
 from tests.helpers import toy
 from tests.helpers.agreement import assert_engines_agree
@@ -283,3 +286,63 @@ def test_logits_may_have_another_dtype_than_images(dtype, engine):
 def test_float64_logits_of_float32_images_are_still_trained_together():
     named = "ensemble (torch.func)"
     assert_engines_agree(toy.of_user(partial(Answering, torch.float64)), named=named)
+
+
+class Gained(nn.Module):
+    """A linear layer with an attribute."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.gain = gain
+
+
+def identity(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    "gain", [2.0, "same", None, identity, {"a": (1, [True])}, torch.float64, nn.ReLU]
+)
+def test_modules_are_alike_if_what_they_hold_is_equal(gain):
+    assert alike([Gained(gain), Gained(gain), Gained(gain)])
+
+
+def layer_of_its_own():
+    class Layer(nn.Module):
+        pass
+
+    return Layer()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Gained(1.0), Gained(2.0)),
+        (Gained([1, 2]), Gained([2, 1])),
+        (Gained(lambda x: x), Gained(lambda x: x)),
+        (layer_of_its_own(), layer_of_its_own()),
+        (nn.Linear(2, 3), nn.Linear(3, 2)),
+        (nn.Linear(2, 2), nn.Linear(2, 2, bias=False)),
+        (nn.Sequential(nn.ReLU()), nn.Sequential(nn.GELU())),
+        (nn.ReLU(), nn.ReLU().eval()),
+        (nn.Sequential(*layers()), tied()),
+    ],
+)
+def test_modules_that_hold_or_share_other_things_are_not_alike(one, other):
+    assert not alike([one, other])
+
+
+@pytest.mark.parametrize("held", [np.ones(2), torch.ones(2), object(), {"a": {1: object()}}])
+def test_modules_are_not_called_alike_if_equality_says_too_little(held):
+    assert not alike([Gained(held), Gained(held)])
+
+
+@pytest.mark.parametrize("build", [toy.Residual, tied])
+def test_mapping_modules_that_are_alike_calls_few_of_them(build, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        copy, "deepcopy", lambda it, *_, of=copy.deepcopy: calls.append(it) or of(it)
+    )
+    train(toy.of_user(build), range(8), toy.data())
+    assert len(calls) == 2 + 2 + 1  # two to compare, a template for each comparison, one to train

@@ -8,6 +8,7 @@ from torch import nn
 
 from initcheck.arms import SGD, Recipe
 from initcheck.networks import ACTIVATIONS, Network, mlp
+from initcheck.training import stacked
 from initcheck.training.train import train
 from tests.helpers import toy
 from tests.helpers.agreement import assert_engines_agree
@@ -107,9 +108,27 @@ def test_other_layers_are_mapped_by_torch_func(layers):
 def test_pooling_that_comes_first_is_done_once(monkeypatch):
     """Once for all steps and replicas, and the images of the data stay unchanged."""
     seen = []
+    stacked.POOLED.clear()  # another test may have pooled them
     monkeypatch.setattr(nn.AvgPool2d, "forward", _noting(seen, nn.AvgPool2d.forward))
     train(arm_of(LAYERS["pooling first"]), (3, 5), toy.data())
     assert seen == [toy.data().train_inputs.shape]
+
+
+def test_images_are_pooled_once_for_all_arms_until_they_change(monkeypatch):
+    seen, images = [], torch.rand(3, 1, 4, 4)
+    monkeypatch.setattr(nn.AvgPool2d, "forward", _noting(seen, nn.AvgPool2d.forward))
+
+    def pooled(by=2, **options):
+        layers = nn.Sequential(nn.AvgPool2d(by, **options), nn.Flatten())
+        return stacked.pooled_first([layers], images)[1]
+
+    assert pooled() is pooled()
+    assert len(seen) == 1
+    for other in (pooled(4), pooled(padding=1), pooled(padding=1, count_include_pad=False)):
+        assert not torch.equal(other, pooled())
+    before = pooled()
+    images.mul_(2)
+    assert torch.equal(pooled(), 2 * before)
 
 
 def _noting(seen, forward):
