@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from initcheck.inspection.beyond import check_shared
 from initcheck.inspection.findings import Finding, InspectionError, SameModuleError
 from initcheck.inspection.memory import unwritten
 from initcheck.inspection.start import Start, by_name, same, telling
@@ -130,7 +131,9 @@ def check_seed_has_effect(start: Start) -> Iterator[Finding]:
     Those of numpy and of Python are found by one more build, in which the seeds that it sets
     itself are moved.
     """
-    other = by_name(start.subject(start.seeds[1]).module)
+    second = start.subject(start.seeds[1]).module
+    yield from check_shared(start, second)
+    other = by_name(second)
     random = [
         each for each in start.tensors.values()
         if each.trainable and start.drawn(each) and telling(each.tensor)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from initcheck.inspection import (
+    beyond,
     builds,
     copies,
     deferred,
@@ -60,15 +61,18 @@ SEEDS = (0, 1)
 _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("written", builds.check_written_and_rebuilt),
     ("rebuilt", builds.check_seed_has_effect),
+    ("rebuilt", beyond.check_unsaved),
     ("written", deferred.check_deferred),
     ("distinct", copies.check_distinct),
     ("distinct", steps.check_locked),
     ("asleep", steps.check_asleep),
+    ("asleep", beyond.check_frozen),
     ("effect", effect.check_effect),
     ("effect", effect.check_patterns),
     ("effect", resets.check_resets),
     ("tied", ties.check_tied),
     ("units", copies.check_units),
+    ("units", beyond.check_tables),
     ("units", signals.check_dead_units),
     ("scale", scale.check_scale),
     ("scale", gains.check_gains),

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from initcheck.inspection.fans import moments
 from initcheck.inspection.findings import Finding, InspectionError, NotJudged
 from initcheck.inspection.laws import differ
 from initcheck.inspection.start import Start, by_name
 from initcheck.inspection.tensors import Named
+from initcheck.inspection.unchanged import cloned, unchanged
 
 LOW = frozenset({torch.bfloat16, torch.float16})
 #: The probability that a module that draws the same laws in both precisions is judged otherwise.
@@ -56,6 +57,31 @@ def in_single() -> Iterator[None]:
 
 
 def check_dtype(start: Start) -> Iterator[Finding]:
+    """Tensors in double precision that make others so; those in low precision with another law."""
+    yield from _doubled(start)
+    yield from _lowered(start)
+
+
+def _doubled(start: Start) -> Iterator[Finding]:
+    """A few tensors in float64 among others in float32, and a first loss in float64."""
+    real = [each for each in start.tensors.values() if each.tensor.is_floating_point()]
+    double = [each for each in real if each.tensor.dtype == torch.float64]
+    if not double or 2 * len(double) > len(real) or start.subject.batch is None:
+        return
+    batch, module = start.subject.next_batch(), start.built.module
+    given = {each.dtype for each in tree_leaves(batch) if isinstance(each, Tensor)}
+    with unchanged(module), torch.no_grad():
+        loss = start.subject.first_loss(module, cloned(batch))
+    if loss.dtype == torch.float64 and torch.float64 not in given:
+        yield start.finding(
+            "dtype", "warn", double, value=float(len(double)),
+            message="It is in float64, the batch and other tensors are not, and the first loss is: "
+            "what meets it becomes float64, and takes twice the memory and more time.",
+            repair="Make it float32: numpy's numbers are float64 unless they are asked for others.",
+        )  # fmt: skip
+
+
+def _lowered(start: Start) -> Iterator[Finding]:
     """Tensors in low precision whose law, or whose table, is another than if built in float32."""
     low = [
         each for name, each in start.tensors.items()

@@ -23,6 +23,8 @@ _LAYERS = 4
 FAR = 10.0
 #: So many nats are a note: logits with a standard deviation near 1.4.
 NOTED = 1.0
+#: The largest published scale of cosines: CLIP clips its own there (arXiv 2103.00020, section 2.5).
+SCALE = 100.0
 #: Predictions whose mean square is so many times that of the targets.
 _LARGE = 100.0
 
@@ -150,7 +152,7 @@ def _classes(start: Start, loss: Loss) -> Iterator[Finding]:
     if excess <= NOTED:
         return
     meant = _prior(start, loss, excess)
-    if loss.cosines:
+    if loss.cosines and excess <= 2 * SCALE:  # cosines lie between -1 and 1
         meant = " Its logits are cosines times a scale, so the scale alone decides."
     equal = f"ln {loss.classes} = {loss.chance:.4g}"
     yield _finding(
