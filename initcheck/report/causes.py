@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from initcheck.report import formatting
+from initcheck.report import formatting, shared
 from initcheck.results import ClaimResult, Drift, Run
 
 NAMED = 3  # arms, layers and claims that are named; the others are counted
@@ -50,7 +50,7 @@ def fate(run: Run) -> tuple[str, bool]:
     if bound:
         text += ", among them each of this run whose limit must catch it."
         return f"{text} What it breaks: initcheck explain {next(iter(bound.values()))}", True
-    return f"{text}. No limit of this run is meant for it.", True
+    return f"{text}. No claim of this run names it as the one that its limit must catch.", True
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -61,7 +61,8 @@ def _listed(names: Sequence[str]) -> str:
 def common(results: Sequence[ClaimResult]) -> list[str]:
     """A paragraph per way in which arms are not as recorded: how many are, where, and what to do.
 
-    Nothing if all arms are as recorded, or were not compared.
+    The first says what red claims name more often than others, if that is clear. Nothing if all
+    arms are as recorded, or were not compared.
     """
     arms = [
         (probe.name(side) or side, drift)
@@ -69,11 +70,15 @@ def common(results: Sequence[ClaimResult]) -> list[str]:
         for side, drift in formatting.drifts(probe)
     ]  # fmt: skip
     found = {name: [arm for arm in arms if _kind(arm[1]) == name] for name in WORDING}
+    followed = sum(drift.r is not None for _, drift in arms)
     of = f"of {formatting.counted(len(arms), 'arm')}"
-    return [
-        f"{len(some)} {of} {WORDING[name](some, len(some) == 1)}"
+    by_step = f"of the {followed} arms that can be followed step by step"
+    told = [
+        f"{len(some)} {by_step if name == 'left' and followed > 1 else of} "
+        f"{WORDING[name](some, len(some) == 1)}"
         for name, some in found.items() if some
     ]  # fmt: skip
+    return [*filter(None, [shared.named(results)]), *told] if told else []
 
 
 def _kind(drift: Drift) -> str:
@@ -106,8 +111,10 @@ def _left(found: Sequence[Arm], single: bool) -> str:
     text = f"left {its}, {'' if single else 'the first of them '}at step {step}. "
     if step > 0:
         return text + (
-            f"Before step {step} training is as recorded, so look at what begins there: a "
-            "schedule, other images, a rare operation."
+            f"Steps are counted from 0, so the first {formatting.counted(step, 'update')} "
+            f"{'is' if step == 1 else 'are'} as recorded. Look at what a later update has and the "
+            "first has not: what the optimizer keeps (momentum, averages of gradients, corrections "
+            "of their bias), a schedule, other images, a rare operation."
         )
     layers = [drift.first_layer for _, drift in found if drift.first_layer]
     if layers and all(layer.endswith(GRADIENT) for layer in layers):

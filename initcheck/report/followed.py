@@ -94,7 +94,7 @@ def _without(arms: Sequence[Drift]) -> str:
         return ""
     count = sum(reasons.values())
     why = "; ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
-    return f" {count} {'has' if count == 1 else 'have'} no r: {why}."
+    return f" {count} {'has' if count == 1 else 'have'} no r, each with its reason: {why}."
 
 
 def _raised(r: float) -> float:

@@ -27,7 +27,7 @@ from initcheck.results import ORDER, Run, Settings, worst
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-SHOWN_FIRST = 12  # claims that are not green; the others are one click away
+SHOWN_FIRST = 6  # claims that are not green; the others are one click away
 OPEN = 3  # claims that are not green, of which all is shown without a click
 WHOLE = re.compile(r"(-?[\d.e-]+\.\.-?[\d.e-]*\d|-?\d[\d.]*e-\d+)")
 ENVIRONMENT = (*about.VERSIONS, "platform", "threads")
@@ -43,6 +43,7 @@ def page(run: Run, *more_runs: Run) -> str:
         for result in run.results
     ]
     results = [entry.result for entry in entries]
+    faulty = any(run.settings.fault for run in runs)
     labels = overview.labels(runs, names)
     claims = _claims(entries)
     red = _red(claims)
@@ -69,7 +70,8 @@ def page(run: Run, *more_runs: Run) -> str:
         surroundings=_surroundings(runs),
         run_names=names,
         red=_variants(red),
-        meanings=overview.meanings(claim["verdict"] for claim in claims),
+        meanings=overview.meanings((claim["verdict"] for claim in claims), faulty=faulty),
+        faulty=faulty,
         shown_first=SHOWN_FIRST,
         groups=_groups(claims),
     )
@@ -90,7 +92,8 @@ def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[str, bool]]:
             is_seeded = bool(run.settings.fault) and note == about.seeded(run.settings)
             fate, caught = causes.fate(run) if is_seeded else ("", False)
             text = formatting.sentence(f"{name}: {note}" if name else note)
-            rows.append((f"{text} {fate}".strip(), caught))
+            meant = "It tests the claims, not this machine." if is_seeded else ""
+            rows.append((" ".join(filter(None, [text, meant, fate])), caught))
     return rows
 
 

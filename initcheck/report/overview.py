@@ -73,16 +73,30 @@ MEANING: dict[str, str] = {
     "values, look at the initializer. If it left its rounding envelope, the reason names the first "
     "step and tensor. Where nearly all arms that train did, look at what they share: optimizer, "
     "learning rate, schedule, order of data. Where some did, look at the layers that only these "
-    "have. If the change is intended, record the file of the claim again: "
-    "initcheck record 'the reason' FILE.",
+    "have.",
     "inconclusive": "The gain is neither shown nor excluded. Run the claim with more seeds.",
 }
 
 
-def meanings(verdicts: Iterable[str]) -> list[tuple[str, str]]:
-    """For each verdict of a red claim what it means and what to do, the gravest first."""
+#: What may end a drift; not under a fault, whose numbers must not become the record.
+INTENDED = (
+    " If the change is intended, record each such claim again with the last command of its entry "
+    "below."
+)
+
+
+def meanings(verdicts: Iterable[str], *, faulty: bool = False) -> list[tuple[str, str]]:
+    """For each verdict of a red claim what it means and what to do, the gravest first.
+
+    Args:
+        verdicts: of the claims.
+        faulty: whether a run on the page seeds a fault.
+    """
     seen = set(verdicts)
-    return [(verdict, text) for verdict, text in MEANING.items() if verdict in seen]
+    return [
+        (verdict, text + (INTENDED if verdict == "drifted" and not faulty else ""))
+        for verdict, text in MEANING.items() if verdict in seen
+    ]  # fmt: skip
 
 
 # --- what passed with the least room --------------------------------------------------------------

@@ -106,7 +106,9 @@ def _row(probe: Comparison, side: str, line: Axis, recorded: Sequence[float]) ->
     seen = (line.place(value) for value in probe.values(side) if math.isfinite(value))
     dots = [*dict.fromkeys(seen)]  # equal values are one dot: a page of many claims stays small
     low, mean, high = map(line.place, recorded) if recorded else (0.0, 0.0, 0.0)
-    return Row(side, probe.name(side) or side, text, dots, (low, mean, high) if recorded else None)
+    same = probe.treated_name == probe.control_name  # they differ in recipe or network
+    name = f"{probe.name(side)}, {side}" if same and probe.name(side) else probe.name(side) or side
+    return Row(side, name, text, dots, (low, mean, high) if recorded else None)
 
 
 def _recorded(probe: Comparison, side: str) -> list[float]:

@@ -30,6 +30,12 @@ WORDS: dict[str, str] = {
     "refuted": "A claim is refuted if treated or control are not on their side of the limit, and "
     "with fresh seeds are not either.",
     "drift": "A claim has drifted if it still holds, but an arm no longer trains as recorded.",
+    "exact, theorem, measured": "How sure a claim is. An exact one holds bit by bit, and its limit "
+    "never moves. A theorem holds up to rounding. A measured one was found by experiment and holds "
+    "with its margin for the recipe that it names.",
+    "nat": "The unit of a cross-entropy with the natural logarithm. Guessing among ten classes "
+    "costs ln 10 = 2.303 nats.",
+    "must catch": "The fault that each limit must turn red. It is named with the limit.",
     "fault": "A mistake that is built in on purpose, to see that claims notice it.",
     "green and red": "A claim that passes is green. All other verdicts are red.",
 }

@@ -363,7 +363,7 @@ CASES: dict[str, Case] = {
         partial(BagOfWords, 30, 16, 4, broken=False),
         partial(tokens, 64, 10, 30, 4, padded=True),
         ("embed.weight",),
-        "Drawing the whole table anew gave the padding word a vector that never gets a gradient, "
+        "Drawing the whole table again gave the padding word a vector that never gets a gradient, "
         "so padding adds the same noise to every short text for ever.",
         "padding row not zero",
     ),

@@ -57,13 +57,15 @@ def test_arms_that_start_elsewhere_are_counted_with_their_names_and_parameters()
         ),
         ({"first_step": 0, "tensor": "fc1.bias"}, "farthest in fc1.bias (1). Look at what makes "),
         ({"first_step": 0}, "the loss differs before the first update. Look at the loss function"),
-        ({"first_step": 16, "first_layer": "fc2"}, "Before step 16 training is as recorded"),
+        ({"first_step": 16, "first_layer": "fc2"}, "so the first 16 updates are as recorded."),
     ],
     ids=["layer", "gradient", "tensor", "loss", "later"],
 )  # fmt: skip
 def test_the_first_difference_says_where_to_look(found, look):
     (text,) = common([arms(treated=drift("left", r=531.0, **found), control=drift(r=0.2))])
-    assert text.startswith("1 of 2 arms left its rounding envelope, at step ")
+    assert text.startswith(
+        "1 of the 2 arms that can be followed step by step left its rounding envelope, at step "
+    )
     assert look in text
 
 
@@ -102,9 +104,11 @@ def test_a_fault_is_caught_missed_or_caught_by_others():
     each = "It was caught: 1 of 2 claims noticed it, among them each of this run whose limit must"
     assert caught == (f"{each} catch it. What it breaks: initcheck explain a", True)
     other = fate(under("he_gain_one", result("a", probe("refuted"))))
+    noticed = "It was caught: 1 of 1 claim noticed it."
     assert other == (
-        "It was caught: 1 of 1 claim noticed it. No limit of this run is meant for it.", True,
-    )  # fmt: skip
+        f"{noticed} No claim of this run names it as the one that its limit must catch.",
+        True,
+    )
     missed = result("b", replace(bound, verdict="pass"))
     text, good_enough = fate(under("he_gain_one", result("a", bound), missed))
     assert "but a claim whose limit must catch it passes (b[cpu])." in text

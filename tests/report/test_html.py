@@ -145,13 +145,32 @@ def test_a_limit_that_is_no_place_among_the_values_has_no_line_in_the_legend():
 def test_what_limits_a_run_comes_first():
     run = example(passing())
     seeded = replace(run, settings=replace(run.settings, fault="he_gain_one"))
-    note = '<p class="note">FAULT he_gain_one is seeded: this run must fail. It was not caught'
+    note = (
+        '<p class="note">FAULT he_gain_one is seeded: this run must fail. It tests the claims, not '
+        "this machine. It was not caught"
+    )
     text = page(seeded)
     assert text.index(note) < text.index('<p class="counts">')
     assert '<p class="note">' not in page(run)
     assert '<p class="note">Run 2: FAULT he_gain_one' in page(run, seeded)
     caught = page(replace(seeded, results=[refuted()]))
     assert '<p class="note good">FAULT he_gain_one is seeded' in caught
+
+
+def test_a_run_with_a_fault_must_not_become_the_record():
+    run = example(drifted())
+    seeded = replace(run, settings=replace(run.settings, fault="he_gain_one"))
+    assert "record each such claim again" in page(run)
+    assert "record each such claim again" not in page(seeded)
+    assert "The fault was at work in all that these pictures draw" not in page(run)
+
+
+def test_arms_of_one_name_are_told_apart_by_their_side():
+    alike = probe("pass", treated_name="he", control_name="he")
+    text = page(example(result("a", alike)))
+    assert "</i>he, treated <b>" in text
+    assert "</i>he, control <b>" in text
+    assert "</i>he <b>" not in text
 
 
 def test_each_verdict_that_occurs_has_its_count_the_gravest_first():
@@ -299,7 +318,7 @@ def test_the_first_sentence_says_whether_all_holds():
     judged, arms = compared(example(passing()).results)
     assert f"training is as recorded in all {judged + 1} arms that can be followed." in some
     assert f"{judged + 1} of {arms + 2} arms can be followed step by step." in some
-    assert " 1 has no r: it takes no step (1)." in some
+    assert " 1 has no r, each with its reason: it takes no step (1)." in some
     assert "1 of 2 claims is not green: 1 refuted." in page(example(passing(), refuted()))
     lost = NotJudged(id="a[cpu]", reason="it crashed")
     some = replace(example(passing(), passing()), not_judged=[lost])
@@ -320,7 +339,7 @@ def test_the_gravest_failure_comes_first_with_what_was_measured_and_the_meaning(
 
 def test_many_failures_are_one_click_away():
     many = [replace(drifted(), claim=f"c{n}", id=f"c{n}[cpu]") for n in range(20)]
-    assert "<summary>8 more that are not green</summary>" in page(example(*many))
+    assert "<summary>14 more that are not green</summary>" in page(example(*many))
 
 
 def test_mechanisms_that_did_not_move_are_one_sentence():
