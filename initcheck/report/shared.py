@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,8 +16,7 @@ TERMS = (
     "embedding", "LSTM", "LoRA", "dropout", "batch norm", "LayerNorm", "RMSNorm", "float64",
     "bfloat16", "He", "Glorot", "LeCun", "orthogonal", "Hadamard", "identity", "bias",
 )  # fmt: skip
-FEWEST = 3  # red claims, and green ones, that make a comparison
-LEAST = 0.2  # correlation between naming the term and being red; weaker ones may be chance
+RARE = 0.001  # of a table of two by two, by chance; so all the terms together in 3 % of runs
 SHOWN = 3
 
 
@@ -32,21 +30,22 @@ class Share(NamedTuple):
     other_of: int
 
     @property
-    def correlation(self) -> float:
-        """The phi coefficient, as of any table of two by two; 0 if a row or a column is empty."""
-        red, of = self.red + self.other_red, self.of + self.other_of
-        spread = self.of * self.other_of * red * (of - red)
-        return (self.red * of - red * self.of) / math.sqrt(spread) if spread else 0.0
+    def chance(self) -> float:
+        """With what probability so many of the red claims name the term: Fisher's exact test."""
+        from scipy.stats import fisher_exact
+
+        others = [self.other_red, self.other_of - self.other_red]
+        table = [[self.red, self.of - self.red], others]
+        return float(fisher_exact(table, alternative="greater").pvalue)
 
 
 def named(results: Sequence[ClaimResult]) -> str:
     """A sentence for each of the terms that red claims name clearly more often; or nothing."""
     judged = [(result.statement, result.verdict != "pass") for result in results]
-    red = sum(each for _, each in judged)
-    if min(red, len(judged) - red) < FEWEST:
+    if not 0 < sum(red for _, red in judged) < len(judged):
         return ""
-    shares = sorted((_share(term, judged) for term in TERMS), key=lambda each: -each.correlation)
-    clear = [each for each in shares[:SHOWN] if each.correlation >= LEAST and each.red >= FEWEST]
+    shares = sorted((_share(term, judged) for term in TERMS), key=lambda each: each.chance)
+    clear = [each for each in shares[:SHOWN] if each.chance < RARE]
     return " ".join(
         f"Of {counted(each.of, 'claim')} whose sentence names {_shown(each.term)}, {each.red} "
         f"{'is' if each.red == 1 else 'are'} not green; of the {each.other_of} others, "

@@ -27,24 +27,24 @@ def test_the_optimizer_of_the_red_claims_is_named():
 
 
 def test_longer_names_are_other_names():
-    found = [red("AdamW shrinks it.")] * 4 + [green("Adam does not.")] * 8
-    assert "names AdamW, 4 are" in shared.named(found)
+    found = [red("AdamW shrinks it.")] * 8 + [green("Adam does not.")] * 8
+    assert "names AdamW, 8 are" in shared.named(found)
     assert "Adam," not in shared.named(found)
 
 
 def test_plurals_and_capitals_count():
-    found = [red("Biases learn."), red("A bias learns."), red("Two biases.")]
-    assert "names a bias, 3 are not green; of the 5 others, none." in shared.named(
-        found + [green("Weights.")] * 5
+    found = [red("Biases learn."), red("A bias learns.")] * 3 + [red("Two biases.")]
+    assert "names a bias, 7 are not green; of the 9 others, none." in shared.named(
+        found + [green("Weights.")] * 9
     )
 
 
 @pytest.mark.parametrize(
     ("many", "few"),
-    [(2, 9), (9, 2), (0, 9), (9, 0)],
-    ids=["two red", "two green", "no red", "all red"],
+    [(3, 9), (9, 2), (0, 9), (9, 0)],
+    ids=["three red", "two green", "no red", "all red"],
 )
-def test_too_few_claims_are_not_compared(many, few):
+def test_what_chance_explains_is_not_named(many, few):
     assert not shared.named([red("Under Adam.")] * many + [green("Under SGD.")] * few)
 
 
@@ -55,8 +55,6 @@ def test_what_red_and_green_claims_name_alike_is_not_named():
     assert not shared.named(half)
 
 
-def test_a_share_is_the_correlation_of_two_by_two():
-    assert shared.Share("Adam", 8, 10, 1, 20).correlation == pytest.approx(
-        (8 * 19 - 1 * 2) / (10 * 20 * 9 * 21) ** 0.5
-    )
-    assert shared.Share("Adam", 0, 0, 3, 9).correlation == 0
+def test_the_chance_is_that_of_drawing_the_red_claims_at_random():
+    """All 3 of 3 red claims are among the 4 that name it: 4 of the 20 ways to choose 3 of 6."""
+    assert shared.Share("Adam", 3, 4, 0, 2).chance == pytest.approx(4 / 20)
