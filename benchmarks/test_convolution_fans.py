@@ -82,8 +82,9 @@ def factor_error(trained, kind, factor):
     for state in trained.replicas(at_start=True):
         prefix = f"kinds.{kind}."
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        seen = inputs.to(next(iter(own.values())).dtype)
         with torch.no_grad():
-            outputs = torch.func.functional_call(layer, own, (inputs,)).cpu().double()
+            outputs = torch.func.functional_call(layer, own, (seen,)).cpu().double()
         if outputs.dim() == 4:
             outputs = outputs[..., 3:-3, 3:-3]
         error = math.sqrt(SCATTER / outputs.shape[1])

@@ -56,8 +56,20 @@ def became_identical(now: dict[str, Any], recorded: dict[str, Any], count: int) 
     return bool(varied) and all(identical(now[name]) for name in varied)
 
 
-def first_difference(now: dict[str, Any], recorded: dict[str, Any], count: int) -> str | None:
-    """The first name whose marks differ, or None.
+def start_tolerance(dtype: torch.dtype) -> float:
+    """The relative tolerance of the marks of a start in this dtype.
+
+    A drawn number that lies between two of the dtype is rounded up or down by the last bit of its
+    float32. Where a share p of the numbers is, the start moves by the square root of p times eps:
+    in bfloat16 by 6e-5, from one instruction set to another.
+    """
+    return max(START_TOLERANCE, torch.finfo(dtype).eps / 8)
+
+
+def first_difference(
+    now: dict[str, Any], recorded: dict[str, Any], count: int, tolerance: float = START_TOLERANCE
+) -> str | None:
+    """The first name whose marks differ by more than the tolerance, or None.
 
     Differences are relative to the first mark, which is a norm.
     """
@@ -67,6 +79,6 @@ def first_difference(now: dict[str, Any], recorded: dict[str, Any], count: int) 
         if before.shape != after.shape:
             return name
         scale = before[..., :1].abs().clamp(min=torch.finfo(torch.float32).tiny)
-        if not ((after - before).abs() <= START_TOLERANCE * scale).all():
+        if not ((after - before).abs() <= tolerance * scale).all():
             return name
     return None

@@ -27,6 +27,7 @@ from initcheck.envelope.fingerprints import (
     first_difference,
     order_marks,
     start_marks,
+    start_tolerance,
 )
 from initcheck.envelope.twins import Rounding
 from initcheck.gate import sketched
@@ -125,7 +126,8 @@ def _other_start(trained: Trained, recorded: dict[str, Any], count: int) -> Depa
     now, before = start_marks(trained.start), recorded["start"]
     order = [[float(mark)] for mark in order_marks(trained.first_batch)]
     order_before = [[float(mark)] for mark in recorded["order"]] if "order" in recorded else order
-    layer = first_difference(now, before, count)
+    tolerance = start_tolerance(DTYPES[trained.arm.recipe.dtype])
+    layer = first_difference(now, before, count, tolerance)
     if layer is None and order[:count] == order_before[:count]:
         return None
     identical = became_identical(now, before, count) or became_identical(

@@ -101,10 +101,12 @@ def principal(layer: nn.Linear, rank: int, *, whole: bool = False) -> Adapter:
     """
     adapter = Adapter(layer, rank)
     with torch.no_grad():
-        u, s, v = torch.linalg.svd(layer.weight, full_matrices=False)
+        u, s, v = torch.linalg.svd(layer.weight.double(), full_matrices=False)
         root = s[:rank].sqrt()
-        adapter.lora_b.copy_(u[:, :rank] * root)
-        adapter.lora_a.copy_(root[:, None] * v[:rank])
+        largest = v[:rank].abs().argmax(1, keepdim=True)
+        signs = v[:rank].gather(1, largest).sign()  # a pair of directions has no sign of its own
+        adapter.lora_b.copy_(u[:, :rank] * (root * signs[:, 0]))
+        adapter.lora_a.copy_(root[:, None] * signs * v[:rank])
         if not whole:
             layer.weight.sub_(product(adapter))
     return adapter

@@ -115,7 +115,7 @@ class Drift:
     def _outcomes(self) -> str:
         if self.shift is None:
             return "outcomes not compared"
-        moved = f"{self.shift:+.1f} standard deviations"
+        moved = f"{round(self.shift, 1) + 0:+.1f} standard deviations"  # no -0.0
         return f"outcomes moved by {moved}" if self.moved else f"outcomes unmoved ({moved})"
 
 

@@ -35,12 +35,11 @@ def alike(networks: Sequence[nn.Module]) -> bool:
     Their modules must be of the same classes in the same places, and each plain attribute must be
     equal: a number, a text, the same function, or a container of such.
     """
-    first, *others = networks
-    values = [value for m in first.modules() for value in _plain(m).values()]
+    values = (v for network in networks for m in network.modules() for v in _plain(m).values())
     if not all(map(_comparable, values)):
         return False
-    described = _described(first)
-    return all(_described(other) == described for other in others)
+    first, *others = map(_described, networks)
+    return all(other == first for other in others)
 
 
 def _described(network: nn.Module) -> list[tuple[object, ...]]:

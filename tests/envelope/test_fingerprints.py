@@ -11,7 +11,7 @@ from torch import nn
 
 from initcheck.arms import SGD, Recipe
 from initcheck.envelope.compare import FACTOR
-from initcheck.envelope.fingerprints import start_marks
+from initcheck.envelope.fingerprints import first_difference, start_marks, start_tolerance
 from initcheck.gate.reference import compare, layers_at_start
 from initcheck.initializers import he, ones
 from initcheck.networks import Network
@@ -169,6 +169,23 @@ def test_a_start_changed_by_rounding_trains_inside_the_envelope():
     departure = it.judged(it.again(replace(it.arm, initializer=moved)))
     assert departure.start
     assert 0 < departure.r < FACTOR
+
+
+@pytest.mark.parametrize(("dtype", "same"), [(torch.bfloat16, True), (torch.float32, False)])
+def test_numbers_that_round_the_other_way_are_the_same_start_in_low_precision(dtype, same):
+    """One number in 17,000 does, from one instruction set to another."""
+    drawn = torch.randn(1, 300, 300, generator=torch.Generator().manual_seed(0)).bfloat16()
+    other = drawn.clone().flatten()
+    other[::17_000] *= 1 + 2 * torch.finfo(torch.bfloat16).eps
+    marks = [start_marks({"w": each.view(1, -1)}) for each in (drawn, other)]
+    found = first_difference(*marks, 1, start_tolerance(dtype))
+    assert (found is None) == same
+
+
+def test_another_gain_is_another_start_in_low_precision():
+    drawn = torch.randn(1, 300, 300, generator=torch.Generator().manual_seed(0))
+    marks = [start_marks({"w": (gain * drawn).bfloat16()}) for gain in (1, 1.01)]
+    assert first_difference(*marks, 1, start_tolerance(torch.bfloat16)) == "w"
 
 
 def nudged_(tensor, generator):

@@ -334,8 +334,10 @@ def test_modules_that_hold_or_share_other_things_are_not_alike(one, other):
 
 
 @pytest.mark.parametrize("held", [np.ones(2), torch.ones(2), object(), {"a": {1: object()}}])
-def test_modules_are_not_called_alike_if_equality_says_too_little(held):
+@pytest.mark.parametrize("first", [None, 1.0])
+def test_modules_are_not_called_alike_if_equality_says_too_little(first, held):
     assert not alike([Gained(held), Gained(held)])
+    assert not alike([Gained(first), Gained(held)])
 
 
 @pytest.mark.parametrize("build", [toy.Residual, tied])
