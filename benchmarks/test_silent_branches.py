@@ -25,7 +25,7 @@ SILENT = {
     "modulated": ("*.modulation.*", ("*.modulation.*<2>", "*.modulation.*<5>")),  # the gates
 }
 # Where an image is dark, a stem without biases gives exact zeros, at ReLU's kink. Some convolutions
-# return 1e-9 there, as those of NNPACK do, and then the derivative is 1 instead of 0.
+# return a few 1e-6 there, as those of NNPACK do, and then the derivative is 1 instead of 0.
 LIT = he.but("stem.bias", uniform_(0.1, 0.3))
 # Two tensors of a block in series; with both at zero, neither moves.
 SERIES = {

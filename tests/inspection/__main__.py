@@ -50,6 +50,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("scale", "transformers mobilevit"): "none found",
     ("effect", "transformers wav2vec2"): "none found",
     ("effect", "transformers hubert"): "none found",
+    ("asleep", "transformers vit_mae"): "none found",
 }
 
 
