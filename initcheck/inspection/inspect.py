@@ -194,7 +194,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             continue
         give_back_memory()
         try:
-            findings += check(start)
+            found = [*check(start)]
+            findings += found
         except SameModuleError:
             raise
         except InspectionError as error:
@@ -206,7 +207,8 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             continue
         finally:
             start.put_back()
-        if name not in ran:
+        part = check is beyond.check_frozen and not found  # `asleep` itself needs a batch
+        if name not in ran and not part:
             ran.append(name)
     if start.subject.batch is None:
         start.not_judged += [

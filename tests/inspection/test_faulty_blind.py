@@ -84,3 +84,11 @@ def test_the_same_module_without_the_fault_is_right(name):
     inspection = inspect_model(CASES[name].healthy, CASES[name].batch)
     assert not inspection.of_severity("fail", "warn"), str(inspection)
     assert inspection.ok
+
+
+def test_frozen_zeros_are_found_without_a_batch():
+    """The rest of the check needs one, and is named as not run."""
+    inspection = inspect_model(CASES["adapter_frozen"].build)
+    assert [each.check for each in inspection.of_severity("warn")] == ["asleep"]
+    assert "asleep" in inspection.judged.checks
+    assert "asleep" not in inspect_model(CASES["adapter_frozen"].healthy).judged.checks
