@@ -127,8 +127,8 @@ def _editable_source() -> "Optional[str]":
     if not origin.get("dir_info", {}).get("editable"):
         return None
     # urllib.request takes longer to import than all else here, and most runs stop above.
-    from urllib.parse import urlsplit  # noqa: PLC0415 -- see above
-    from urllib.request import url2pathname  # noqa: PLC0415 -- see above
+    from urllib.parse import urlsplit  # noqa: PLC0415 -- rarely needed, and slow
+    from urllib.request import url2pathname  # noqa: PLC0415 -- rarely needed, and slow
 
     return os.path.realpath(url2pathname(urlsplit(origin["url"]).path))
 

@@ -84,6 +84,8 @@ _CHECKS: tuple[tuple[str, Callable[[Start], Iterator[Finding]]], ...] = (
     ("recorded_start", recorded.check_recorded_start),
 )
 _TRAINS = (steps.check_locked, steps.check_asleep)
+#: Parts that need no batch, of checks that do. Without one, a finding here makes the check judged.
+_PARTS = (beyond.check_frozen,)
 _WITH_BATCH = (
     *_TRAINS,
     signals.check_dead_units,
@@ -207,8 +209,7 @@ def _run(start: Start) -> tuple[list[Finding], tuple[str, ...]]:
             continue
         finally:
             start.put_back()
-        part = check is beyond.check_frozen and not found  # `asleep` itself needs a batch
-        if name not in ran and not part:
+        if name not in ran and (found or check not in _PARTS):
             ran.append(name)
     if start.subject.batch is None:
         start.not_judged += [

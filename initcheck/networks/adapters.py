@@ -104,7 +104,7 @@ def principal(layer: nn.Linear, rank: int, *, whole: bool = False) -> Adapter:
         u, s, v = torch.linalg.svd(layer.weight.double(), full_matrices=False)
         root = s[:rank].sqrt()
         largest = v[:rank].abs().argmax(1, keepdim=True)
-        signs = v[:rank].gather(1, largest).sign()  # a pair of directions has no sign of its own
+        signs = v[:rank].gather(1, largest).sign()  # u and v may both be negated
         adapter.lora_b.copy_(u[:, :rank] * (root * signs[:, 0]))
         adapter.lora_a.copy_(root[:, None] * signs * v[:rank])
         if not whole:
